@@ -1,0 +1,1 @@
+//! `sealagent verify`: a report per file.

@@ -1,0 +1,38 @@
+//! sealagent: electronic seal signatures (GB/T 38540, GM/T 0031) on OFD and PDF, made with SM2 keys in UKeys and verified
+//! whatever region they come from.
+//!
+//! Three rings. The **core** ([`asn1`], [`sm`], [`ses`], [`cms`], [`ofd`], [`pdf`], [`pki`], [`verify`]) is functions on bytes: no I/O of
+//! its own, no clock, no tokio; time, revocation data and trust are arguments. The **agent** (feature `agent`) is HTTP, consent,
+//! worker supervision, signing and audit. The **drivers** are other crates, in other processes. Reasons stand in [`manual`].
+
+pub mod asn1;
+pub mod cms;
+pub mod ofd;
+pub mod pdf;
+pub mod pki;
+pub mod ses;
+pub mod sm;
+pub mod verify;
+
+#[cfg(feature = "agent")]
+pub mod agent;
+#[cfg(feature = "agent")]
+pub mod audit;
+#[cfg(feature = "agent")]
+pub mod cli;
+#[cfg(feature = "agent")]
+pub mod config;
+#[cfg(feature = "agent")]
+pub mod consent;
+#[cfg(feature = "agent")]
+pub mod demo;
+#[cfg(feature = "agent")]
+pub mod http;
+#[cfg(feature = "agent")]
+pub mod seals;
+#[cfg(feature = "agent")]
+pub mod signing;
+#[cfg(feature = "agent")]
+pub mod workers;
+
+pub mod manual;

@@ -1,0 +1,3 @@
+//! Arguments → one function per subcommand → exit code.
+
+fn main() {}
