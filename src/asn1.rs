@@ -193,10 +193,12 @@ impl<'a> Tlv<'a> {
     /// field. `None` for a type that is no string.
     pub fn text(self) -> Option<String> {
         match self.tag {
-            UTF8_STRING | PRINTABLE_STRING | IA5_STRING | 0x14 | 0x1a | 0x12 | 0x1b => Some(match std::str::from_utf8(self.value) {
-                Ok(text) => text.to_owned(),
-                Err(_) => encoding_rs::GB18030.decode_without_bom_handling(self.value).0.into_owned(),
-            }),
+            UTF8_STRING | PRINTABLE_STRING | IA5_STRING | 0x14 | 0x1a | 0x12 | 0x1b => {
+                Some(match std::str::from_utf8(self.value) {
+                    Ok(text) => text.to_owned(),
+                    Err(_) => encoding_rs::GB18030.decode_without_bom_handling(self.value).0.into_owned(),
+                })
+            }
             BMP_STRING => Some(encoding_rs::UTF_16BE.decode_without_bom_handling(self.value).0.into_owned()),
             _ => None,
         }

@@ -5,6 +5,8 @@
 //! its own, no clock, no tokio; time, revocation data and trust are arguments. The **agent** (feature `agent`) is HTTP, consent,
 //! worker supervision, signing and audit. The **drivers** are other crates, in other processes. Reasons stand in [`manual`].
 
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
 pub mod asn1;
 pub mod cms;
 pub mod ofd;

@@ -179,7 +179,8 @@ mod tests {
         let signature = Sm2Signature { r: [0x81; 32], s: [0x7f; 32] };
         assert_eq!(read_signature(&signature.to_der()), Ok((signature, SignatureEncoding::Der)));
         assert_eq!(read_signature(&signature.to_raw()), Ok((signature, SignatureEncoding::Raw)));
-        let negative = crate::asn1::sequence(&[&crate::asn1::der(INTEGER, &signature.r), &crate::asn1::der(INTEGER, &signature.s)]);
+        let negative =
+            crate::asn1::sequence(&[&crate::asn1::der(INTEGER, &signature.r), &crate::asn1::der(INTEGER, &signature.s)]);
         assert_eq!(read_signature(&negative), Ok((signature, SignatureEncoding::NegativeInteger)));
         let long = [&[0, 0], signature.r.as_slice()].concat();
         let long = crate::asn1::sequence(&[&crate::asn1::der(INTEGER, &long), &crate::asn1::der(INTEGER, &signature.s)]);

@@ -278,7 +278,10 @@ mod tests {
         xy[..32].copy_from_slice(&hex("09f9df311e5421a150dd7d161e4bc5c672179fad1833fc076bb08ff356f35020"));
         xy[32..].copy_from_slice(&hex("ccea490ce26775a52dc6ea718cc1aa600aed05fbf35e084a6632f6072da9ad13"));
         let key = Sm2PublicKey::new(xy).unwrap();
-        assert_eq!(to_hex(&z_value(DEFAULT_ID, &key).unwrap()), "b2e14c5c79c6df5b85f4fe7ed8db7a262b9da7e07ccb0ea9f4747b8ccda8a4f3");
+        assert_eq!(
+            to_hex(&z_value(DEFAULT_ID, &key).unwrap()),
+            "b2e14c5c79c6df5b85f4fe7ed8db7a262b9da7e07ccb0ea9f4747b8ccda8a4f3"
+        );
         let e = Sm2Digest::new(b"message digest", DEFAULT_ID, &key).unwrap();
         assert_eq!(e.to_string(), "f0b43e94ba45accaace692ed534382eb17e6ab5a19ce7b31f4486fdfc0d28640");
         let signature = Sm2Signature {
