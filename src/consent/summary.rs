@@ -5,14 +5,14 @@
 use std::fmt;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use ukey::{PinStatus, Sm3Digest};
 
 use super::{Origin, harmless::harmless};
 
 /// A text that was made fit to be shown (see [`harmless`]).
-#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
-#[serde(transparent)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(from = "String", into = "String")]
 pub struct Shown(String);
 
 impl Shown {
@@ -27,15 +27,27 @@ impl Shown {
     }
 }
 
+impl From<String> for Shown {
+    fn from(text: String) -> Self {
+        Self::new(&text)
+    }
+}
+
+impl From<Shown> for String {
+    fn from(shown: Shown) -> Self {
+        shown.0
+    }
+}
+
 impl fmt::Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
 }
 
-/// Who asks.
-#[derive(Clone, Debug, Eq, Hash, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
+/// Who asks. Written as the origin, or `cli`.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum Requester {
     /// A command of the same user.
     CommandLine,
@@ -49,6 +61,19 @@ impl fmt::Display for Requester {
             Self::CommandLine => f.write_str("cli"),
             Self::Origin(origin) => origin.fmt(f),
         }
+    }
+}
+
+impl From<Requester> for String {
+    fn from(requester: Requester) -> Self {
+        requester.to_string()
+    }
+}
+
+impl TryFrom<String> for Requester {
+    type Error = super::NotAnOrigin;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        if text == "cli" { Ok(Self::CommandLine) } else { Origin::parse(&text).map(Self::Origin) }
     }
 }
 
