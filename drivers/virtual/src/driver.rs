@@ -77,7 +77,7 @@ impl Authenticated for LoggedIn<'_> {
         match self.unlocked.sign(key, message.digest()) {
             // The PIN was right before. If the token refuses it now all the same, it is wiped and never sent again.
             Err(TokenError::LoginEnded) => {
-                let pin = self.pin.take().ok_or(DriverError::Cancelled)?;
+                let pin = self.pin.take().ok_or_else(|| DriverError::protocol("virtual token", "the login has ended"))?;
                 self.unlocked = self.token.login(&pin)?;
                 self.pin = Some(pin);
                 Ok(self.unlocked.sign(key, message.digest())?)
