@@ -93,7 +93,8 @@ pub struct Region {
 }
 
 /// State of a seal in its region's seal system (trust.md §8).
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
 #[allow(missing_docs, reason = "the names are the field's")]
 pub enum SealState {
     Valid,
