@@ -307,6 +307,11 @@ impl TrustStore {
         self.regions.iter().find(|r| &*r.name == name)
     }
 
+    /// All certificates, trusted or not.
+    pub fn certificates(&self) -> &[Arc<Certificate>] {
+        &self.certificates
+    }
+
     /// The certificates whose subject is `name`.
     pub fn named<'a>(&'a self, name: &'a Name) -> impl Iterator<Item = &'a Arc<Certificate>> {
         self.certificates.iter().filter(move |c| c.subject().matches(name))
