@@ -593,7 +593,8 @@ fn embed(
     let mut out = Hashing { out: BufWriter::new(&draft.file), digest: Sm3::new() };
     prepared.embed(value, &mut out).map_err(|e| of_document(&e))?;
     out.flush().map_err(|e| of_io(&e))?;
-    let Hashing { digest, .. } = out;
+    let Hashing { digest, out } = out;
+    drop(out);
     let sm3 = digest.finish();
     draft.file.sync_data().map_err(|e| of_io(&e))?;
     Ok((draft, sm3))
