@@ -14,11 +14,13 @@ use ukey::wire;
 
 const PIN: &str = "135790";
 
+type Case = fn(&Desk) -> Result<(), Failed>;
+
 fn main() {
     let mut arguments = Arguments::from_args();
     arguments.test_threads = Some(1); // one keyboard
     let missing = ["Xvfb", "xdotool"].into_iter().any(|program| which(program).is_none());
-    let cases: [(&str, fn(&Desk) -> Result<(), Failed>); 7] = [
+    let cases: [(&str, Case); 7] = [
         ("keyboard_alone_approves_and_the_pin_comes_in_the_secret", keyboard_alone_approves),
         ("enter_within_the_first_second_accepts_nothing", enter_too_early),
         ("escape_means_no_and_gives_no_pin", escape_means_no),
