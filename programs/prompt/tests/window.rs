@@ -47,7 +47,7 @@ struct Desk {
 impl Desk {
     fn new() -> Self {
         let mut server = Command::new("Xvfb")
-            .args(["-displayfd", "1", "-screen", "0", "1024x768x24", "-nolisten", "tcp"])
+            .args(["-displayfd", "1", "-screen", "0", "1024x768x24", "-nolisten", "tcp", "-noreset"]) // a reset between two clients would cut off the prompt
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
