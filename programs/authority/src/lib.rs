@@ -1,1 +1,25 @@
-//! .
+//! A region's side, for pilots and tests: certificate authority, seal maker, revocation lists, time stamps, and the folder that
+//! verifiers trust. Never part of the agent.
+//!
+//! Two layers. Functions from values to DER ([`certificate`], [`request`], [`crl`], [`ocsp`], [`timestamp`], [`seal`]) know no file
+//! and no clock: whoever issues says when, and keeps count of serial numbers. [`region`] is one authority's state in a folder on
+//! top of them, and what the program `sealauthority` drives.
+//!
+//! Everything written is strict DER in the profile of GB/T 20518: SM2-with-SM3 without parameters, the default SM2 id, signatures
+//! as DER `SEQUENCE { r, s }`.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+pub mod certificate;
+pub mod crl;
+pub mod key;
+pub mod name;
+pub mod oid;
+pub mod request;
+pub mod time;
+
+pub use certificate::{CertificateProfile, IssueError, Issuer, SerialNumber, Validity, issue_certificate, self_signed};
+pub use crl::{CrlContents, RevocationReason, RevokedCertificate, issue_crl};
+pub use key::{KeyError, PrivateKey};
+pub use name::{Name, NameError};
+pub use request::{CertificationRequest, RequestError};
