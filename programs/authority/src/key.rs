@@ -17,6 +17,10 @@ pub const PLAIN_KEY_WARNING: &str = "\
 # 仅供试点。此私钥未加密：能读取本文件者即可冒名签发证书和印章。
 ";
 
+/// Order of the curve, less one, big-endian (GB/T 32918.5).
+const N_MINUS_1: &[u8; 32] =
+    b"\xff\xff\xff\xfe\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x72\x03\xdf\x6b\x21\xc6\x05\x2b\x53\xbb\xf4\x09\x39\xd5\x41\x22";
+
 /// Why a key cannot be had.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -57,10 +61,10 @@ impl PrivateKey {
         Self::checked(sm2::SecretKey::from_slice(d).ok()?)
     }
 
-    /// d = n − 1 has no (1 + d)⁻¹, so SM2 cannot sign with it (GB/T 32918.1 clause 6.1).
+    /// d = n − 1 has no (1 + d)⁻¹, so SM2 cannot sign with it (GB/T 32918.1 clause 6.1); the `sm2` crate does not look.
     fn checked(key: sm2::SecretKey) -> Option<Self> {
-        SigningKey::new(DEFAULT_ID.as_ref(), &key).ok()?;
-        Some(Self(key))
+        let is_n_minus_1 = Zeroizing::new(<[u8; 32]>::from(key.to_bytes())).as_slice() == N_MINUS_1;
+        (!is_n_minus_1 && SigningKey::new(DEFAULT_ID.as_ref(), &key).is_ok()).then_some(Self(key))
     }
 
     /// From PEM, encrypted (`passphrase` needed) or not. Text before the PEM block is skipped.
@@ -100,11 +104,8 @@ impl PrivateKey {
 
     /// Signs under the default id (GB/T 32918.2, id of GM/T 0009).
     pub fn sign(&self, message: &[u8]) -> Sm2Signature {
-        #[expect(
-            clippy::expect_used,
-            reason = "the only key that SM2 cannot sign with, d = n − 1, is refused by the constructors"
-        )]
-        let signing = SigningKey::new(DEFAULT_ID.as_ref(), &self.0).expect("1 ≤ d < n − 1");
+        #[expect(clippy::expect_used, reason = "every constructor made this very signing key once")]
+        let signing = SigningKey::new(DEFAULT_ID.as_ref(), &self.0).expect("a checked key signs");
         let signature: sm2::dsa::Signature = signing.sign(message);
         Sm2Signature::from_raw(&signature.to_bytes().into())
     }
@@ -141,7 +142,7 @@ mod tests {
 
     #[test]
     fn key_that_cannot_sign_is_refused() {
-        let mut n_minus_1 = *b"\xff\xff\xff\xfe\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x72\x03\xdf\x6b\x21\xc6\x05\x2b\x53\xbb\xf4\x09\x39\xd5\x41\x22";
+        let mut n_minus_1 = *N_MINUS_1;
         assert!(PrivateKey::from_bytes(&n_minus_1).is_none());
         n_minus_1[31] -= 1;
         assert!(PrivateKey::from_bytes(&n_minus_1).is_some());
