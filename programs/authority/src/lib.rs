@@ -15,6 +15,7 @@ pub mod crl;
 pub mod key;
 pub mod name;
 pub mod oid;
+pub mod picture;
 pub mod request;
 pub mod time;
 
@@ -22,4 +23,5 @@ pub use certificate::{CertificateProfile, IssueError, Issuer, SerialNumber, Vali
 pub use crl::{CrlContents, RevocationReason, RevokedCertificate, issue_crl};
 pub use key::{KeyError, PrivateKey};
 pub use name::{Name, NameError};
+pub use picture::{Fonts, PictureError, RoundSeal, SealPicture, draw_round_seal};
 pub use request::{CertificationRequest, RequestError};
