@@ -2,11 +2,12 @@
 
 use jiff::Timestamp;
 use sealagent::asn1::{
-    Asn1Error, BOOLEAN, OCTET_STRING, Oid, SEQUENCE, Tlv, context, context_primitive, der, der_of, integer, object_identifier,
-    oid as gm, sequence, unsigned_integer,
+    BIT_STRING, BOOLEAN, NULL, OCTET_STRING, Oid, context, context_primitive, der, der_of, integer, object_identifier, sequence,
+    unsigned_integer,
 };
 use sealagent::sm::{Sm2PublicKey, sm3};
 
+use crate::identity::{Identity, IdentityError};
 use crate::key::{PrivateKey, sm2_with_sm3, subject_public_key_info};
 use crate::name::{Name, NameError};
 use crate::oid;
@@ -19,15 +20,21 @@ pub enum IssueError {
     /// Validity ends before it begins.
     #[error("the validity ends before it begins")]
     Dates,
-    /// The issuer's certificate is unreadable.
-    #[error("the issuer's certificate is unreadable: {0}")]
-    IssuerCertificate(#[from] Asn1Error),
-    /// Key and certificate of the issuer do not belong together.
-    #[error("the issuer's key does not belong to its certificate")]
-    IssuerKey,
+    /// What was issued cannot be read back.
+    #[error("{0}")]
+    Identity(#[from] IdentityError),
     /// The subject's name cannot be written.
     #[error("{0}")]
     Name(#[from] NameError),
+    /// The issuer's certificate is not a CA's.
+    #[error("the issuer's certificate is not that of a CA")]
+    NotCa,
+    /// The validity is not inside the issuer's.
+    #[error("the validity must lie inside that of the issuer's certificate, which ends {until}")]
+    OutlivesIssuer {
+        /// End of the issuer's validity.
+        until: Timestamp,
+    },
 }
 
 /// What a certificate is for. Decides key usage, basic constraints and extended key usage.
@@ -81,13 +88,13 @@ impl CertificateProfile {
             extension(oid::AUTHORITY_KEY_IDENTIFIER, false, &authority),
             extension(oid::SUBJECT_KEY_IDENTIFIER, false, &der(OCTET_STRING, &key_identifier(subject))),
             extension(oid::BASIC_CONSTRAINTS, self.is_ca(), &self.basic_constraints()),
-            extension(oid::KEY_USAGE, true, &der(sealagent::asn1::BIT_STRING, &self.key_usage())),
+            extension(oid::KEY_USAGE, true, &der(BIT_STRING, &self.key_usage())),
         ];
         let purpose = |purpose| sequence(&[&object_identifier(purpose)]);
         match self {
             Self::OcspResponder => {
                 out.push(extension(oid::EXTENDED_KEY_USAGE, false, &purpose(oid::OCSP_SIGNING)));
-                out.push(extension(oid::OCSP_NO_CHECK, false, &der(sealagent::asn1::NULL, &[])));
+                out.push(extension(oid::OCSP_NO_CHECK, false, &der(NULL, &[])));
             }
             Self::TimeStampAuthority => out.push(extension(oid::EXTENDED_KEY_USAGE, true, &purpose(oid::TIME_STAMPING))),
             _ => {}
@@ -161,74 +168,37 @@ impl std::str::FromStr for SerialNumber {
 #[error("not a serial number in hexadecimal digits")]
 pub struct BadSerialNumber;
 
-/// A CA ready to issue: its key, its certificate, and what of the certificate goes into what it issues.
-#[derive(Clone, Debug)]
-pub struct Issuer {
-    key: PrivateKey,
-    certificate: Vec<u8>,
-    name: Vec<u8>,
-    key_identifier: Vec<u8>,
-}
-
-impl Issuer {
-    /// Joins a key with its certificate (DER). Refuses a certificate of another key.
-    pub fn new(key: PrivateKey, certificate: Vec<u8>) -> Result<Self, IssueError> {
-        let parts = CertificateParts::read(&certificate)?;
-        if parts.public_key != key.public_key().to_sec1() {
-            return Err(IssueError::IssuerKey);
-        }
-        let key_identifier = match parts.subject_key_identifier {
-            Some(found) => found.to_vec(),
-            None => key_identifier(&key.public_key()).to_vec(),
-        };
-        let name = parts.subject.to_vec();
-        Ok(Self { key, name, key_identifier, certificate })
-    }
-
-    /// Its key.
-    pub fn key(&self) -> &PrivateKey {
-        &self.key
-    }
-
-    /// Its certificate, DER.
-    pub fn certificate(&self) -> &[u8] {
-        &self.certificate
-    }
-
-    /// DER of its subject name: the issuer name of what it issues.
-    pub fn name(&self) -> &[u8] {
-        &self.name
-    }
-
-    /// Its subject key identifier: the authority key identifier of what it issues.
-    pub fn key_identifier(&self) -> &[u8] {
-        &self.key_identifier
-    }
-}
-
 /// Issues a certificate, DER.
 ///
+/// Refuses an issuer that is no CA, and a validity that reaches beyond the issuer's: such a certificate would fail before its date.
 /// `serial` must be one that this issuer never used: keeping count is the caller's part ([`crate::region`] does).
 pub fn issue_certificate(
-    issuer: &Issuer,
+    issuer: &Identity,
     profile: CertificateProfile,
     subject: &Name,
     public_key: &Sm2PublicKey,
     validity: Validity,
     serial: &SerialNumber,
 ) -> Result<Vec<u8>, IssueError> {
-    let extensions = profile.extensions(public_key, &issuer.key_identifier);
-    let tbs = tbs_certificate(&issuer.name, &subject.to_der()?, public_key, validity, serial, &extensions)?;
-    Ok(issuer.key.signed(&tbs))
+    let ca = issuer.certificate();
+    if !ca.is_ca() {
+        return Err(IssueError::NotCa);
+    }
+    if validity.not_before < ca.not_before() || validity.not_after > ca.not_after() {
+        return Err(IssueError::OutlivesIssuer { until: ca.not_after() });
+    }
+    let extensions = profile.extensions(public_key, &identifier_of(issuer));
+    let tbs = tbs_certificate(ca.subject().raw(), &subject.to_der()?, public_key, validity, serial, &extensions)?;
+    Ok(issuer.key().signed(&tbs))
 }
 
 /// Issues a root certificate, signed by its own key.
-pub fn self_signed(key: PrivateKey, subject: &Name, validity: Validity, serial: &SerialNumber) -> Result<Issuer, IssueError> {
+pub fn self_signed(key: PrivateKey, subject: &Name, validity: Validity, serial: &SerialNumber) -> Result<Identity, IssueError> {
     let name = subject.to_der()?;
     let public_key = key.public_key();
     let extensions = CertificateProfile::RootCa.extensions(&public_key, &key_identifier(&public_key));
     let certificate = key.signed(&tbs_certificate(&name, &name, &public_key, validity, serial, &extensions)?);
-    Ok(Issuer { key, certificate, name, key_identifier: key_identifier(&public_key).to_vec() })
+    Ok(Identity::new(key, &certificate)?)
 }
 
 /// `TBSCertificate` (RFC 5280 clause 4.1.1.1).
@@ -262,50 +232,18 @@ pub(crate) fn extension(oid: Oid<'_>, critical: bool, value: &[u8]) -> Vec<u8> {
     sequence(&[&object_identifier(oid), &critical, &der(OCTET_STRING, value)])
 }
 
+/// The authority key identifier of what this identity issues: its certificate's subject key identifier.
+pub(crate) fn identifier_of(issuer: &Identity) -> Vec<u8> {
+    match &issuer.certificate().extensions().subject_key_id {
+        Some(found) => found.clone(),
+        None => key_identifier(&issuer.key().public_key()).to_vec(),
+    }
+}
+
 /// Key identifier: the first 160 bits of the SM3 of `04 ‖ x ‖ y`. RFC 5280 clause 4.2.1.2 leaves the method open and its example's
 /// SHA-1 has no place here; the length is that of the national roots'.
 pub fn key_identifier(key: &Sm2PublicKey) -> [u8; 20] {
     let mut out = [0; 20];
     out.copy_from_slice(&sm3(&key.to_sec1()).0[..20]);
     out
-}
-
-/// What of a certificate its issuer needs.
-struct CertificateParts<'a> {
-    subject: &'a [u8],
-    public_key: &'a [u8],
-    subject_key_identifier: Option<&'a [u8]>,
-}
-
-impl<'a> CertificateParts<'a> {
-    fn read(certificate: &'a [u8]) -> Result<Self, Asn1Error> {
-        let mut tbs = Tlv::read_all(certificate)?.expect(SEQUENCE)?.elements().next(SEQUENCE)?.elements();
-        tbs.next(context(0))?;
-        tbs.any()?; // serial number
-        tbs.next(SEQUENCE)?; // signature algorithm
-        tbs.next(SEQUENCE)?; // issuer
-        tbs.next(SEQUENCE)?; // validity
-        let subject = tbs.next(SEQUENCE)?.raw;
-        let mut spki = tbs.next(SEQUENCE)?.elements();
-        let mut algorithm = spki.next(SEQUENCE)?.elements();
-        if algorithm.any()?.oid()? != gm::EC_PUBLIC_KEY || algorithm.any()?.oid()? != gm::SM2_CURVE {
-            return Err(Asn1Error::Value(sealagent::asn1::OID));
-        }
-        let public_key = spki.any()?.bit_string()?;
-        let mut subject_key_identifier = None;
-        while !tbs.is_empty() {
-            let Some(extensions) = tbs.optional(context(3))? else {
-                tbs.any()?;
-                continue;
-            };
-            for extension in Tlv::read_all(extensions.value)?.expect(SEQUENCE)?.children()? {
-                let mut parts = extension.expect(SEQUENCE)?.elements();
-                if parts.any()?.oid()? == oid::SUBJECT_KEY_IDENTIFIER {
-                    parts.optional(BOOLEAN)?;
-                    subject_key_identifier = Some(Tlv::read_all(parts.any()?.octet_string()?)?.octet_string()?);
-                }
-            }
-        }
-        Ok(Self { subject, public_key, subject_key_identifier })
-    }
 }

@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use sealagent::asn1::{ENUMERATED, context, context_primitive, der, der_of, integer, sequence};
 
-use crate::certificate::{Issuer, SerialNumber, extension};
+use crate::certificate::{SerialNumber, extension, identifier_of};
+use crate::identity::Identity;
 use crate::key::sm2_with_sm3;
 use crate::oid;
 use crate::time::time;
@@ -47,14 +48,14 @@ pub struct CrlContents {
 }
 
 /// Signs a revocation list, DER.
-pub fn issue_crl(issuer: &Issuer, contents: &CrlContents) -> Vec<u8> {
+pub fn issue_crl(issuer: &Identity, contents: &CrlContents) -> Vec<u8> {
     let entries: Vec<Vec<u8>> = contents.revoked.iter().map(entry).collect();
     // RFC 5280 clause 5.1.2.6: no entries, no list of entries.
     let entries = match entries.as_slice() {
         [] => Vec::new(),
         entries => sequence(&entries.iter().map(Vec::as_slice).collect::<Vec<_>>()),
     };
-    let authority = sequence(&[&der(context_primitive(0), issuer.key_identifier())]);
+    let authority = sequence(&[&der(context_primitive(0), &identifier_of(issuer))]);
     let extensions = sequence(&[
         &extension(oid::AUTHORITY_KEY_IDENTIFIER, false, &authority),
         &extension(oid::CRL_NUMBER, false, &integer(contents.number)),
@@ -62,7 +63,7 @@ pub fn issue_crl(issuer: &Issuer, contents: &CrlContents) -> Vec<u8> {
     let tbs = sequence(&[
         &integer(1),
         &sm2_with_sm3(),
-        issuer.name(),
+        issuer.certificate().subject().raw(),
         &time(contents.this_update),
         &time(contents.next_update),
         &entries,

@@ -12,16 +12,20 @@
 
 pub mod certificate;
 pub mod crl;
+pub mod identity;
 pub mod key;
 pub mod name;
 pub mod oid;
 pub mod picture;
 pub mod request;
+pub mod seal;
 pub mod time;
 
-pub use certificate::{CertificateProfile, IssueError, Issuer, SerialNumber, Validity, issue_certificate, self_signed};
+pub use certificate::{CertificateProfile, IssueError, SerialNumber, Validity, issue_certificate, self_signed};
 pub use crl::{CrlContents, RevocationReason, RevokedCertificate, issue_crl};
+pub use identity::{Identity, IdentityError};
 pub use key::{KeyError, PrivateKey};
 pub use name::{Name, NameError};
-pub use picture::{Fonts, PictureError, RoundSeal, SealPicture, draw_round_seal};
+pub use picture::{Fonts, PictureError, RoundSeal, draw_round_seal};
 pub use request::{CertificationRequest, RequestError};
+pub use seal::{SealError, make_seal};

@@ -11,8 +11,8 @@ use base64::Engine as _;
 use jiff::{SignedDuration, Timestamp};
 use sealagent::asn1::{SEQUENCE, Tlv};
 use sealauthority::{
-    CertificateProfile, CertificationRequest, CrlContents, Issuer, Name, PrivateKey, RevocationReason, RevokedCertificate,
-    SerialNumber, Validity, issue_certificate, issue_crl, self_signed,
+    CertificateProfile, CertificationRequest, CrlContents, Identity, IssueError, Name, PrivateKey, RevocationReason,
+    RevokedCertificate, SerialNumber, Validity, issue_certificate, issue_crl, self_signed,
 };
 
 const ID: &str = "distid:1234567812345678";
@@ -32,8 +32,8 @@ fn pem(label: &str, der: &[u8]) -> String {
 /// A scratch folder with the region's paths of certificates.
 struct Bench {
     folder: tempfile::TempDir,
-    root: Issuer,
-    ca: Issuer,
+    root: Identity,
+    ca: Identity,
 }
 
 fn serial(n: u64) -> SerialNumber {
@@ -58,7 +58,7 @@ impl Bench {
         let name = Name::china().organization("深圳").common_name("深圳 CA");
         let ca =
             issue_certificate(&root, CertificateProfile::IssuingCa, &name, &key.public_key(), years(10), &serial(2)).unwrap();
-        let ca = Issuer::new(key, ca).unwrap();
+        let ca = Identity::new(key, &ca).unwrap();
         Self { folder: tempfile::tempdir().unwrap(), root, ca }
     }
 
@@ -146,7 +146,7 @@ fn key_files_open_in_openssl() {
     let bench = Bench::new();
     let key = PrivateKey::generate().unwrap();
     let expected = pem("PUBLIC KEY", &{
-        let parts = Tlv::read_all(bench.root.certificate()).unwrap().children().unwrap()[0].children().unwrap();
+        let parts = Tlv::read_all(bench.root.der()).unwrap().children().unwrap()[0].children().unwrap();
         let mut spki = parts[6].raw.to_vec();
         let at = spki.len() - 64;
         spki[at..].copy_from_slice(key.public_key().as_bytes());
@@ -174,14 +174,14 @@ fn every_profile_is_accepted_over_its_own_link_and_a_changed_one_refused() {
     ] {
         let good = bench.issue(profile);
         let verify = |der: &[u8]| {
-            let (ca, leaf) = (bench.certificate("ca.pem", bench.ca.certificate()), bench.certificate("leaf.pem", der));
+            let (ca, leaf) = (bench.certificate("ca.pem", bench.ca.der()), bench.certificate("leaf.pem", der));
             openssl(&["verify", "-x509_strict", "-vfyopt", ID, "-partial_chain", "-trusted"], &[&ca, &leaf]).status.success()
         };
         assert!(verify(&good), "{profile:?}");
         assert!(!verify(&changed(&good, 1)), "{profile:?}");
-        assert!(bench.dgst(bench.ca.certificate(), &good), "{profile:?}");
+        assert!(bench.dgst(bench.ca.der(), &good), "{profile:?}");
         // Some 100 bytes before the end are the signature; before that stand the extensions, which the signature covers.
-        assert!(!bench.dgst(bench.ca.certificate(), &changed(&good, 130)), "{profile:?}");
+        assert!(!bench.dgst(bench.ca.der(), &changed(&good, 130)), "{profile:?}");
     }
 }
 
@@ -189,7 +189,7 @@ fn every_profile_is_accepted_over_its_own_link_and_a_changed_one_refused() {
 fn whole_path_is_accepted_and_refused_with_any_link_changed() {
     let bench = Bench::new();
     let leaf = bench.issue(CertificateProfile::CompanySigning);
-    let (root, ca) = (bench.root.certificate(), bench.ca.certificate());
+    let (root, ca) = (bench.root.der(), bench.ca.der());
     assert!(bench.chain(&[root, ca, &leaf]));
     assert!(!bench.chain(&[&changed(root, 1), ca, &leaf]));
     assert!(!bench.chain(&[root, &changed(ca, 1), &leaf]));
@@ -204,7 +204,7 @@ fn below_an_issuing_ca_no_further_ca_counts() {
     let name = Name::china().common_name("CA below the CA");
     let below =
         issue_certificate(&bench.ca, CertificateProfile::IssuingCa, &name, &key.public_key(), years(5), &serial(9)).unwrap();
-    let below = Issuer::new(key, below).unwrap();
+    let below = Identity::new(key, &below).unwrap();
     let leaf_key = PrivateKey::generate().unwrap();
     let leaf = issue_certificate(
         &below,
@@ -215,7 +215,7 @@ fn below_an_issuing_ca_no_further_ca_counts() {
         &serial(1),
     )
     .unwrap();
-    assert!(!bench.chain(&[bench.root.certificate(), bench.ca.certificate(), below.certificate(), &leaf]));
+    assert!(!bench.chain(&[bench.root.der(), bench.ca.der(), below.der(), &leaf]));
 }
 
 #[test]
@@ -236,16 +236,31 @@ fn company_signing_certificate_reads_as_the_profile_says() {
     ] {
         assert!(text.contains(expected), "{expected:?} is missing from:\n{text}");
     }
-    let root = bench.certificate("root.pem", bench.root.certificate());
+    let root = bench.certificate("root.pem", bench.root.der());
     let asn1 = openssl(&["asn1parse", "-in"], &[&root]).stdout;
     assert!(String::from_utf8_lossy(&asn1).contains("GENERALIZEDTIME"), "an end after 2049 is GeneralizedTime");
 }
 
 #[test]
-fn issuer_needs_its_own_certificate() {
+fn identity_needs_its_own_certificate() {
     let bench = Bench::new();
-    assert!(Issuer::new(PrivateKey::generate().unwrap(), bench.ca.certificate().to_vec()).is_err());
-    assert!(Issuer::new(bench.ca.key().clone(), b"\x30\x00".to_vec()).is_err());
+    assert!(Identity::new(PrivateKey::generate().unwrap(), bench.ca.der()).is_err());
+    assert!(Identity::new(bench.ca.key().clone(), b"\x30\x00").is_err());
+}
+
+#[test]
+fn only_a_ca_issues_and_nothing_outlives_it() {
+    let bench = Bench::new();
+    let key = PrivateKey::generate().unwrap();
+    let name = Name::china().common_name("leaf");
+    let issue = |issuer: &Identity, validity| {
+        issue_certificate(issuer, CertificateProfile::CompanySigning, &name, &key.public_key(), validity, &serial(3))
+    };
+    assert!(matches!(issue(&bench.ca, years(20)), Err(IssueError::OutlivesIssuer { .. })));
+    let leaf = Identity::new(key.clone(), &issue(&bench.ca, years(1)).unwrap()).unwrap();
+    assert_eq!(issue(&leaf, years(1)), Err(IssueError::NotCa));
+    let backwards = Validity { not_before: years(1).not_after, not_after: years(1).not_before };
+    assert_eq!(issue(&bench.ca, backwards), Err(IssueError::Dates));
 }
 
 #[test]
@@ -263,8 +278,8 @@ fn revocation_list_is_accepted_reads_as_made_and_a_changed_one_is_refused() {
     };
     for contents in [CrlContents { revoked: Vec::new(), ..contents.clone() }, contents.clone()] {
         let good = issue_crl(&bench.ca, &contents);
-        assert!(bench.dgst(bench.ca.certificate(), &good));
-        assert!(!bench.dgst(bench.ca.certificate(), &changed(&good, 120)));
+        assert!(bench.dgst(bench.ca.der(), &good));
+        assert!(!bench.dgst(bench.ca.der(), &changed(&good, 120)));
     }
     let file = bench.file("list.pem", pem("X509 CRL", &issue_crl(&bench.ca, &contents)));
     let output = openssl(&["crl", "-noout", "-text", "-in"], &[&file]);

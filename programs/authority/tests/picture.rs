@@ -2,7 +2,8 @@
 //!
 //! Needs a Chinese font: `scripts/setup-debian.sh` installs fonts-noto-cjk.
 
-use sealauthority::{Fonts, RoundSeal, SealPicture, draw_round_seal};
+use sealagent::ses::Picture;
+use sealauthority::{Fonts, RoundSeal, draw_round_seal};
 
 struct Pixels {
     size: usize,
@@ -10,7 +11,7 @@ struct Pixels {
     colours: Vec<[u8; 3]>,
 }
 
-fn decode(picture: &SealPicture) -> Pixels {
+fn decode(picture: &Picture) -> Pixels {
     let mut decoder = png::Decoder::new(std::io::Cursor::new(&picture.data));
     decoder.set_transformations(png::Transformations::EXPAND);
     let mut reader = decoder.read_info().unwrap();
