@@ -90,11 +90,6 @@ impl PrivateKey {
         Ok(Zeroizing::new(format!("{PLAIN_KEY_WARNING}{}", pem.as_str())))
     }
 
-    /// The number d, 32 bytes, big-endian: what a virtual UKey is loaded with.
-    pub fn to_bytes(&self) -> Zeroizing<[u8; 32]> {
-        Zeroizing::new(self.0.to_bytes().into())
-    }
-
     /// The public half.
     pub fn public_key(&self) -> Sm2PublicKey {
         let sec1 = self.0.public_key().to_sec1_bytes();
@@ -110,10 +105,15 @@ impl PrivateKey {
         Sm2Signature::from_raw(&signature.to_bytes().into())
     }
 
-    /// `SEQUENCE { tbs, algorithm, BIT STRING }`: how certificates, requests, revocation lists and OCSP answers carry a signature. `tbs` is DER.
+    /// [`signed`] with this key.
     pub(crate) fn signed(&self, tbs: &[u8]) -> Vec<u8> {
-        sequence(&[tbs, &sm2_with_sm3(), &bit_string(&self.sign(tbs).to_der())])
+        signed(tbs, &self.sign(tbs))
     }
+}
+
+/// `SEQUENCE { tbs, algorithm, BIT STRING }`: how certificates, requests, revocation lists and OCSP answers carry a signature. `tbs` is DER.
+pub(crate) fn signed(tbs: &[u8], signature: &Sm2Signature) -> Vec<u8> {
+    sequence(&[tbs, &sm2_with_sm3(), &bit_string(&signature.to_der())])
 }
 
 /// AlgorithmIdentifier SM2-with-SM3, parameters absent (GB/T 33560).
@@ -153,7 +153,7 @@ mod tests {
     fn encrypted_key_opens_with_its_passphrase_only() {
         let key = PrivateKey::generate().unwrap();
         let pem = key.to_encrypted_pem("口令 passphrase".as_bytes()).unwrap();
-        assert_eq!(PrivateKey::from_pem(&pem, Some("口令 passphrase".as_bytes())).unwrap().to_bytes(), key.to_bytes());
+        assert_eq!(PrivateKey::from_pem(&pem, Some("口令 passphrase".as_bytes())).unwrap().public_key(), key.public_key());
         assert!(matches!(PrivateKey::from_pem(&pem, Some(b"other")), Err(KeyError::Passphrase)));
         assert!(matches!(PrivateKey::from_pem(&pem, None), Err(KeyError::PassphraseNeeded)));
         assert!(!pem.contains("BEGIN PRIVATE KEY"));
@@ -164,7 +164,7 @@ mod tests {
         let key = PrivateKey::generate().unwrap();
         let pem = key.to_plain_pem().unwrap();
         assert!(pem.starts_with("# PILOT ONLY"));
-        assert_eq!(PrivateKey::from_pem(&pem, None).unwrap().to_bytes(), key.to_bytes());
+        assert_eq!(PrivateKey::from_pem(&pem, None).unwrap().public_key(), key.public_key());
         assert_eq!(format!("{key:?}"), "PrivateKey(..)");
     }
 }

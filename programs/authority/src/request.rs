@@ -3,9 +3,9 @@
 //! A request proves that its maker holds the key. It proves nothing about the name: who issues decides that.
 
 use sealagent::asn1::{Asn1Error, SEQUENCE, Tlv, context, der_of, integer, oid as gm, sequence};
-use sealagent::sm::{Sm2PublicKey, read_signature, verify};
+use sealagent::sm::{Sm2PublicKey, Sm2Signature, read_signature, verify};
 
-use crate::key::{PrivateKey, subject_public_key_info};
+use crate::key::{PrivateKey, signed, subject_public_key_info};
 use crate::name::{Name, NameError};
 
 /// Largest request that is read, in bytes. Real ones have a few hundred; a CA's own may carry attributes of some kilobytes.
@@ -42,9 +42,18 @@ pub struct CertificationRequest {
 impl CertificationRequest {
     /// Makes a request, DER, for the key's public half.
     pub fn make(key: &PrivateKey, subject: &Name) -> Result<Vec<u8>, NameError> {
-        let info =
-            sequence(&[&integer(0), &subject.to_der()?, &subject_public_key_info(&key.public_key()), &der_of(context(0), &[])]);
-        Ok(key.signed(&info))
+        let info = Self::to_be_signed(&key.public_key(), subject)?;
+        Ok(Self::assemble(&info, &key.sign(&info)))
+    }
+
+    /// `CertificationRequestInfo`: what the holder of the key signs, where the key is on a token.
+    pub fn to_be_signed(public_key: &Sm2PublicKey, subject: &Name) -> Result<Vec<u8>, NameError> {
+        Ok(sequence(&[&integer(0), &subject.to_der()?, &subject_public_key_info(public_key), &der_of(context(0), &[])]))
+    }
+
+    /// The request, DER, from what [`Self::to_be_signed`] gave and the signature over it.
+    pub fn assemble(info: &[u8], signature: &Sm2Signature) -> Vec<u8> {
+        signed(info, signature)
     }
 
     /// Reads a request, DER, and verifies its signature under the default SM2 id.
