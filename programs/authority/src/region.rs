@@ -181,9 +181,7 @@ impl Region {
         if !(1..=32).contains(&names.id.len()) || !id_is_plain || names.id.starts_with('-') {
             return Err(RegionError::RegionId(names.id.clone()));
         }
-        if fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some()) || folder.is_file() {
-            return Err(RegionError::Exists(folder.to_owned()));
-        }
+        Self::check_vacant(folder)?;
         let parent = match folder.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
@@ -197,6 +195,12 @@ impl Region {
         let _ = building.keep(); // it has moved: nothing to clean up
         sync_folder(parent)?;
         Self::open(folder, protection.passphrase())
+    }
+
+    /// Refuses a folder that [`Self::init`] would refuse, before anybody is asked for a passphrase.
+    pub fn check_vacant(folder: &Path) -> Result<(), RegionError> {
+        let is_used = fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some()) || folder.is_file();
+        if is_used { Err(RegionError::Exists(folder.to_owned())) } else { Ok(()) }
     }
 
     fn build(folder: &Path, names: &RegionNames, protection: &KeyProtection, now: Timestamp) -> Result<(), RegionError> {
