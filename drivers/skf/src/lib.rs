@@ -55,7 +55,7 @@ impl Skf {
         let mut found = Vec::new();
         let mut failure = None;
         for device in self.library.devices()? {
-            match self.scan_device(&device) {
+            match self.scan_device(&device).map_err(|e| explain(&self.library, &device, e)) {
                 Ok(applications) => found.extend(applications),
                 Err(DriverError::TokenAbsent) => {}
                 Err(error) => failure = failure.or(Some(error)),
@@ -65,6 +65,15 @@ impl Skf {
             Some(error) if found.is_empty() => Err(error),
             _ => Ok(found),
         }
+    }
+
+    fn open_found(&self, wanted: &Found) -> Result<Opened<'_>, DriverError> {
+        let device = Connected::new(&self.library, &wanted.device)?;
+        if self.library.device_info(device.handle)?.serial != wanted.info.serial {
+            return Err(DriverError::TokenAbsent); // another one in the same socket
+        }
+        let application = self.library.open_application(device.handle, &wanted.application)?;
+        Ok(Opened { device, application, device_name: wanted.device.clone(), profile: &self.profile })
     }
 
     fn scan_device(&self, name: &RawName) -> Result<Vec<Found>, DriverError> {
@@ -112,12 +121,20 @@ impl Driver for Skf {
     fn open(&mut self, token: &TokenId) -> Result<Box<dyn Session + '_>, DriverError> {
         let found = self.scan()?;
         let wanted = found.iter().find(|t| t.id(&found) == *token).ok_or(DriverError::TokenAbsent)?;
-        let device = Connected::new(&self.library, &wanted.device)?;
-        if self.library.device_info(device.handle)?.serial != wanted.info.serial {
-            return Err(DriverError::TokenAbsent); // another one in the same socket
+        let opened = self.open_found(wanted).map_err(|e| explain(&self.library, &wanted.device, e))?;
+        Ok(Box::new(opened))
+    }
+}
+
+/// Libraries answer calls to a device that was pulled out with any code. If the device is no longer listed, that is why.
+fn explain(library: &Library, device: &RawName, error: DriverError) -> DriverError {
+    match error {
+        DriverError::Module { .. } | DriverError::Protocol { .. }
+            if library.devices().is_ok_and(|devices| !devices.contains(device)) =>
+        {
+            DriverError::TokenAbsent
         }
-        let application = self.library.open_application(device.handle, &wanted.application)?;
-        Ok(Box::new(Opened { device, application, device_name: wanted.device.clone(), profile: &self.profile }))
+        error => error,
     }
 }
 
@@ -170,16 +187,8 @@ impl<'l> Opened<'l> {
         self.device.library
     }
 
-    /// Libraries answer calls to a device that was pulled out with any code. If the device is no longer listed, that is why.
     fn explain(&self, error: DriverError) -> DriverError {
-        match error {
-            DriverError::Module { .. } | DriverError::Protocol { .. }
-                if self.library().devices().is_ok_and(|devices| !devices.contains(&self.device_name)) =>
-            {
-                DriverError::TokenAbsent
-            }
-            error => error,
-        }
+        explain(self.library(), &self.device_name, error)
     }
 
     /// `None` where the library answers with an error of its own: what was asked for is not there.

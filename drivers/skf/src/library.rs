@@ -10,6 +10,7 @@
 use std::{
     ffi::{CStr, c_void},
     io::Read as _,
+    mem::ManuallyDrop,
     path::Path,
     ptr,
 };
@@ -101,9 +102,9 @@ pub(crate) struct PinAnswer {
     pub(crate) tries_left: Option<u32>,
 }
 
-/// One loaded library.
+/// One loaded library. It is never unloaded: libraries leave threads and thread-exit handlers behind that would run into nothing.
 #[derive(Debug)]
-pub(crate) struct Library(libloading::Library);
+pub(crate) struct Library(ManuallyDrop<libloading::Library>);
 
 /// Calls one function of the library: looks it up, converts nothing. Gives the code, or the error that it is not there.
 macro_rules! call {
@@ -124,7 +125,8 @@ impl Library {
             return Err(LibraryError::RelativePath);
         }
         check_machine(&read_head(path)?)?;
-        let library = Self(load(path).map_err(|e| LibraryError::Unloadable { reason: e.to_string() })?);
+        let library = load(path).map_err(|e| LibraryError::Unloadable { reason: e.to_string() })?;
+        let library = Self(ManuallyDrop::new(library));
         for symbol in ["SKF_EnumDev", "SKF_ConnectDev"] {
             library.symbol::<Handle>(symbol, 3).map_err(|_| LibraryError::Lacks { symbol })?;
         }
