@@ -13,7 +13,10 @@ mod names;
 pub mod profile;
 mod sar;
 
-use std::path::Path;
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use ukey::{
     Authenticated, Credential, DEFAULT_ID, Driver, DriverError, KeyId, KeyInfo, KeyUsage, Pin, PinStatus, Session, Sm2Message,
@@ -31,6 +34,9 @@ use crate::{
 
 /// More tries than this are no count: GM/T 0027 §9.2 allows 10, some libraries answer 0xFFFFFFFF for "not limited" or "unknown".
 const MAX_TRIES: u32 = 255;
+/// A list of tokens costs a connection to each device, which other programs notice. The worker asks every second; while the devices'
+/// names stay the same it gets the last answer for this long. (A device swapped under one name is looked at anew when it is opened.)
+const LIST_LIFE: Duration = Duration::from_secs(10);
 /// `SKF_ReadFile` in pieces that every token takes.
 const FILE_CHUNK_BYTES: usize = 1024;
 /// RSA containers are not ours.
@@ -41,21 +47,30 @@ const CONTAINER_RSA: u32 = 1;
 pub struct Skf {
     library: Library,
     profile: Profile,
+    seen: Option<Seen>,
+}
+
+/// The last list, good while the same devices are present, for [`LIST_LIFE`].
+#[derive(Debug)]
+struct Seen {
+    devices: Vec<RawName>,
+    tokens: Vec<TokenInfo>,
+    at: Instant,
 }
 
 impl Skf {
     /// Loads the library at an absolute path. Nothing of it runs but its initialisers.
     pub fn load(path: &Path, profile: Profile) -> Result<Self, LibraryError> {
-        Ok(Self { library: Library::load(path)?, profile })
+        Ok(Self { library: Library::load(path)?, profile, seen: None })
     }
 
     /// Every application on every device. A device that another program holds or that is pulled out meanwhile hides no other;
     /// only when there is nothing to show at all its error is.
-    fn scan(&self) -> Result<Vec<Found>, DriverError> {
+    fn scan(&self, devices: &[RawName]) -> Result<Vec<Found>, DriverError> {
         let mut found = Vec::new();
         let mut failure = None;
-        for device in self.library.devices()? {
-            match self.scan_device(&device).map_err(|e| explain(&self.library, &device, e)) {
+        for device in devices {
+            match self.scan_device(device).map_err(|e| explain(&self.library, device, e)) {
                 Ok(applications) => found.extend(applications),
                 Err(DriverError::TokenAbsent) => {}
                 Err(error) => failure = failure.or(Some(error)),
@@ -108,18 +123,25 @@ impl Found {
 
 impl Driver for Skf {
     fn tokens(&mut self) -> Result<Vec<TokenInfo>, DriverError> {
-        let found = self.scan()?;
+        let devices = self.library.devices()?;
+        if let Some(seen) = self.seen.as_ref().filter(|seen| seen.devices == devices && seen.at.elapsed() < LIST_LIFE) {
+            return Ok(seen.tokens.clone());
+        }
+        self.seen = None;
+        let found = self.scan(&devices)?;
         let info = |token: &Found| TokenInfo {
             id: token.id(&found),
             label: if token.info.label.is_empty() { token.application.to_text() } else { token.info.label.clone() },
             manufacturer: token.info.manufacturer.clone(),
             serial: names::text(&token.info.serial),
         };
-        Ok(found.iter().take(MAX_TOKENS).map(info).collect())
+        let tokens: Vec<_> = found.iter().take(MAX_TOKENS).map(info).collect();
+        self.seen = Some(Seen { devices, tokens: tokens.clone(), at: Instant::now() });
+        Ok(tokens)
     }
 
     fn open(&mut self, token: &TokenId) -> Result<Box<dyn Session + '_>, DriverError> {
-        let found = self.scan()?;
+        let found = self.scan(&self.library.devices()?)?;
         let wanted = found.iter().find(|t| t.id(&found) == *token).ok_or(DriverError::TokenAbsent)?;
         let opened = self.open_found(wanted).map_err(|e| explain(&self.library, &wanted.device, e))?;
         Ok(Box::new(opened))
@@ -437,9 +459,10 @@ impl<'l> LoggedIn<'_, 'l> {
         let absent = || DriverError::KeyAbsent { key: key.0.clone() };
         let names = self.session.library().containers(self.session.application, MAX_KEYS)?;
         let name = names.iter().find(|name| key_id(name, true) == *key).ok_or_else(absent)?;
-        let signs = |k: &KeyInfo| k.id == *key && k.usage == KeyUsage::Signing && k.public_key == *public_key;
-        if !self.session.container_keys(name)?.iter().any(signs) {
-            return Err(absent());
+        let keys = self.session.container_keys(name)?;
+        let found = keys.iter().find(|k| k.id == *key && k.usage == KeyUsage::Signing).ok_or_else(absent)?;
+        if found.public_key != *public_key {
+            return Err(DriverError::KeyChanged { key: key.0.clone() });
         }
         self.containers.push((key.clone(), *public_key, self.session.open_container(name)?));
         Ok(self.containers.len() - 1)

@@ -1,10 +1,6 @@
 //! The driver against the virtual SKF library: each quirk of libraries and tokens in the field, one test each.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
-
-mod module;
-
-use module::*;
+use crate::module::*;
 use ukey::{Credential, Driver as _, DriverError, KeyUsage, library::LibraryError};
 use ukey_skf::{Profile, SignInput, Skf};
 use ukey_virtual::LoginPolicy::{PerSession, PerSignature};
@@ -382,7 +378,7 @@ fn swapped_token_is_not_signed_with() {
     let key = signing_key(&mut driver, &id);
     first.unplug().unwrap();
     let second = module.token("a", PerSession);
-    assert_eq!(sign(&mut driver, &id, &key, PIN, 1), Err(DriverError::KeyAbsent { key: key.0.0.clone() }));
+    assert_eq!(sign(&mut driver, &id, &key, PIN, 1), Err(DriverError::KeyChanged { key: key.0.0.clone() }));
     assert_eq!(second.pin_status().unwrap().tries_left, Some(6));
 }
 
