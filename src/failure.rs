@@ -116,6 +116,8 @@ codes! {
     PinUnacceptable = "pin_unacceptable",
     /// Policy says no.
     PolicyRefused = "policy_refused",
+    /// There is nothing to show a prompt on.
+    PromptUnavailable = "prompt_unavailable",
     /// The seal was cancelled or suspended by its maker.
     SealCancelled = "seal_cancelled",
     /// The signing certificate is not in the seal's list.

@@ -179,3 +179,38 @@ pub struct TokenShown {
     /// The last four characters of its serial number.
     pub serial_tail: Shown,
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// One document of one origin, five tries left.
+    pub fn summary() -> Summary {
+        Summary {
+            requester: Requester::Origin(Origin::parse("https://sign.example").unwrap()),
+            items: vec![SummaryItem {
+                document: DocumentShown::Seen {
+                    name: Shown::new("contract\u{202e}.ofd"),
+                    format: "OFD",
+                    pages: 3,
+                    bytes: 182_000,
+                    sm3: crate::sm::sm3(b"contract"),
+                },
+                seal: SealShown {
+                    name: Shown::new("深圳市某某科技有限公司 合同专用章"),
+                    es_id: Shown::new("44030000012345"),
+                    valid_from: Timestamp::UNIX_EPOCH,
+                    valid_to: Timestamp::MAX,
+                    signer: Shown::new("深圳市某某科技有限公司"),
+                    uscc: Some(Shown::new("91440300MA5EXAMPLE")),
+                    picture: Vec::new(),
+                },
+                placements: vec![PlacementShown { page: 1, x: 120.0, y: 200.0, width: 40.0, height: 40.0 }],
+                closes: false,
+            }],
+            token: TokenShown { label: Shown::new("UKey"), serial_tail: Shown::new("4F2A") },
+            pin: PinStatus { tries_left: Some(5), max_tries: Some(6), ..PinStatus::default() },
+            attempt: 1,
+        }
+    }
+}
