@@ -8,7 +8,8 @@ use sealagent_fuzz::BODIES;
 /// Files that earlier runs found worth keeping, each named for its body: `seeds/BODY/...`.
 fn seeds(body: &str) -> Vec<Vec<u8>> {
     let folder = format!("{}/seeds/{body}", env!("CARGO_MANIFEST_DIR"));
-    let mut files: Vec<_> = fs::read_dir(&folder).unwrap_or_else(|e| panic!("{folder}: {e}")).map(|e| e.unwrap().path()).collect();
+    let mut files: Vec<_> =
+        fs::read_dir(&folder).unwrap_or_else(|e| panic!("{folder}: {e}")).map(|e| e.unwrap().path()).collect();
     files.sort();
     files.into_iter().map(|path| fs::read(path).unwrap()).collect()
 }

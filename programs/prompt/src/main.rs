@@ -15,7 +15,7 @@ use std::io::{self, Read as _};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use sealagent_prompt::{Answer, Question};
+use sealagent::question::{Answer, Question};
 use ukey::wire;
 use winit::event_loop::EventLoop;
 

@@ -1,7 +1,7 @@
 //! Pictures in the window: PNG, decoded within limits, scaled by area so that page text stays readable.
 
 use egui::{Color32, ColorImage, TextureHandle, TextureOptions, Ui, accesskit};
-use sealagent_prompt::Picture;
+use sealagent::question::Picture;
 
 /// Most pixels of a picture; a page at 144 dpi has 2 million, a seal at 600 dpi 1 million.
 const MAX_PIXELS: usize = 16 << 20;

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use egui::{Align, Button, Color32, Id, Key, Layout, RichText, ScrollArea, Sense, Ui, accesskit};
-use sealagent_prompt::{Answer, Document, Question, Seal, Subject, Token, harmless};
+use sealagent::harmless;
+use sealagent::question::{Answer, Document, Question, Seal, Subject, Token};
 use ukey::wire::join_pins;
 use zeroize::Zeroizing;
 
@@ -40,7 +41,7 @@ pub struct View {
     asked_focus: bool,
     waits_until: Instant,
     lapses_at: Instant,
-    seal_picture: Option<Shown>,
+    seal_pictures: Vec<Option<Shown>>,
     page_pictures: Vec<Option<Shown>>,
     outcome: Option<Outcome>,
 }
@@ -48,12 +49,12 @@ pub struct View {
 impl View {
     /// A view of the question; `now` starts its waiting time.
     pub fn new(question: Question, now: Instant) -> Self {
-        let (pins, seal_picture, page_pictures) = match &question.subject {
-            Subject::ChangePin { token } => (if token.on_device { 0 } else { 3 }, None, Vec::new()),
-            Subject::Pair { .. } => (0, None, Vec::new()),
-            Subject::Sign { documents, seal, token } => (
+        let (pins, seal_pictures, page_pictures) = match &question.subject {
+            Subject::ChangePin { token } => (if token.on_device { 0 } else { 3 }, Vec::new(), Vec::new()),
+            Subject::Pair { .. } => (0, Vec::new(), Vec::new()),
+            Subject::Sign { documents, seals, token } => (
                 usize::from(!token.on_device),
-                seal.picture.as_ref().and_then(Shown::decode),
+                seals.iter().map(|s| s.picture.as_ref().and_then(Shown::decode)).collect(),
                 documents.iter().map(|d| d.page_picture.as_ref().and_then(Shown::decode)).collect(),
             ),
         };
@@ -66,7 +67,7 @@ impl View {
             asked_focus: false,
             waits_until: now + Duration::from_millis(question.wait_ms),
             lapses_at: now + Duration::from_secs(question.timeout_s),
-            seal_picture,
+            seal_pictures,
             page_pictures,
             outcome: None,
             question,
@@ -189,11 +190,14 @@ impl View {
             match &subject {
                 Subject::ChangePin { .. } => {}
                 Subject::Pair { code, label } => self.show_pairing(ui, code, label.as_deref()),
-                Subject::Sign { documents, seal, .. } => {
+                Subject::Sign { documents, seals, .. } => {
                     ui.columns(2, |columns| {
                         self.show_documents(&mut columns[0], documents);
                         columns[0].add_space(8.0);
-                        self.show_seal(&mut columns[0], seal);
+                        let chosen = documents.get(self.chosen).map_or(0, |d| d.seal);
+                        if let Some(seal) = seals.get(chosen) {
+                            self.show_seal(&mut columns[0], seal, chosen);
+                        }
                         self.show_page(&mut columns[1], documents);
                     });
                 }
@@ -260,15 +264,18 @@ impl View {
         }
         ui.label(facts.join(" · "));
         ui.label(RichText::new(self.words.say("digest", &[("hex", &grouped(&document.sm3))])).small().monospace());
+        if document.closes {
+            ui.label(RichText::new(format!("⚠ {}", self.words.say("closes", &[]))).color(amber(ui)));
+        }
         if !document.seen {
             ui.label(RichText::new(format!("⚠ {}", self.words.say("unseen", &[]))).color(amber(ui)).strong());
         }
     }
 
-    fn show_seal(&mut self, ui: &mut Ui, seal: &Seal) {
+    fn show_seal(&mut self, ui: &mut Ui, seal: &Seal, index: usize) {
         ui.label(RichText::new(self.words.say("seal", &[])).weak());
         ui.horizontal(|ui| {
-            if let Some(picture) = &mut self.seal_picture {
+            if let Some(picture) = self.seal_pictures.get_mut(index).and_then(Option::as_mut) {
                 picture.show(ui, 88.0, &self.words.say("seal_picture", &[]));
             }
             ui.vertical(|ui| {
@@ -436,7 +443,7 @@ fn grouped(hex: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use sealagent_prompt::Language;
+    use sealagent::question::Language;
 
     use super::*;
 
@@ -456,7 +463,7 @@ mod tests {
             language: Language::Zh,
             origin: "https://sign.example".into(),
             origin_note: None,
-            subject: Subject::Sign { documents: Vec::new(), seal, token },
+            subject: Subject::Sign { documents: Vec::new(), seals: vec![seal], token },
             wait_ms: 1000,
             timeout_s: 60,
         }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use sealagent_prompt::Language;
+use sealagent::question::Language;
 use serde::Deserialize;
 
 #[derive(Deserialize)]

@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use sealagent_prompt::{Answer, Document, Language, Question, Seal, Subject, Token};
+use sealagent::question::{Answer, Document, Language, Question, Seal, Subject, Token};
 use ukey::wire;
 
 const PIN: &str = "135790";
@@ -117,6 +117,8 @@ fn question(name: &str) -> Question {
         bytes: Some(186_368),
         sm3: "1ab29c04".repeat(8),
         placement: Some("第 3 页，134 × 212 mm".to_owned()),
+        closes: false,
+        seal: 0,
         seen: true,
         page_picture: None,
     };
@@ -134,7 +136,7 @@ fn question(name: &str) -> Question {
         language: Language::Zh,
         origin: "https://sign.example.gov.cn".to_owned(),
         origin_note: None,
-        subject: Subject::Sign { documents: vec![document], seal, token },
+        subject: Subject::Sign { documents: vec![document], seals: vec![seal], token },
         wait_ms: 1000,
         timeout_s: 60,
     }

@@ -3,14 +3,10 @@
 //!
 //! The agent closes the prompt's standard input when the question is no longer wanted; the prompt then goes without an answer.
 
-#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
-
-pub mod harmless;
-
 use serde::{Deserialize, Serialize};
 use ukey::wire::Bytes;
 
-/// What the person is asked. All texts may come from hostile places; the window makes them harmless once more ([`harmless`]).
+/// What the person is asked. All texts may come from hostile places; the window makes them harmless once more ([`crate::harmless`]).
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Question {
@@ -59,8 +55,8 @@ pub enum Subject {
     Sign {
         /// What is signed, in order.
         documents: Vec<Document>,
-        /// With which seal.
-        seal: Seal,
+        /// The seals that are used; each document names its own by index.
+        seals: Vec<Seal>,
         /// By which token.
         token: Token,
     },
@@ -80,8 +76,12 @@ pub struct Document {
     pub bytes: Option<u64>,
     /// SM3 of the file, or of what the page says is one, in hexadecimal digits.
     pub sm3: String,
+    /// Index of its seal in `seals`.
+    pub seal: usize,
     /// Where the seal lands, in words.
     pub placement: Option<String>,
+    /// Whether no further signature is possible afterwards.
+    pub closes: bool,
     /// Whether the agent has seen the document, or a digest only.
     pub seen: bool,
     /// A picture of the page on which the seal lands.
