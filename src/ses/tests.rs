@@ -339,6 +339,12 @@ fn versions_that_contradict_one_another_are_seen() {
     let signed = SesSignature::parse(&parts.signature()).unwrap();
     assert_eq!((signed.version(), signed.seal().header_version()), (Version::V4, 3));
     assert!(signed.has_version_mismatch());
+    assert!(signed.seal().has_version_mismatch());
+    // A time stamp makes a seal V5, whatever its header says.
+    let seal = seal(Version::V4);
+    let contents = Tlv::read_all(seal.raw()).unwrap().value;
+    let stamped = Seal::parse(&sequence(&[contents, &der(context(0), &bit_string(b"token"))])).unwrap();
+    assert_eq!((stamped.version(), seal.has_version_mismatch(), stamped.has_version_mismatch()), (Version::V5, false, true));
     // A V4 signature around a V1 seal.
     let signer = [der(OCTET_STRING, SIGNER), object_identifier(oid::SM2_WITH_SM3)].concat();
     let tbs = sequence(&[&integer(4), &Parts::new(true).seal(), &Parts::new(false).tbs.concat()]);
