@@ -11,9 +11,11 @@
 pub mod asn1;
 pub mod cms;
 pub mod document;
+pub mod harmless;
 pub mod ofd;
 pub mod pdf;
 pub mod pki;
+pub mod question;
 pub mod ses;
 pub mod sm;
 pub mod stamp;

@@ -5,7 +5,6 @@
 //! This module reads no document and no certificate: what it shows it was given.
 
 pub mod descriptor;
-pub mod harmless;
 pub mod origin;
 pub mod policy;
 pub mod prompt;
@@ -14,6 +13,7 @@ pub mod scripted;
 pub mod summary;
 pub mod terminal;
 pub mod text;
+pub mod window;
 
 use ukey::{Credential, Sm2Message};
 

@@ -13,6 +13,7 @@ use super::descriptor::Descriptor;
 use super::scripted::Scripted;
 use super::summary::{Requester, Summary};
 use super::terminal::Terminal;
+use super::window::Window;
 
 /// Most prompts that wait at once. A person answers one at a time.
 const MAX_WAITING: usize = 16;
@@ -34,6 +35,8 @@ pub enum Prompter {
     Scripted(Scripted),
     /// The terminal that this program was started in.
     Terminal(Terminal),
+    /// A window of its own.
+    Window(Window),
 }
 
 /// What came back from one prompt.
@@ -102,6 +105,7 @@ impl Prompter {
                 #[cfg(any(test, feature = "scripted-prompter"))]
                 Self::Scripted(scripted) => scripted.ask(summary).await,
                 Self::Terminal(terminal) => terminal.ask(summary, &stop).await,
+                Self::Window(window) => window.ask(summary).await,
             }
         };
         tokio::pin!(answer);

@@ -110,7 +110,9 @@ impl<R: Read + Seek> Ofd<R> {
         }
         let Some(list) = self.signature_list(body)? else { return Ok(()) };
         for (index, listed) in list.signatures.iter().enumerate() {
-            let mut class = |path: PackagePath| drop(classes.entry(path).or_insert(FileClass::SignatureFile(index)));
+            let mut class = |path: PackagePath| {
+                classes.entry(path).or_insert(FileClass::SignatureFile(index));
+            };
             class(listed.path.clone());
             // One that cannot be read is the verifier's finding on that signature.
             if let Ok(signature) = self.signature(listed) {

@@ -150,11 +150,8 @@ fn uncovered(contents: &Contents, judged: &[Judged], i: usize, later: &[(usize, 
         .filter(|(_, (_, class))| *class == FileClass::SignatureFile(this.place))
         .map(|(file, _)| file)
         .collect();
-    let speakers: Vec<(usize, Indication)> = later
-        .iter()
-        .copied()
-        .filter(|(j, _)| !own.is_empty() && own.iter().all(|file| judged[*j].covered.has(*file)))
-        .collect();
+    let speakers: Vec<(usize, Indication)> =
+        later.iter().copied().filter(|(j, _)| !own.is_empty() && own.iter().all(|file| judged[*j].covered.has(*file))).collect();
     let lent_by = |file: usize, wanted: fn(Indication) -> bool| {
         speakers.iter().any(|(j, indication)| wanted(*indication) && judged[*j].covered.has(file))
     };

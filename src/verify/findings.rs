@@ -86,8 +86,7 @@ impl Findings {
         self.list.sort_by_key(|f| f.code);
         let indication = self.indication(applies);
         let worst = self.list.iter().map(|f| f.level).min().filter(|level| *level <= Level::Indeterminate);
-        let sub_indication =
-            worst.and_then(|worst| self.list.iter().filter(|f| f.level == worst).find_map(|f| f.sub_indication));
+        let sub_indication = worst.and_then(|worst| self.list.iter().filter(|f| f.level == worst).find_map(|f| f.sub_indication));
         let layers = LAYERS.into_iter().map(|layer| (layer, self.state(layer))).collect();
         Conclusion { indication, sub_indication, layers, findings: self.list }
     }

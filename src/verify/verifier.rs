@@ -104,7 +104,8 @@ impl<'a> Verifier<'a> {
                     let mut findings = Findings::default();
                     findings.reach(Layer::Format);
                     let digest = self.context.data.map(sm3);
-                    let about = seal_signature::judge(self, &mut findings, &signature, Place { digest, path: None, claimed: None });
+                    let about =
+                        seal_signature::judge(self, &mut findings, &signature, Place { digest, path: None, claimed: None });
                     let report = about.report("1", findings, &seal_signature::LAYERS_BY_ITSELF);
                     self.report(FileFormat::SesSignature, vec![report], Vec::new(), Findings::default())
                 }
