@@ -6,8 +6,8 @@ use super::certificate::{Certificate, time};
 use super::name::Name;
 use super::signature::{self, Algorithm, SignatureFault};
 use crate::asn1::{
-    Asn1Error, BIT_STRING, BOOLEAN, ENUMERATED, GENERALIZED_TIME, INTEGER, OCTET_STRING, OID, Oid, Reader, SEQUENCE, Tlv, UTC_TIME,
-    context, context_primitive,
+    Asn1Error, BIT_STRING, BOOLEAN, ENUMERATED, GENERALIZED_TIME, INTEGER, OCTET_STRING, OID, Oid, Reader, SEQUENCE, Tlv,
+    UTC_TIME, context, context_primitive,
 };
 
 /// Largest list that is read: a CA with half a million revoked certificates stays below it.

@@ -233,7 +233,8 @@ fn verify_rsa(n: &[u8], e: &[u8], hash: Hash, message: &[u8], signature: &[u8]) 
     if (n.bit_width() as usize) < MIN_RSA_BITS {
         return Err(SignatureFault::Algorithm);
     }
-    let key = rsa::PublicKey::new_with_size_limits(n, e, MIN_RSA_BITS..=MAX_RSA_BYTES * 8).map_err(|_| SignatureFault::Algorithm)?;
+    let key =
+        rsa::PublicKey::new_with_size_limits(n, e, MIN_RSA_BITS..=MAX_RSA_BYTES * 8).map_err(|_| SignatureFault::Algorithm)?;
     let signature = Signature::try_from(signature).map_err(|_| SignatureFault::Wrong)?;
     match hash {
         Hash::Sha256 => VerifyingKey::<sha2::Sha256>::new(key).verify(message, &signature),

@@ -97,8 +97,7 @@ mod tests {
 
     #[test]
     fn check_characters_of_real_codes_fit_and_of_a_made_up_one_does_not() {
-        for good in
-            ["91110108756730417W", "11370306MB2867521U", "11320500014150050B", "12100000000018032A", "115300000151003540"]
+        for good in ["91110108756730417W", "11370306MB2867521U", "11320500014150050B", "12100000000018032A", "115300000151003540"]
         {
             assert!(is_uscc(good.as_bytes()), "{good}");
         }

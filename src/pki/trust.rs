@@ -234,9 +234,7 @@ impl TrustStore {
     pub fn link(&mut self) {
         for child in &self.certificates {
             for issuer in self.certificates.iter().filter(|issuer| issuer.subject().matches(child.issuer())) {
-                self.issued
-                    .entry((*child.sha256(), *issuer.sha256()))
-                    .or_insert_with(|| child.verify_issued_by(issuer).is_ok());
+                self.issued.entry((*child.sha256(), *issuer.sha256())).or_insert_with(|| child.verify_issued_by(issuer).is_ok());
             }
         }
         for stored in &mut self.crls {
