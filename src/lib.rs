@@ -32,6 +32,8 @@ pub mod consent;
 #[cfg(feature = "agent")]
 pub mod demo;
 #[cfg(feature = "agent")]
+pub mod failure;
+#[cfg(feature = "agent")]
 pub mod http;
 #[cfg(feature = "agent")]
 pub mod seals;

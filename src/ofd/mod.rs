@@ -21,6 +21,9 @@ mod sign;
 mod signature;
 mod structure;
 pub mod write;
+mod xml;
+mod zip_read;
+mod zip_write;
 
 pub use coverage::{Contents, FileClass};
 pub use error::{NameFault, OfdError, Tolerance, ToleranceKind, XmlFault};

@@ -21,4 +21,5 @@ pub use name::Name;
 pub use ocsp::OcspResponse;
 pub use path::{PathFinder, PathOutcome};
 pub use subject::{SubjectCode, subject_codes};
+pub use timestamp::TimeStampToken;
 pub use trust::{Purpose, TrustFile, TrustRole, TrustStore};

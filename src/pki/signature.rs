@@ -108,14 +108,68 @@ impl Hash {
 
     /// The digest of `bytes`.
     pub fn digest(self, bytes: &[u8]) -> Vec<u8> {
+        let mut hasher = self.hasher();
+        hasher.update(bytes);
+        hasher.finish()
+    }
+
+    /// For bytes that arrive in pieces.
+    pub fn hasher(self) -> Hasher {
+        match self {
+            Self::Sm3 => Hasher::Sm3(sm::Sm3::new()),
+            Self::Sha1 => Hasher::Sha1(sha1::Sha1::default()),
+            Self::Sha256 => Hasher::Sha256(sha2::Sha256::default()),
+            Self::Sha384 => Hasher::Sha384(sha2::Sha384::default()),
+            Self::Sha512 => Hasher::Sha512(sha2::Sha512::default()),
+        }
+    }
+}
+
+/// A digest in the making.
+#[derive(Clone)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Hasher {
+    Sm3(sm::Sm3),
+    Sha1(sha1::Sha1),
+    Sha256(sha2::Sha256),
+    Sha384(sha2::Sha384),
+    Sha512(sha2::Sha512),
+}
+
+impl Hasher {
+    /// Adds bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
         use sha2::Digest as _;
         match self {
-            Self::Sm3 => sm::sm3(bytes).0.to_vec(),
-            Self::Sha1 => sha1::Sha1::digest(bytes).to_vec(),
-            Self::Sha256 => sha2::Sha256::digest(bytes).to_vec(),
-            Self::Sha384 => sha2::Sha384::digest(bytes).to_vec(),
-            Self::Sha512 => sha2::Sha512::digest(bytes).to_vec(),
+            Self::Sm3(hasher) => hasher.update(bytes),
+            Self::Sha1(hasher) => hasher.update(bytes),
+            Self::Sha256(hasher) => hasher.update(bytes),
+            Self::Sha384(hasher) => hasher.update(bytes),
+            Self::Sha512(hasher) => hasher.update(bytes),
         }
+    }
+
+    /// The digest of all that was added.
+    pub fn finish(self) -> Vec<u8> {
+        use sha2::Digest as _;
+        match self {
+            Self::Sm3(hasher) => hasher.finish().0.to_vec(),
+            Self::Sha1(hasher) => hasher.finalize().to_vec(),
+            Self::Sha256(hasher) => hasher.finalize().to_vec(),
+            Self::Sha384(hasher) => hasher.finalize().to_vec(),
+            Self::Sha512(hasher) => hasher.finalize().to_vec(),
+        }
+    }
+}
+
+impl std::io::Write for Hasher {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 

@@ -64,7 +64,7 @@ fn extension_text(value: &[u8]) -> String {
 
 /// The codes in a text: 18 characters of the alphabet with the right check character, possibly with a hyphen before the last, not
 /// inside a longer run of ASCII letters and digits, except right after a lower-case or `SF` prefix or before a name.
-fn codes_in(text: &str) -> Vec<String> {
+pub(crate) fn codes_in(text: &str) -> Vec<String> {
     let text: Vec<u8> = text.bytes().filter(|b| *b != b'-').collect();
     let mut out = Vec::new();
     let mut start = 0;

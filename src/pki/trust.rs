@@ -93,7 +93,8 @@ pub struct Region {
 }
 
 /// State of a seal in its region's seal system (trust.md §8).
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
 #[allow(missing_docs, reason = "the names are the field's")]
 pub enum SealState {
     Valid,
@@ -302,6 +303,11 @@ impl TrustStore {
     /// What is known of a region.
     pub fn region(&self, name: &str) -> Option<&Region> {
         self.regions.iter().find(|r| &*r.name == name)
+    }
+
+    /// All certificates, trusted or not.
+    pub fn certificates(&self) -> &[Arc<Certificate>] {
+        &self.certificates
     }
 
     /// The certificates whose subject is `name`.

@@ -20,7 +20,7 @@ pub use extension::Extension;
 pub use read::{SesError, limits};
 pub use seal::{CertDigest, CertList, Picture, PictureFormat, Property, Seal};
 pub use signature::{Padded, SesSignature};
-pub use time::{Time, TimeInfo, Zone};
+pub use time::{Time, TimeInfo, Zone, asn1_time};
 pub use tolerance::Tolerance;
 
 use std::fmt;

@@ -76,10 +76,6 @@ impl Notes {
         }
     }
 
-    pub(super) fn extend(&mut self, tolerances: &[Tolerance]) {
-        tolerances.iter().for_each(|t| self.add(*t));
-    }
-
     pub(super) fn finish(mut self) -> Vec<Tolerance> {
         self.0.sort_unstable();
         self.0
@@ -209,15 +205,7 @@ impl<'a, 'n> Fields<'a, 'n> {
 }
 
 fn note_length(tlv: &Tlv<'_>, notes: &mut Notes) {
-    let header = tlv.raw.len() - tlv.value.len();
-    let least = match tlv.value.len() {
-        0..=0x7f => 2,
-        0x80..=0xff => 3,
-        0x100..=0xffff => 4,
-        0x1_0000..=0xff_ffff => 5,
-        _ => 6,
-    };
-    if header != least {
+    if !tlv.has_minimal_length() {
         notes.add(Tolerance::LengthNotMinimal);
     }
 }

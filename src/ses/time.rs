@@ -23,6 +23,18 @@ pub struct Time {
     pub zone: Zone,
 }
 
+impl Time {
+    /// A UTCTime or GeneralizedTime as it stands in any structure; `None` for everything else.
+    pub fn from_asn1(tlv: Tlv<'_>) -> Option<Self> {
+        let form = match tlv.tag {
+            UTC_TIME => Form::Utc,
+            GENERALIZED_TIME => Form::Generalized,
+            _ => return None,
+        };
+        parse(std::str::from_utf8(tlv.value).ok()?, form)
+    }
+}
+
 /// The zone a time was written with.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Zone {
@@ -85,13 +97,9 @@ pub(super) fn read(field: &'static str, tlv: Tlv<'_>, expected: u8, notes: &mut 
 }
 
 fn read_tlv(tlv: Tlv<'_>, notes: &mut Notes) -> Option<Time> {
-    let (form, plain) = match tlv.tag {
-        UTC_TIME => (Form::Utc, 13),
-        GENERALIZED_TIME => (Form::Generalized, 15),
-        _ => return None,
-    };
-    let time = parse(std::str::from_utf8(tlv.value).ok()?, form)?;
-    if time.zone != Zone::Missing && (tlv.value.len() != plain || time.zone != Zone::Utc) {
+    let time = Time::from_asn1(tlv)?;
+    let plain = if tlv.tag == UTC_TIME { "YYMMDDHHMMSSZ" } else { "YYYYMMDDHHMMSSZ" };
+    if time.zone != Zone::Missing && (time.zone != Zone::Utc || tlv.value.len() != plain.len()) {
         notes.add(Tolerance::TimeForm);
     }
     note_zone(&time, notes);
@@ -227,6 +235,12 @@ pub(super) fn generalized_time(time: Timestamp) -> Option<Vec<u8>> {
 pub(super) fn utc_time(time: Timestamp) -> Option<Vec<u8>> {
     let (year, rest) = digits(time)?;
     (1950..2050).contains(&year).then(|| der(UTC_TIME, format!("{:02}{rest}", year % 100).as_bytes()))
+}
+
+/// DER of a time as CMS and X.509 want it: UTCTime from 1950 to 2049, else GeneralizedTime (RFC 5652 clause 11.3). `None` for years
+/// outside 0 to 9999.
+pub fn asn1_time(time: Timestamp) -> Option<Vec<u8>> {
+    utc_time(time).or_else(|| generalized_time(time))
 }
 
 fn digits(time: Timestamp) -> Option<(i16, String)> {

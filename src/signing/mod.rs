@@ -1,1 +1,84 @@
-//! .
+//! From a request to signed documents: the pipeline of ARCHITECTURE §5 and the states that a page can watch.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::consent::Requester;
+use crate::sm::Sm3Digest;
+
+/// What somebody asked to have signed, parsed and checked for form, nothing more.
+#[derive(Clone, Debug)]
+pub struct SigningRequest {
+    /// Who asks.
+    pub requester: Requester,
+    /// The signatures, in order. Several on one document follow each other.
+    pub items: Vec<SigningItem>,
+    /// Name of a configured time stamp service.
+    pub timestamp: Option<String>,
+}
+
+/// One signature to make.
+#[derive(Clone, Debug)]
+pub struct SigningItem {
+    /// What to sign.
+    pub subject: Subject,
+    /// Code of the seal (`esID`).
+    pub seal: String,
+    /// What the document carries afterwards.
+    pub signed_value: SignedValueKind,
+}
+
+/// What an item signs.
+#[derive(Clone, Debug)]
+pub enum Subject {
+    /// A digest that the requester computed; its content is not seen.
+    Digest {
+        /// The requester's name for it.
+        name: String,
+        /// Becomes `dataHash`.
+        sm3: Sm3Digest,
+        /// Becomes `propertyInfo`.
+        property: String,
+    },
+    /// A document that was handed over.
+    Document {
+        /// The document.
+        document: Arc<()>,
+        /// Whether no further signature shall be possible.
+        close: bool,
+    },
+}
+
+/// Kind of signed value.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum SignedValueKind {
+    /// GB/T 35275 `SignedData` with signed attributes.
+    Gbt35275,
+    /// `SES_Signature`, of the seal's version.
+    #[default]
+    Ses,
+}
+
+/// Where a request stands (api.md).
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum State {
+    /// Waiting for the person, also while a wrong PIN is asked again.
+    Waiting,
+    /// The token was asked; from here the request runs to its end.
+    Signing,
+    /// Every item is signed.
+    Done,
+    /// The person said no.
+    Declined,
+    /// Nobody answered.
+    Expired,
+    /// Deleted, or the page went away before the token was asked.
+    Cancelled,
+    /// It could not be done; each item says why.
+    Failed,
+}

@@ -113,9 +113,9 @@ mod tests {
         assert_eq!(wrapped.open(&key(1), "data key").unwrap().as_slice(), [7; 40]);
         assert!(wrapped.open(&key(2), "data key").is_none());
         assert!(wrapped.open(&key(1), "other").is_none());
-        for change in
-            [|w: &mut Wrapped| w.iv.0[3] ^= 1, |w| w.ciphertext.0[39] ^= 1, |w| w.mac.0[0] ^= 1, |w| w.mac.0.truncate(8)]
-        {
+        let changes: [fn(&mut Wrapped); 4] =
+            [|w| w.iv.0[3] ^= 1, |w| w.ciphertext.0[39] ^= 1, |w| w.mac.0[0] ^= 1, |w| w.mac.0.truncate(8)];
+        for change in changes {
             let mut changed = wrapped.clone();
             change(&mut changed);
             assert!(changed.open(&key(1), "data key").is_none());
