@@ -343,7 +343,12 @@ fn preflights_are_answered_as_browsers_want_them() {
 #[test]
 fn a31_ids_of_one_origin_are_nothing_to_another() {
     let other = "https://other.example";
-    let rig = Rig::with(|_| Reply::Approve(PIN), |config| drop(config.http.origins.insert(Origin::parse(other).unwrap())));
+    let rig = Rig::with(
+        |_| Reply::Approve(PIN),
+        |config| {
+            config.http.origins.insert(Origin::parse(other).unwrap());
+        },
+    );
     let id = rig.upload(&document(1));
     let request = rig.ask(&id);
     assert_eq!(rig.wait(&request)["state"], "done");
@@ -439,7 +444,12 @@ fn failures_of_items_have_stable_codes() {
 #[test]
 fn a29_a30_digest_only_is_for_its_origins_and_says_that_nothing_was_seen() {
     let digest = "https://digest.example";
-    let rig = Rig::with(|_| Reply::Approve(PIN), |config| drop(config.http.digest_only.insert(Origin::parse(digest).unwrap())));
+    let rig = Rig::with(
+        |_| Reply::Approve(PIN),
+        |config| {
+            config.http.digest_only.insert(Origin::parse(digest).unwrap());
+        },
+    );
     let headers = [("Origin", digest), ("Content-Type", "application/json")];
     let item = |kind: &str| json!({"name": "contract", "sm3": "11".repeat(32), "property": "/Doc_0/Signs/Sign_0/Signature.xml", "seal": rig.seal.es_id(), "signedValue": kind});
     let body = json!({"digests": [item("ses"), item("gbt35275")]}).to_string();
