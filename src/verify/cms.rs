@@ -14,8 +14,13 @@ use super::report::{Layer, SignatureKind, SignatureReport};
 use super::seal::{nonstandard, sm2_value};
 use super::time::{self, Evidence, Stamp};
 use super::verifier::{About, Verifier};
+<<<<<<< HEAD
 use crate::asn1::{Oid, oid};
 use crate::cms::{SignedData, SignerInfo};
+=======
+use crate::asn1::Oid;
+use crate::cms::{CmsError, SignedData, SignerInfo};
+>>>>>>> refs/heads/verify
 use crate::pki::Certificate;
 use crate::pki::certificate::hex;
 use crate::pki::signature::{self, Algorithm, Hash, PublicKey};
@@ -148,7 +153,8 @@ pub(super) fn judge(
             padded.signed_data
         }
         Err(error) => {
-            findings.add(Reason::FormatValue, &[("what", error.into())]);
+            let reason = if matches!(error, CmsError::Limit { .. }) { Reason::LimitExceeded } else { Reason::FormatValue };
+            findings.add(reason, &[("what", error.into())]);
             return about;
         }
     };

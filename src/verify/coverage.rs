@@ -99,7 +99,7 @@ pub(super) fn version(contents: &Contents, body: &DocBody, covered: &Covered, fi
     if is_covered(&body.current_root) {
         return;
     }
-    let signed = body.versions.iter().map(|v| &v.root).chain([&body.root]).find(|root| is_covered(root));
+    let signed = body.versions.iter().filter_map(|v| v.root.as_ref()).chain([&body.root]).find(|root| is_covered(root));
     if let Some(signed) = signed {
         let args = [("current", (&body.current_root).into()), ("signed", signed.into())];
         findings.about(&body.current_root, Reason::VersionNotSigned, &args);

@@ -8,12 +8,13 @@ use jiff::Timestamp;
 
 use super::catalogue::Arg;
 use super::findings::Findings;
+use super::pdf::SignedPdf;
 use super::reason::Reason;
 use super::report::{FileFormat, Indication, Layer, Level, Report, SignatureKind, SignatureReport};
 use super::seal_signature::{self, Place};
 use super::{cms, ofd, seal};
 use crate::pki::{Certificate, CertificateError, PathFinder, TrustStore};
-use crate::ses::{self, Kind, Seal, SesSignature};
+use crate::ses::{self, Kind, Seal, SesError, SesSignature};
 use crate::sm::{Sm3Digest, sm3};
 
 /// Largest file that is read whole: a signed value or a seal by itself, as text. Real ones have up to 200 KB.
@@ -61,7 +62,7 @@ impl<'a> Verifier<'a> {
         }
         match ses::detect(&head) {
             Kind::Ofd => ofd::verify(&mut verifier, input),
-            Kind::Pdf => super::pdf::unsupported(&verifier),
+            Kind::Pdf => verifier.unsupported(FileFormat::Pdf, "thing.pdf"),
             // Whether a longer value is one of ours its first kilobyte cannot tell.
             _ => {
                 let mut bytes = Vec::new();
@@ -74,6 +75,11 @@ impl<'a> Verifier<'a> {
                 }
             }
         }
+    }
+
+    /// Judges a PDF that was read so far that its signatures are known.
+    pub fn verify_pdf(pdf: &mut dyn SignedPdf, context: &Context<'a>) -> Report {
+        super::pdf::verify(&mut Self::new(context), pdf)
     }
 
     pub(super) fn new(context: &Context<'a>) -> Self {
@@ -97,7 +103,7 @@ impl<'a> Verifier<'a> {
                     let report = seal::by_itself(self, &seal);
                     self.report(FileFormat::Seal, Vec::new(), vec![report], Findings::default())
                 }
-                Err(error) => self.unreadable(FileFormat::Seal, Reason::FormatValue, error),
+                Err(error) => self.broken(FileFormat::Seal, &error),
             },
             Kind::Signature(_) => match SesSignature::parse(bytes) {
                 Ok(signature) => {
@@ -109,7 +115,7 @@ impl<'a> Verifier<'a> {
                     let report = about.report("1", findings, &seal_signature::LAYERS_BY_ITSELF);
                     self.report(FileFormat::SesSignature, vec![report], Vec::new(), Findings::default())
                 }
-                Err(error) => self.unreadable(FileFormat::SesSignature, Reason::FormatValue, error),
+                Err(error) => self.broken(FileFormat::SesSignature, &error),
             },
             Kind::Cms => {
                 let data = self.context.data;
@@ -141,6 +147,20 @@ impl<'a> Verifier<'a> {
     /// Whether a seal's maker signed it, found out once for all signatures that carry it.
     pub(super) fn seal_signature(&mut self, seal: &Seal, check: impl FnOnce() -> bool) -> bool {
         *self.seals.entry(sm3(seal.raw())).or_insert_with(check)
+    }
+
+    /// A file that is sound, as far as it was looked at, and that nobody here can judge.
+    fn unsupported(&self, format: FileFormat, thing: &'static str) -> Report {
+        let mut findings = Findings::default();
+        findings.add(Reason::VersionUnsupported, &[("what", Arg::Word(thing))]);
+        self.report(format, Vec::new(), Vec::new(), findings)
+    }
+
+    /// A seal or seal signature that does not parse.
+    fn broken(&self, format: FileFormat, error: &SesError) -> Report {
+        let mut findings = Findings::default();
+        seal_signature::unreadable(&mut findings, error);
+        self.report(format, Vec::new(), Vec::new(), findings)
     }
 
     /// A file about which one finding says all.
