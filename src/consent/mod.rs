@@ -57,6 +57,8 @@ pub enum Refusal {
     LastTry,
     /// There is nothing to show a prompt on.
     NoPrompt,
+    /// The one PIN that there was is wrong.
+    PinIncorrect,
     /// The PIN cannot be one; it was not sent.
     PinUnacceptable,
 }
@@ -84,6 +86,7 @@ pub async fn obtain(
         Answer::Cancelled => Outcome::Not(Refusal::Cancelled),
         Answer::Decline => Outcome::Not(Refusal::Declined),
         Answer::LastTry => Outcome::Not(Refusal::LastTry),
+        Answer::NoMore => Outcome::Not(Refusal::PinIncorrect),
         Answer::NoPrompt => Outcome::Not(Refusal::NoPrompt),
         Answer::TimeOut => Outcome::Not(Refusal::Expired),
         Answer::Unacceptable => Outcome::Not(Refusal::PinUnacceptable),

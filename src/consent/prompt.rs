@@ -51,6 +51,8 @@ pub enum Answer {
     Decline,
     /// One try is left, and nobody is there to confirm that it may be used.
     LastTry,
+    /// The one PIN that there was has been used; it was wrong.
+    NoMore,
     /// There is nothing to show a prompt on.
     NoPrompt,
     /// No answer in time.

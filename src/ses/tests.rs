@@ -454,7 +454,7 @@ fn kinds_are_told_by_content() {
         (&der(OCTET_STRING, seal.raw()), Kind::Seal(Version::V5)),
         (&der(OCTET_STRING, &cms), Kind::Unknown),
         (&[seal.raw(), &[0; 4]].concat(), Kind::Seal(Version::V5)),
-        (&add_seal_time_stamp(&seal, b"token").unwrap().raw().to_vec(), Kind::Seal(Version::V5)),
+        (add_seal_time_stamp(&seal, b"token").unwrap().raw(), Kind::Seal(Version::V5)),
         (b"\x30\x00", Kind::Unknown),
         (b"", Kind::Unknown),
         (b"-----BEGIN SEAL-----", Kind::Unknown),
