@@ -19,10 +19,17 @@
 //! | work | [`work_limit`] | entries may overlap; a real file is read about twice |
 
 mod changes;
+mod digest;
+mod document;
+mod filter;
+mod form;
 mod object;
 mod signature;
+mod source;
+mod xref;
 
 pub use changes::{Change, Changed, Permitted};
+pub use document::Document;
 pub use object::{Dict, Object, ObjectId};
 pub use signature::{ByteRange, ByteRangeFault, Digests, DocMdp, FieldLock, FieldState, PdfSignature, SignaturePurpose, Widget};
 
@@ -42,6 +49,9 @@ pub const MAX_DEPTH: usize = 64;
 pub const MAX_PAGES: usize = 200_000;
 /// Most signatures.
 pub const MAX_SIGNATURES: usize = 5_000;
+
+/// Most findings of one kind that are listed for one signature: more tell a person nothing.
+pub const MAX_LISTED: usize = 100;
 
 /// Most bytes that may be read, inflated and digested for a file of `len` bytes.
 pub fn work_limit(len: u64) -> u64 {
@@ -74,6 +84,22 @@ pub enum PdfError {
     },
 }
 
+impl PdfError {
+    /// Of an error from reading a stream: a limit comes through as itself, and what does not inflate is a fault of the file.
+    fn from_range(error: std::io::Error) -> Self {
+        use std::io::ErrorKind;
+        match error.downcast::<Self>() {
+            Ok(error) => error,
+            Err(error) => match error.kind() {
+                ErrorKind::InvalidData | ErrorKind::InvalidInput | ErrorKind::UnexpectedEof => {
+                    Self::Syntax { what: "a stream does not decode", offset: 0 }
+                }
+                _ => Self::Io(error),
+            },
+        }
+    }
+}
+
 /// A place where conforming readers disagree about what the document is. One is enough to judge no signature on the file good.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -89,12 +115,16 @@ pub enum Ambiguity {
         /// The key.
         key: String,
     },
-    /// A hybrid file (ISO 32000-1 7.5.8.4) gives an object two places.
-    #[error("the cross-reference table and its stream disagree about object {0}")]
-    HybridConflict(u32),
+    /// One cross-reference section gives an object two places: a table twice, or the two halves of a hybrid section (ISO 32000-1
+    /// 7.5.8.4), where also an older table counts that readers of tables alone would see.
+    #[error("the cross-reference gives object {0} two places")]
+    TwoPlaces(u32),
     /// The cross-reference entry points where no such object is: readers search the file for it, or take it as null.
     #[error("object {0} is not where the cross-reference says")]
     ObjectMissing(ObjectId),
+    /// A stream's length does not lead to its `endstream`.
+    #[error("the length of stream {0} is wrong")]
+    StreamLength(ObjectId),
     /// Two fields, or two revisions of one, use one signature dictionary, or one field name stands for two fields.
     #[error("the signature field {0} exists twice")]
     FieldTwice(String),
@@ -144,6 +174,20 @@ pub struct Page {
 }
 
 impl Page {
+    /// Left, top, width and height in mm from the top left corner of the page as shown, of a rectangle in the page's own units.
+    pub fn rect_mm(&self, rect: [f64; 4]) -> [f64; 4] {
+        let mm = self.user_unit * 25.4 / 72.0;
+        let [left, bottom, right, top] = self.area;
+        let [x0, y0, x1, y1] = rect;
+        let (x, y, width, height) = match self.rotate {
+            90 => (y0 - bottom, x0 - left, y1 - y0, x1 - x0),
+            180 => (right - x1, y0 - bottom, x1 - x0, y1 - y0),
+            270 => (top - y1, right - x1, y1 - y0, x1 - x0),
+            _ => (x0 - left, top - y1, x1 - x0, y1 - y0),
+        };
+        [x * mm, y * mm, width * mm, height * mm]
+    }
+
     /// Width and height as shown, in mm.
     pub fn size_mm(&self) -> (f64, f64) {
         let mm = self.user_unit * 25.4 / 72.0;
