@@ -14,13 +14,8 @@ use super::report::{Layer, SignatureKind, SignatureReport};
 use super::seal::{nonstandard, sm2_value};
 use super::time::{self, Evidence, Stamp};
 use super::verifier::{About, Verifier};
-<<<<<<< HEAD
-use crate::asn1::{Oid, oid};
-use crate::cms::{SignedData, SignerInfo};
-=======
 use crate::asn1::Oid;
 use crate::cms::{CmsError, SignedData, SignerInfo};
->>>>>>> refs/heads/verify
 use crate::pki::Certificate;
 use crate::pki::certificate::hex;
 use crate::pki::signature::{self, Algorithm, Hash, PublicKey};
