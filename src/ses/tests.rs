@@ -518,7 +518,7 @@ proptest! {
     #[test]
     fn any_built_seal_is_read_back_identically(draft in any_draft(), version in prop::sample::select(VERSIONS.to_vec())) {
         let digests = matches!(draft.cert_list, CertList::Digests(_));
-        prop_assume!(!(version == Version::V1 && digests));
+        let version = if digests { version.max(Version::V4) } else { version };
         let unsigned = draft.to_be_signed(version, MAKER).unwrap();
         let seal = unsigned.assemble(&signature_value()).unwrap();
         prop_assert_eq!(seal.signed_bytes().into_owned(), unsigned.signed_bytes());
