@@ -14,7 +14,8 @@ use std::{
 
 use common::consent::consented;
 use sealagent::workers::{
-    Client, DriverConfig, DriverKind, DriverState, Misbehaviour, SigningKey, Timing, TokenEvent, TokenHandle, WorkerError, Workers,
+    Client, DriverConfig, DriverKind, DriverState, Misbehaviour, SigningKey, Timing, TokenEvent, TokenHandle, WorkerError,
+    Workers,
 };
 use tempfile::TempDir;
 use ukey::{Credential, DriverError, KeyId, KeyUsage, Pin, PinStatus, Sm2PublicKey, Sm2Signature};
@@ -60,7 +61,8 @@ struct Key {
 impl Key {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let token = Token::create(folder.path(), "公章", &pin(PIN), TokenOptions { max_tries: TRIES, ..Default::default() }).unwrap();
+        let token =
+            Token::create(folder.path(), "公章", &pin(PIN), TokenOptions { max_tries: TRIES, ..Default::default() }).unwrap();
         let (id, public_key) = token.login(&pin(PIN)).unwrap().generate_key(KeyUsage::Signing).unwrap();
         Self { folder, token, id, public_key }
     }
@@ -178,8 +180,7 @@ async fn meet(asked: Asked, step: Step, fault: Fault) -> Result<(), WorkerError>
 
 /// Runs all rows of a fault at once and gives each request's error to `expect`.
 async fn each_request(fault: Fault, expect: fn(Asked, Step, Result<(), WorkerError>) -> bool) {
-    let rows: Vec<_> =
-        STEPS.iter().map(|&(asked, step)| (asked, step, tokio::spawn(meet(asked, step, fault.clone())))).collect();
+    let rows: Vec<_> = STEPS.iter().map(|&(asked, step)| (asked, step, tokio::spawn(meet(asked, step, fault.clone())))).collect();
     for (asked, step, row) in rows {
         let result = row.await.unwrap();
         let shown = format!("{result:?}");
@@ -231,7 +232,8 @@ async fn garbage_in_place_of_a_frame_counts_as_a_crash() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn frame_over_the_limit_counts_as_a_crash() {
-    each_request(Fault::Oversize, |asked, _, result| failed_as(asked, result, |e| matches!(e, WorkerError::Crashed { .. }))).await;
+    each_request(Fault::Oversize, |asked, _, result| failed_as(asked, result, |e| matches!(e, WorkerError::Crashed { .. })))
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -259,7 +261,9 @@ async fn wrong_pin_and_a_crash_after_it_spend_one_try() {
         // The answer to the wrong PIN is lost: garbage is set when the key is read, and the others end the worker there.
         key.script(&[Rule::once(Step::Keys, fault.clone())]);
         let error = Asked::Login.ask(&client, &key, WRONG_PIN).await.unwrap_err();
-        let WorkerError::DiedWithPin { pin: Some(PinStatus { tries_left: Some(left), .. }), .. } = error else { panic!("{error:?}") };
+        let WorkerError::DiedWithPin { pin: Some(PinStatus { tries_left: Some(left), .. }), .. } = error else {
+            panic!("{error:?}")
+        };
         assert_eq!(left, key.tries_left(), "what is told is what is so");
         assert_eq!(left, if fault == Fault::Garbage { TRIES - 1 } else { TRIES }, "{fault:?}");
     }

@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use sealagent::consent::{
-    Asked, Authorised, ConsentItem, DataHash, Outcome, Requester, ToBeSigned,
+    Asked, Authorised, ConsentItem, DataHash, Outcome, Requester, ToBeSigned, obtain,
     prompt::{Canceller, PromptQueue, Prompter},
-    obtain,
     scripted::{Reply, Scripted},
     summary::{DocumentShown, SealShown, Shown, SummaryItem, TokenShown},
 };
