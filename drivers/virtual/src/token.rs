@@ -458,7 +458,7 @@ impl LoadedKey {
         }
         let broken = || DriverError::protocol("virtual token", "the private key does not open");
         let secret = self.record.private_key.open(data_key, &self.record.id.0).ok_or_else(broken)?;
-        let key = SigningKey::from_slice(DEFAULT_ID.as_ref(), &secret).map_err(|_| broken())?;
+        let key = SigningKey::from_slice(DEFAULT_ID, &secret).map_err(|_| broken())?;
         Ok(self.signing_key.get_or_init(|| key))
     }
 }
