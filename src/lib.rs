@@ -40,6 +40,8 @@ pub mod seals;
 #[cfg(feature = "agent")]
 pub mod signing;
 #[cfg(feature = "agent")]
+pub mod trust_dir;
+#[cfg(feature = "agent")]
 pub mod workers;
 
 pub mod manual;

@@ -45,7 +45,8 @@ pub struct Contents {
 impl Contents {
     /// The files that none of the signature's references names, whatever came of the references.
     pub fn uncovered_by<'a>(&'a self, signature: &'a Signature) -> impl Iterator<Item = &'a (PackagePath, FileClass)> {
-        let covered: HashSet<&PackagePath> = signature.references.iter().filter_map(|reference| reference.path.as_ref()).collect();
+        let covered: HashSet<&PackagePath> =
+            signature.references.iter().filter_map(|reference| reference.path.as_ref()).collect();
         self.files.iter().filter(move |(path, _)| !covered.contains(path))
     }
 
@@ -109,7 +110,9 @@ impl<R: Read + Seek> Ofd<R> {
         }
         let Some(list) = self.signature_list(body)? else { return Ok(()) };
         for (index, listed) in list.signatures.iter().enumerate() {
-            let mut class = |path: PackagePath| drop(classes.entry(path).or_insert(FileClass::SignatureFile(index)));
+            let mut class = |path: PackagePath| {
+                classes.entry(path).or_insert(FileClass::SignatureFile(index));
+            };
             class(listed.path.clone());
             // One that cannot be read is the verifier's finding on that signature.
             if let Ok(signature) = self.signature(listed) {
@@ -255,7 +258,13 @@ impl Walk {
         exists
     }
 
-    fn read<R: Read + Seek>(&mut self, package: &mut Package<R>, path: &PackagePath, root: &str, skip: &[&str]) -> Option<Element> {
+    fn read<R: Read + Seek>(
+        &mut self,
+        package: &mut Package<R>,
+        path: &PackagePath,
+        root: &str,
+        skip: &[&str],
+    ) -> Option<Element> {
         match package.xml(path, root, skip) {
             Ok(element) => Some(element),
             Err(error) => {

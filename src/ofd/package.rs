@@ -1,6 +1,6 @@
 //! A package: files by name, each hashed once.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io::{Read, Seek};
 
 use super::xml::{self, Element, MAX_XML};
@@ -42,11 +42,11 @@ impl<R: Read + Seek> Package<R> {
         Some(found)
     }
 
-    /// Whether there is something at that path, file or directory, or something below it, case ignored.
-    pub(super) fn is_taken(&self, path: &PackagePath) -> bool {
-        let path = path.folded();
-        let below = format!("{path}/");
-        self.directory.entries.iter().map(|entry| entry.path.folded()).any(|entry| entry == path || entry.starts_with(&below))
+    /// Folded names of what is directly in a directory (`/Doc_0`, or empty for the root).
+    pub(super) fn names_in(&self, directory: &str) -> HashSet<String> {
+        let directory = super::path::fold(&format!("{directory}/"));
+        let name = |entry: &Entry| entry.path.folded().strip_prefix(&directory)?.split('/').next().map(str::to_owned);
+        self.directory.entries.iter().filter_map(name).collect()
     }
 
     /// Length of a file's contents as its headers declare it; reading checks it.

@@ -365,7 +365,13 @@ fn parse_date_time(raw: &str) -> Option<jiff::Timestamp> {
         "" => BEIJING,
         "Z" | "z" => 0,
         zone => {
-            let sign = if zone.starts_with('+') { 1 } else if zone.starts_with('-') { -1 } else { return None };
+            let sign = if zone.starts_with('+') {
+                1
+            } else if zone.starts_with('-') {
+                -1
+            } else {
+                return None;
+            };
             let zone = zone[1..].replace(':', "");
             if zone.len() != 4 || !zone.bytes().all(|byte| byte.is_ascii_digit()) {
                 return None;

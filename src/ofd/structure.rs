@@ -115,7 +115,8 @@ impl<R: Read + Seek> Ofd<R> {
         let mut areas = HashMap::new();
         let mut pages = Vec::new();
         for (index, page) in list.all("Page").enumerate() {
-            let number = PageNumber::from_index(index).filter(|_| index < MAX_PAGES).ok_or_else(|| limit(root, "pages", MAX_PAGES))?;
+            let number =
+                PageNumber::from_index(index).filter(|_| index < MAX_PAGES).ok_or_else(|| limit(root, "pages", MAX_PAGES))?;
             let path = self.package.locate(root, page.need_attribute("BaseLoc", root)?)?;
             let own = match areas.get(&path) {
                 Some(known) => *known,

@@ -157,8 +157,7 @@ fn declared(bytes: &[u8]) -> Result<Option<&'static Encoding>, XmlFault> {
 /// Parses `bytes`, the file `path`, whose root element must be `root`. What stands inside elements named in `skip` is checked and
 /// not kept.
 pub(super) fn parse<'a>(path: &PackagePath, bytes: &'a [u8], root: &str, skip: &[&str]) -> Result<Document<'a>, OfdError> {
-    let (encoding, text) =
-        TextEncoding::detect(bytes).map_err(|fault| OfdError::Xml { path: path.clone(), fault })?;
+    let (encoding, text) = TextEncoding::detect(bytes).map_err(|fault| OfdError::Xml { path: path.clone(), fault })?;
     let mut builder = Builder { path, skip, open: Vec::new(), root: None, elements: 0, depth: 0, dropped: None, plain: true };
     builder.run(&text)?;
     let is_named_plainly = builder.plain;
@@ -301,7 +300,11 @@ impl Builder<'_> {
 
     fn text(&mut self, piece: &str, offset: usize) -> Result<(), OfdError> {
         if self.depth == 0 {
-            return if piece.trim_ascii().is_empty() { Ok(()) } else { Err(self.malformed(offset, "text outside the root element")) };
+            return if piece.trim_ascii().is_empty() {
+                Ok(())
+            } else {
+                Err(self.malformed(offset, "text outside the root element"))
+            };
         }
         if self.dropped.is_some() {
             return Ok(());

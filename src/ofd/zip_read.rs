@@ -591,7 +591,8 @@ impl<R: Read + Seek> Read for EntryReader<'_, R> {
         let read = match &mut self.data {
             Data::Stored(raw) => raw.read(buffer)?,
             Data::Deflated(decoder) => decoder.read(buffer).map_err(|error| {
-                if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof) {
+                if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
+                {
                     let name = self.name.clone();
                     io::Error::other(OfdError::EntryDamaged { name, what: "it does not inflate" })
                 } else {

@@ -89,7 +89,8 @@ impl TimeStampToken {
         let info = TstInfo::parse(content)?;
         let hash = Hash::from_oid(Oid(&info.hash)).filter(|hash| *hash != Hash::Sha1);
         let hash = hash.ok_or_else(|| TimeStampError::Imprint(Oid(&info.hash).dotted()))?;
-        let certificates = signed_data.certificates().iter().filter_map(|der| Certificate::parse(der).ok().map(Arc::new)).collect();
+        let certificates =
+            signed_data.certificates().iter().filter_map(|der| Certificate::parse(der).ok().map(Arc::new)).collect();
         Ok(Self { certificates, hash, imprint: info.imprint, time: info.time, serial: info.serial, signed_data })
     }
 

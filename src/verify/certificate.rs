@@ -88,8 +88,7 @@ pub(super) fn path(
             None
         }
         PathOutcome::NoAnchor { last } => {
-            let args =
-                [("subject", leaf.subject().into()), ("last", last.subject().into()), ("issuer", last.issuer().into())];
+            let args = [("subject", leaf.subject().short().into()), ("last", last.subject().short().into()), ("issuer", last.issuer().into())];
             findings.about(leaf.subject(), role.no_anchor(), &args);
             None
         }
@@ -181,11 +180,7 @@ pub(super) fn signer(
     findings.reach(Layer::Certificate);
     usage(findings, certificate, [Reason::SignerUsage, Reason::SignerIsCa, Reason::SignerNoUsage]);
 
-    let dates = [
-        ("time", at.into()),
-        ("from", certificate.not_before().into()),
-        ("to", certificate.not_after().into()),
-    ];
+    let dates = [("time", at.into()), ("from", certificate.not_before().into()), ("to", certificate.not_after().into())];
     match time.at {
         Some(at) if !certificate.valid_at(at) => findings.about(certificate.subject(), Reason::TimeOutsideCert, &dates),
         None if !certificate.valid_at(now) => findings.about(certificate.subject(), Reason::SignerExpiredNoTime, &dates),

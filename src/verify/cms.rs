@@ -14,11 +14,11 @@ use super::report::{Layer, SignatureKind, SignatureReport};
 use super::seal::{nonstandard, sm2_value};
 use super::time::{self, Evidence, Stamp};
 use super::verifier::{About, Verifier};
-use crate::asn1::{Oid, oid};
+use crate::asn1::Oid;
 use crate::cms::{SignedData, SignerInfo};
+use crate::pki::Certificate;
 use crate::pki::certificate::hex;
 use crate::pki::signature::{self, Algorithm, Hash, PublicKey};
-use crate::pki::Certificate;
 use crate::sm::{self, Sm2Digest, Sm3};
 
 /// The layers of SignedData in a document: it has no seal.
@@ -237,12 +237,7 @@ fn one(
     let evidence = Evidence {
         claimed: signer.attributes().and_then(|a| a.signing_time()).map(|time| time.instant),
         beside: claimed,
-        stamp: signer.time_stamps().next().map(|token| Stamp {
-            token,
-            over: signer.signature(),
-            or_digest: None,
-            proves: true,
-        }),
+        stamp: signer.time_stamps().next().map(|token| Stamp { token, over: signer.signature(), or_digest: None, proves: true }),
     };
     let time = time::signing_time(verifier, findings, &mut about, evidence);
 
@@ -360,9 +355,7 @@ fn is_signed_by(
         (inside, Algorithm::Sm2Sm3, PublicKey::Sm2(key)) => {
             let Ok((signature, _)) = sm::read_signature(signer.signature()) else { return false };
             match inside {
-                Some(content) => {
-                    signer.signature_input(content).is_ok_and(|message| sm::verify(key, &message, &signature))
-                }
+                Some(content) => signer.signature_input(content).is_ok_and(|message| sm::verify(key, &message, &signature)),
                 None => data.sm2_digest(key).is_some_and(|e| sm::verify_digest(key, &e, &signature)),
             }
         }

@@ -99,7 +99,7 @@ pub(super) fn version(contents: &Contents, body: &DocBody, covered: &Covered, fi
     if is_covered(&body.current_root) {
         return;
     }
-    let signed = body.versions.iter().map(|v| &v.root).chain([&body.root]).find(|root| is_covered(root));
+    let signed = body.versions.iter().filter_map(|v| v.root.as_ref()).chain([&body.root]).find(|root| is_covered(root));
     if let Some(signed) = signed {
         let args = [("current", (&body.current_root).into()), ("signed", signed.into())];
         findings.about(&body.current_root, Reason::VersionNotSigned, &args);
@@ -150,11 +150,8 @@ fn uncovered(contents: &Contents, judged: &[Judged], i: usize, later: &[(usize, 
         .filter(|(_, (_, class))| *class == FileClass::SignatureFile(this.place))
         .map(|(file, _)| file)
         .collect();
-    let speakers: Vec<(usize, Indication)> = later
-        .iter()
-        .copied()
-        .filter(|(j, _)| !own.is_empty() && own.iter().all(|file| judged[*j].covered.has(*file)))
-        .collect();
+    let speakers: Vec<(usize, Indication)> =
+        later.iter().copied().filter(|(j, _)| !own.is_empty() && own.iter().all(|file| judged[*j].covered.has(*file))).collect();
     let lent_by = |file: usize, wanted: fn(Indication) -> bool| {
         speakers.iter().any(|(j, indication)| wanted(*indication) && judged[*j].covered.has(file))
     };

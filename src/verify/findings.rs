@@ -63,11 +63,6 @@ impl Findings {
         self.add_to(layer, reason, args).subject = Some(catalogue::harmless(&subject.to_string()));
     }
 
-    /// Whether this reason's code is there with the reason's level.
-    pub fn has(&self, reason: Reason) -> bool {
-        self.list.iter().any(|f| f.code == reason.code() && f.level == reason.level())
-    }
-
     /// What the findings so far come to, if these layers apply.
     pub fn indication(&self, applies: &[Layer]) -> Indication {
         if self.list.iter().any(|f| f.level == Level::Error) {
@@ -84,10 +79,11 @@ impl Findings {
     /// The verdict, with the findings in the order of report.md's table.
     pub fn conclude(mut self, applies: &[Layer]) -> Conclusion {
         self.list.sort_by_key(|f| f.code);
+        // A signature and its seal often deviate in the same way: once is enough.
+        self.list.dedup_by(|a, b| a.code == b.code && a.subject == b.subject && a.message == b.message);
         let indication = self.indication(applies);
         let worst = self.list.iter().map(|f| f.level).min().filter(|level| *level <= Level::Indeterminate);
-        let sub_indication =
-            worst.and_then(|worst| self.list.iter().filter(|f| f.level == worst).find_map(|f| f.sub_indication));
+        let sub_indication = worst.and_then(|worst| self.list.iter().filter(|f| f.level == worst).find_map(|f| f.sub_indication));
         let layers = LAYERS.into_iter().map(|layer| (layer, self.state(layer))).collect();
         Conclusion { indication, sub_indication, layers, findings: self.list }
     }

@@ -100,8 +100,12 @@ fn document<R: Read + Seek>(
             Contents::default()
         }
     };
-    let mut judged: Vec<Judged> =
-        list.signatures.iter().enumerate().map(|(place, listed)| signature(verifier, ofd, body, &contents, place, listed)).collect();
+    let mut judged: Vec<Judged> = list
+        .signatures
+        .iter()
+        .enumerate()
+        .map(|(place, listed)| signature(verifier, ofd, body, &contents, place, listed))
+        .collect();
     coverage::relative(&mut judged);
     coverage::settle(&contents, &mut judged);
     judged
@@ -222,11 +226,7 @@ fn seal_file<R: Read + Seek>(ofd: &mut Ofd<R>, description: &Signature, embedded
 }
 
 /// The list of GM/T 0099, as a signature that covers names and no contents.
-fn integrity_list<R: Read + Seek>(
-    verifier: &mut Verifier<'_>,
-    ofd: &mut Ofd<R>,
-    file_findings: &mut Findings,
-) -> Option<Judged> {
+fn integrity_list<R: Read + Seek>(verifier: &mut Verifier<'_>, ofd: &mut Ofd<R>, file_findings: &mut Findings) -> Option<Judged> {
     let list = match ofd.integrity_list() {
         Ok(list) => list?,
         Err(error) => {

@@ -60,8 +60,7 @@ pub(super) fn verify(verifier: &mut Verifier<'_>, pdf: &mut dyn SignedPdf) -> Re
         findings.add(Reason::VersionUnsupported, &[("what", Arg::Word("thing.encrypted"))]);
     }
     let fields = pdf.fields().to_vec();
-    let reports: Vec<SignatureReport> =
-        fields.iter().enumerate().map(|(i, field)| signature(verifier, pdf, i, field)).collect();
+    let reports: Vec<SignatureReport> = fields.iter().enumerate().map(|(i, field)| signature(verifier, pdf, i, field)).collect();
     if reports.is_empty() {
         findings.add(Reason::NoSignature, &[]);
     }

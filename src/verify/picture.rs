@@ -89,13 +89,7 @@ mod tests {
     use super::*;
 
     fn picture(data: &[u8]) -> Picture {
-        Picture {
-            kind: "png".into(),
-            format: PictureFormat::of(data),
-            data: data.to_vec(),
-            width_mm: 40,
-            height_mm: 40,
-        }
+        Picture { kind: "png".into(), format: PictureFormat::of(data), data: data.to_vec(), width_mm: 40, height_mm: 40 }
     }
 
     #[test]

@@ -13,10 +13,10 @@ use super::report::{Layer, SealPicture, SealSummary, SignatureKind, SignatureRep
 use super::time::{self, SigningTime, Stamp};
 use super::verifier::{About, Verifier};
 use crate::asn1::oid;
+use crate::pki::Certificate;
 use crate::pki::revocation::Moment;
 use crate::pki::signature::PublicKey;
 use crate::pki::trust::SealState;
-use crate::pki::Certificate;
 use crate::ses::{CertList, Extension, Seal, Version};
 use crate::sm::{self, SignatureEncoding, Sm2Digest, Sm2Signature, sm3};
 
@@ -189,9 +189,8 @@ fn maker_certificate(
     certificate::usage(findings, maker, [Reason::MakerUsage, Reason::MakerIsCa, Reason::MakerNoUsage]);
 
     let (from, to) = (maker.not_before(), maker.not_after());
-    let dates = |when: &'static str| {
-        [("created", created.into()), ("from", from.into()), ("to", to.into()), ("when", Arg::Word(when))]
-    };
+    let dates =
+        |when: &'static str| [("created", created.into()), ("from", from.into()), ("to", to.into()), ("when", Arg::Word(when))];
     let signed = match used {
         Use::Signature(time, _) => time.at,
         Use::ByItself => None,
@@ -326,12 +325,8 @@ fn status(
     // Which of three: before the use, later than a proven use, or later than a claimed one.
     let reasons = match answer.state {
         SealState::Valid => None,
-        SealState::Suspended => {
-            Some([Reason::SealSuspended, Reason::SealSuspendedLater, Reason::SealSuspendedNoPoe])
-        }
-        SealState::Cancelled => {
-            Some([Reason::SealCancelled, Reason::SealCancelledLater, Reason::SealCancelledNoPoe])
-        }
+        SealState::Suspended => Some([Reason::SealSuspended, Reason::SealSuspendedLater, Reason::SealSuspendedNoPoe]),
+        SealState::Cancelled => Some([Reason::SealCancelled, Reason::SealCancelledLater, Reason::SealCancelledNoPoe]),
     };
     if let Some([before, later, no_poe]) = reasons {
         let reason = if answer.since <= at {

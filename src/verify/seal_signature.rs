@@ -94,7 +94,8 @@ fn names_another_place(property: &str, path: &str) -> bool {
         .filter(|part| part.to_ascii_lowercase().ends_with(".xml"))
         .peekable();
     let path = path.trim_start_matches('/');
-    places.peek().is_some() && !places.any(|place| path == place || path.strip_suffix(place).is_some_and(|dir| dir.ends_with('/')))
+    places.peek().is_some()
+        && !places.any(|place| path == place || path.strip_suffix(place).is_some_and(|dir| dir.ends_with('/')))
 }
 
 fn data_hash(findings: &mut Findings, signature: &SesSignature, digest: Option<Sm3Digest>) {
@@ -118,12 +119,9 @@ fn stamp(signature: &SesSignature) -> Option<Stamp<'_>> {
     }
     match signature.time_info() {
         // GM/T 0031-2014 does not say what this one stamps; it is signed itself, so it is older than the signature.
-        TimeInfo::TimeStamp(token) => Some(Stamp {
-            token,
-            over: signature.data_hash(),
-            or_digest: Some(signature.data_hash()),
-            proves: false,
-        }),
+        TimeInfo::TimeStamp(token) => {
+            Some(Stamp { token, over: signature.data_hash(), or_digest: Some(signature.data_hash()), proves: false })
+        }
         _ => None,
     }
 }

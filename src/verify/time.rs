@@ -120,8 +120,11 @@ pub(super) fn judge_stamp(
     };
     let mut good = true;
     if !token.is_over(stamp.over) && stamp.or_digest.is_none_or(|digest| digest != token.imprint()) {
-        let args =
-            [("role", Arg::Word(role)), ("stamped", hex(token.imprint()).into()), ("found", hex(&token.digest(stamp.over)).into())];
+        let args = [
+            ("role", Arg::Word(role)),
+            ("stamped", hex(token.imprint()).into()),
+            ("found", hex(&token.digest(stamp.over)).into()),
+        ];
         findings.add(Reason::TimestampImprint, &args);
         good = false;
     }

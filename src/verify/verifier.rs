@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::catalogue::Arg;
 use super::findings::Findings;
+use super::pdf::SignedPdf;
 use super::reason::Reason;
 use super::report::{FileFormat, Indication, Layer, Level, Report, SignatureKind, SignatureReport};
 use super::seal_signature::{self, Place};
@@ -61,7 +62,7 @@ impl<'a> Verifier<'a> {
         }
         match ses::detect(&head) {
             Kind::Ofd => ofd::verify(&mut verifier, input),
-            Kind::Pdf => super::pdf::unsupported(&verifier),
+            Kind::Pdf => verifier.unsupported(FileFormat::Pdf, "thing.pdf"),
             // Whether a longer value is one of ours its first kilobyte cannot tell.
             _ => {
                 let mut bytes = Vec::new();
@@ -74,6 +75,11 @@ impl<'a> Verifier<'a> {
                 }
             }
         }
+    }
+
+    /// Judges a PDF that was read so far that its signatures are known.
+    pub fn verify_pdf(pdf: &mut dyn SignedPdf, context: &Context<'a>) -> Report {
+        super::pdf::verify(&mut Self::new(context), pdf)
     }
 
     pub(super) fn new(context: &Context<'a>) -> Self {
@@ -104,7 +110,8 @@ impl<'a> Verifier<'a> {
                     let mut findings = Findings::default();
                     findings.reach(Layer::Format);
                     let digest = self.context.data.map(sm3);
-                    let about = seal_signature::judge(self, &mut findings, &signature, Place { digest, path: None, claimed: None });
+                    let about =
+                        seal_signature::judge(self, &mut findings, &signature, Place { digest, path: None, claimed: None });
                     let report = about.report("1", findings, &seal_signature::LAYERS_BY_ITSELF);
                     self.report(FileFormat::SesSignature, vec![report], Vec::new(), Findings::default())
                 }
@@ -140,6 +147,13 @@ impl<'a> Verifier<'a> {
     /// Whether a seal's maker signed it, found out once for all signatures that carry it.
     pub(super) fn seal_signature(&mut self, seal: &Seal, check: impl FnOnce() -> bool) -> bool {
         *self.seals.entry(sm3(seal.raw())).or_insert_with(check)
+    }
+
+    /// A file that is sound, as far as it was looked at, and that nobody here can judge.
+    fn unsupported(&self, format: FileFormat, thing: &'static str) -> Report {
+        let mut findings = Findings::default();
+        findings.add(Reason::VersionUnsupported, &[("what", Arg::Word(thing))]);
+        self.report(format, Vec::new(), Vec::new(), findings)
     }
 
     /// A file about which one finding says all.
