@@ -644,12 +644,12 @@ fn what_is_no_pdf_or_has_a_broken_chain_is_refused() {
     assert!(Document::open(Cursor::new(many.into_bytes())).is_err());
 }
 
-/// Two thousand signatures, each a revision of its own (shared `attacks.md` 64).
+/// Each a revision of its own (shared `attacks.md` 64).
 #[test]
-fn two_thousand_signatures_are_judged() {
+fn a_thousand_signatures_are_judged() {
     let mut file = File::with_form(Kind::Table);
     let mut fields = "10 0 R 11 0 R".to_owned();
-    for i in 0..2000u32 {
+    for i in 0..1000u32 {
         let (value, field) = (100 + 2 * i, 101 + 2 * i);
         fields.push_str(&format!(" {field} 0 R"));
         file.sign(
@@ -663,9 +663,9 @@ fn two_thousand_signatures_are_judged() {
     }
     file.update(&[(5, "<</Length 1>>stream\nq\nendstream")]);
     let signatures = file.signatures();
-    assert_eq!(signatures.len(), 2000);
+    assert_eq!(signatures.len(), 1000);
     assert!(signatures.iter().all(|s| s.byte_range.is_ok() && s.changes.len() == 1 && s.changes[0].what == Changed::Page));
-    assert_eq!((signatures[0].permitted.len(), signatures[1999].permitted.len()), (MAX_LISTED, 0));
+    assert_eq!((signatures[0].permitted.len(), signatures[999].permitted.len()), (MAX_LISTED, 0));
 }
 
 proptest! {
