@@ -1,7 +1,8 @@
 //! sealagent: electronic seal signatures (GB/T 38540, GM/T 0031) on OFD and PDF, made with SM2 keys in UKeys and verified
 //! whatever region they come from.
 //!
-//! Three rings. The **core** ([`asn1`], [`sm`], [`ses`], [`cms`], [`ofd`], [`pdf`], [`pki`], [`verify`]) is functions on bytes: no I/O of
+//! Three rings. The **core** ([`asn1`], [`sm`], [`ses`], [`cms`], [`ofd`], [`pdf`], [`pki`], [`verify`], with
+//! [`document`] and [`stamp`] shared by the two formats) is functions on bytes: no I/O of
 //! its own, no clock, no tokio; time, revocation data and trust are arguments. The **agent** (feature `agent`) is HTTP, consent,
 //! worker supervision, signing and audit. The **drivers** are other crates, in other processes. Reasons stand in [`manual`].
 
@@ -9,11 +10,13 @@
 
 pub mod asn1;
 pub mod cms;
+pub mod document;
 pub mod ofd;
 pub mod pdf;
 pub mod pki;
 pub mod ses;
 pub mod sm;
+pub mod stamp;
 pub mod verify;
 
 #[cfg(feature = "agent")]
@@ -34,6 +37,8 @@ pub mod http;
 pub mod seals;
 #[cfg(feature = "agent")]
 pub mod signing;
+#[cfg(feature = "agent")]
+pub mod trust_dir;
 #[cfg(feature = "agent")]
 pub mod workers;
 
