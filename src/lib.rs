@@ -11,9 +11,11 @@
 pub mod asn1;
 pub mod cms;
 pub mod document;
+pub mod harmless;
 pub mod ofd;
 pub mod pdf;
 pub mod pki;
+pub mod question;
 pub mod ses;
 pub mod sm;
 pub mod stamp;
@@ -32,11 +34,15 @@ pub mod consent;
 #[cfg(feature = "agent")]
 pub mod demo;
 #[cfg(feature = "agent")]
+pub mod failure;
+#[cfg(feature = "agent")]
 pub mod http;
 #[cfg(feature = "agent")]
 pub mod seals;
 #[cfg(feature = "agent")]
 pub mod signing;
+#[cfg(feature = "agent")]
+pub mod trust_dir;
 #[cfg(feature = "agent")]
 pub mod workers;
 
