@@ -74,6 +74,7 @@ fn tolerance_name(kind: &ToleranceKind) -> &'static str {
         ToleranceKind::ResourceBeside => "ResourceBeside",
         ToleranceKind::SignatureIdRepeated(_) => "SignatureIdRepeated",
         ToleranceKind::SignatureDateTimeForm => "SignatureDateTimeForm",
+        ToleranceKind::StampIdMissing => "StampIdMissing",
         ToleranceKind::Utf8NameUnflagged => "Utf8NameUnflagged",
         ToleranceKind::XmlEncoding(_) => "XmlEncoding",
     }
