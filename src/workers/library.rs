@@ -5,11 +5,11 @@
 
 use std::{
     fs::{self, File},
-    io,
+    io::{self, BufRead as _, BufReader, Read as _},
     path::{Path, PathBuf},
 };
 
-use crate::sm::{Sm3, Sm3Digest};
+use sha2::{Digest as _, Sha256};
 
 /// No vendor library comes near this; reading stops here.
 const MAX_LIBRARY_BYTES: u64 = 256 << 20;
@@ -19,8 +19,8 @@ const MAX_LIBRARY_BYTES: u64 = 256 << 20;
 pub struct Library {
     /// Absolute path.
     pub path: PathBuf,
-    /// SM3 of the file, when the configuration fixes it.
-    pub digest: Option<Sm3Digest>,
+    /// SHA-256 of the file in hexadecimal digits, when the configuration fixes it.
+    pub sha256: Option<String>,
 }
 
 /// Why a library is not loaded.
@@ -28,12 +28,12 @@ pub struct Library {
 #[non_exhaustive]
 pub enum LibraryError {
     /// The file is another one than the configuration fixes.
-    #[error("{}: its SM3 is {found}, not the one in the configuration", path.display())]
+    #[error("{}: its SHA-256 is {found}, not the one in the configuration", path.display())]
     Digest {
         /// The file.
         path: PathBuf,
-        /// Its digest.
-        found: Sm3Digest,
+        /// Its SHA-256 in hexadecimal digits.
+        found: String,
     },
     /// It cannot be read.
     #[error("{}: {source}", path.display())]
@@ -66,9 +66,9 @@ impl Library {
             return Err(LibraryError::NotAFile(path));
         }
         check_writers(&path)?;
-        if let Some(expected) = self.digest {
-            let found = digest(&path).map_err(|source| LibraryError::Io { path: path.clone(), source })?;
-            if found != expected {
+        if let Some(expected) = &self.sha256 {
+            let found = sha256(&path).map_err(|source| LibraryError::Io { path: path.clone(), source })?;
+            if !found.eq_ignore_ascii_case(expected) {
                 return Err(LibraryError::Digest { path, found });
             }
         }
@@ -76,10 +76,18 @@ impl Library {
     }
 }
 
-fn digest(path: &Path) -> io::Result<Sm3Digest> {
-    let mut digest = Sm3::new();
-    io::copy(&mut io::Read::take(File::open(path)?, MAX_LIBRARY_BYTES), &mut digest)?;
-    Ok(digest.finish())
+fn sha256(path: &Path) -> io::Result<String> {
+    let mut file = BufReader::with_capacity(1 << 16, File::open(path)?.take(MAX_LIBRARY_BYTES));
+    let mut digest = Sha256::new();
+    loop {
+        let bytes = file.fill_buf()?;
+        if bytes.is_empty() {
+            return Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect());
+        }
+        digest.update(bytes);
+        let len = bytes.len();
+        file.consume(len);
+    }
 }
 
 #[cfg(unix)]
@@ -136,7 +144,7 @@ mod tests {
 
     fn library(path: PathBuf) -> Library {
         fs::write(&path, b"\x7fELF").unwrap();
-        Library { path, digest: None }
+        Library { path, sha256: None }
     }
 
     fn set_mode(path: &Path, mode: u32) {
@@ -152,13 +160,13 @@ mod tests {
         assert_eq!(library.check().unwrap(), real);
         let link = folder.path().join("link.so");
         symlink(&library.path, &link).unwrap();
-        assert_eq!(Library { path: link, digest: None }.check().unwrap(), real);
+        assert_eq!(Library { path: link, sha256: None }.check().unwrap(), real);
     }
 
     #[test]
     fn relative_missing_and_special_files_are_refused() {
         let folder = folder();
-        let check = |path: &Path| Library { path: path.to_owned(), digest: None }.check();
+        let check = |path: &Path| Library { path: path.to_owned(), sha256: None }.check();
         assert!(matches!(check(Path::new("libskf.so")), Err(LibraryError::NotAbsolute(_))));
         assert!(matches!(check(&folder.path().join("missing.so")), Err(LibraryError::Io { .. })));
         assert!(matches!(check(folder.path()), Err(LibraryError::NotAFile(_))));
@@ -188,7 +196,8 @@ mod tests {
     fn library_with_another_digest_than_configured_is_refused() {
         let folder = folder();
         let mut library = library(folder.path().join("libskf.so"));
-        library.digest = Some(crate::sm::sm3(b"\x7fELF"));
+        // `printf '\x7fELF' | sha256sum`
+        library.sha256 = Some("3BDBB4FE8397CD2B842430B39CCFF01A8663C751945EF5E9A09E267FB8B1D359".into());
         library.check().unwrap();
         fs::write(&library.path, b"\x7fELF, but another").unwrap();
         assert!(matches!(library.check(), Err(LibraryError::Digest { .. })));
