@@ -123,11 +123,7 @@ impl<R: Read + Seek> Document<R> {
     ///
     /// Neighbouring signed states are compared, and a signature gets what happened in all steps after it. So a change that a later
     /// revision takes back is reported all the same.
-    pub(super) fn later_changes(
-        &mut self,
-        signatures: &mut [PdfSignature],
-        views: &[Option<View>],
-    ) -> Result<(), PdfError> {
+    pub(super) fn later_changes(&mut self, signatures: &mut [PdfSignature], views: &[Option<View>]) -> Result<(), PdfError> {
         let mut stops: Vec<View> = views.iter().flatten().copied().collect();
         stops.push(self.newest());
         stops.sort_unstable();
@@ -205,10 +201,12 @@ impl<R: Read + Seek> Document<R> {
                 targets.insert(number, true);
             }
         }
+        let trailers: HashSet<u64> = self.xref.sections.iter().map(|section| section.offset).collect();
         let mut kept = 0;
         for i in self.file_order() {
             let entry = self.xref.entries()[i as usize];
-            if entry.section > stops[stops.len() - 1] {
+            // What a cross-reference stream refers to, it does as a trailer.
+            if matches!(entry.place(), Place::At(offset) if trailers.contains(&offset)) {
                 continue;
             }
             let id = ObjectId { number: entry.number, generation: entry.generation };
@@ -343,13 +341,7 @@ struct Comparison<'a, R> {
 }
 
 impl<'a, R: Read + Seek> Comparison<'a, R> {
-    fn new(
-        document: &'a mut Document<R>,
-        a: View,
-        b: View,
-        changed: BTreeSet<u32>,
-        referrers: &'a Referrers,
-    ) -> Self {
+    fn new(document: &'a mut Document<R>, a: View, b: View, changed: BTreeSet<u32>, referrers: &'a Referrers) -> Self {
         Self { document, a, b, changed, explained: HashSet::new(), referrers, steps: Vec::new() }
     }
 
@@ -497,13 +489,7 @@ impl<'a, R: Read + Seek> Comparison<'a, R> {
     }
 
     /// The form's own dictionary; its fields are compared apart.
-    fn form_dictionary(
-        &mut self,
-        old: &Dict,
-        new: &Dict,
-        mut owner: HashSet<u32>,
-        before: &Form,
-    ) -> Result<(), PdfError> {
+    fn form_dictionary(&mut self, old: &Dict, new: &Dict, mut owner: HashSet<u32>, before: &Form) -> Result<(), PdfError> {
         let (old_value, new_value) = (old.value("AcroForm"), new.value("AcroForm"));
         let number = new_value.reference().map(|id| id.number);
         let old_form = self.document.resolve_dict(old_value, self.a)?;

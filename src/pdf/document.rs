@@ -7,8 +7,8 @@ use std::{
 };
 
 use super::{
-    Ambiguity, Dict, Encryption, MAX_DEPTH, MAX_LISTED, MAX_OBJECT_STREAM, MAX_PAGES, Object, ObjectId, Page, PdfError,
-    Revision, Tolerance, filter,
+    Ambiguity, Dict, Encryption, MAX_DEPTH, MAX_LISTED, MAX_OBJECT_STREAM, MAX_PAGES, Object, ObjectId, Page, PdfError, Revision,
+    Tolerance, filter,
     form::Node,
     object::{ParseError, Parser, is_space, name_text},
     source::Source,
@@ -29,7 +29,7 @@ pub struct Document<R> {
     streams: Vec<Arc<ObjectStream>>,
     /// Where the objects of each section end, as far as they have been read.
     pub(super) ends: Vec<u64>,
-    pub(super) nodes: HashMap<(u32, View), Node>,
+    pub(super) nodes: HashMap<(u32, View), Arc<Node>>,
     ambiguities: Vec<Ambiguity>,
 }
 
@@ -71,7 +71,8 @@ impl<R: Read + Seek> Document<R> {
         let revisions = xref.revisions();
         let ambiguities = std::mem::take(&mut xref.ambiguities);
         let ends = vec![0; xref.sections.len()];
-        let mut document = Self { source, xref, revisions, encryption: None, streams: Vec::new(), ends, nodes: HashMap::new(), ambiguities };
+        let mut document =
+            Self { source, xref, revisions, encryption: None, streams: Vec::new(), ends, nodes: HashMap::new(), ambiguities };
         document.encryption = document.read_encryption()?;
         Ok(document)
     }
@@ -238,10 +239,7 @@ impl<R: Read + Seek> Document<R> {
         let (data, length) = self.stream_range(dict, keyword_end, view)?;
         let mut bytes = Vec::new();
         let raw = self.source.range(data, length)?;
-        filter::decode(dict, raw)?
-            .take(MAX_OBJECT_STREAM as u64 + 1)
-            .read_to_end(&mut bytes)
-            .map_err(PdfError::from_range)?;
+        filter::decode(dict, raw)?.take(MAX_OBJECT_STREAM as u64 + 1).read_to_end(&mut bytes).map_err(PdfError::from_range)?;
         if bytes.len() > MAX_OBJECT_STREAM {
             return Err(PdfError::Limit("bytes in one object stream"));
         }
@@ -270,12 +268,7 @@ impl<R: Read + Seek> Document<R> {
     }
 
     /// Offset and length of a stream's raw data.
-    pub(super) fn stream_range(
-        &mut self,
-        dict: &Dict,
-        keyword_end: u64,
-        view: View,
-    ) -> Result<(u64, u64), PdfError> {
+    pub(super) fn stream_range(&mut self, dict: &Dict, keyword_end: u64, view: View) -> Result<(u64, u64), PdfError> {
         let data = xref::stream_data(&mut self.source, keyword_end)?;
         let length = match dict.value("Length") {
             Object::Reference(id) => {

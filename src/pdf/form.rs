@@ -3,6 +3,7 @@
 use std::{
     collections::HashSet,
     io::{Read, Seek},
+    sync::Arc,
 };
 
 use super::{
@@ -64,7 +65,7 @@ pub(super) struct Node {
 }
 
 impl<R: Read + Seek> Document<R> {
-    fn node(&mut self, id: ObjectId, view: View) -> Result<Node, PdfError> {
+    fn node(&mut self, id: ObjectId, view: View) -> Result<Arc<Node>, PdfError> {
         let version = match self.xref.lookup(id.number, view) {
             Some(entry) if entry.generation == id.generation => (id.number, entry.section),
             _ => (id.number, View::MAX),
@@ -72,7 +73,7 @@ impl<R: Read + Seek> Document<R> {
         // Where an object in an object stream is depends on the view as well.
         let fixed = matches!(self.xref.place(id.number, view), Place::At(_));
         if let Some(node) = self.nodes.get(&version).filter(|_| fixed) {
-            return Ok(node.clone());
+            return Ok(Arc::clone(node));
         }
         let dict = self.resolve_dict(&Object::Reference(id), view)?;
         let kids = match dict.value("Kids") {
@@ -85,14 +86,14 @@ impl<R: Read + Seek> Document<R> {
             Some(kids) => kids,
             None => self.resolve_array(dict.value("Kids"), view)?,
         };
-        let node = Node {
+        let node = Arc::new(Node {
             part: dict.value("T").string().map(text),
             is_signature: dict.value("FT").name().map(|kind| kind == b"Sig"),
             value: dict.value("V").into(),
             kids: kids.iter().filter_map(Object::reference).collect(),
-        };
+        });
         if keep && self.nodes.len() < MAX_FIELDS {
-            self.nodes.insert(version, node.clone());
+            self.nodes.insert(version, Arc::clone(&node));
         }
         Ok(node)
     }
@@ -105,8 +106,7 @@ impl<R: Read + Seek> Document<R> {
         let mut form = Form::default();
         let mut seen = HashSet::new();
         let start = Above { name: String::new(), is_signature: false, value: FieldValue::None };
-        let mut stack: Vec<_> =
-            roots.iter().rev().filter_map(Object::reference).map(|root| (root, 0, start.clone())).collect();
+        let mut stack: Vec<_> = roots.iter().rev().filter_map(Object::reference).map(|root| (root, 0, start.clone())).collect();
         while let Some((id, depth, above)) = stack.pop() {
             if depth > MAX_DEPTH || !seen.insert(id.number) {
                 continue;
@@ -118,10 +118,10 @@ impl<R: Read + Seek> Document<R> {
             let here = above.with(&node);
             let mut widgets = Vec::new();
             let mut deeper = Vec::new();
-            for kid in node.kids {
-                match self.node(kid, view)?.part {
-                    Some(_) => deeper.push(kid),
-                    None => widgets.push(kid),
+            for kid in &node.kids {
+                match self.node(*kid, view)?.part {
+                    Some(_) => deeper.push(*kid),
+                    None => widgets.push(*kid),
                 }
             }
             if deeper.is_empty() {

@@ -26,6 +26,10 @@ mod form;
 mod object;
 mod signature;
 mod source;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 mod xref;
 
 pub use changes::{Change, Changed, Permitted};

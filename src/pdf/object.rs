@@ -200,7 +200,12 @@ impl<'a> Parser<'a> {
             match byte {
                 b'%' => {
                     let Some(line) = self.bytes[self.at..].iter().position(|b| matches!(b, b'\r' | b'\n')) else {
-                        return if self.complete { self.at = self.bytes.len(); Ok(()) } else { Err(ParseError::Cut) };
+                        return if self.complete {
+                            self.at = self.bytes.len();
+                            Ok(())
+                        } else {
+                            Err(ParseError::Cut)
+                        };
                     };
                     self.at += line;
                 }

@@ -8,7 +8,7 @@ use std::{
 use crate::{asn1::Tlv, sm::Sm3Digest};
 
 use super::{
-    Ambiguity, Change, Changed, Dict, Document, MAX_SIGNATURES, Object, ObjectId, Permitted, PdfError, Tolerance,
+    Ambiguity, Change, Changed, Dict, Document, MAX_SIGNATURES, Object, ObjectId, PdfError, Permitted, Tolerance,
     digest::{self, Wanted},
     document::Located,
     form::{Field, FieldValue},
@@ -240,8 +240,7 @@ impl<R: Read + Seek> Document<R> {
     /// Indices of all entries in use, in the order of the file: reading them so is one sweep.
     pub(super) fn file_order(&self) -> Vec<u32> {
         let entries = self.xref.entries();
-        let mut order: Vec<u32> =
-            (0..entries.len() as u32).filter(|i| entries[*i as usize].place() != Place::Free).collect();
+        let mut order: Vec<u32> = (0..entries.len() as u32).filter(|i| entries[*i as usize].place() != Place::Free).collect();
         order.sort_unstable_by_key(|i| {
             let entry = &entries[*i as usize];
             match entry.place() {
@@ -372,11 +371,7 @@ impl<R: Read + Seek> Document<R> {
     }
 
     /// Checks `/ByteRange` and finds the revision it signs.
-    fn byte_range(
-        &mut self,
-        found: &Found,
-        dict: &Dict,
-    ) -> Result<Result<(ByteRange, View), ByteRangeFault>, PdfError> {
+    fn byte_range(&mut self, found: &Found, dict: &Dict) -> Result<Result<(ByteRange, View), ByteRangeFault>, PdfError> {
         let [first_end, second_start, end] = match numbers(dict.value("ByteRange"), self.file_len()) {
             Ok(numbers) => numbers,
             Err(fault) => return Ok(Err(fault)),
@@ -450,11 +445,8 @@ impl<R: Read + Seek> Document<R> {
     }
 
     fn digest(&mut self, signatures: &mut [PdfSignature]) -> Result<(), PdfError> {
-        let wanted: Vec<_> = signatures
-            .iter()
-            .enumerate()
-            .filter_map(|(i, s)| s.byte_range.ok().map(|range| (i, range, Wanted::by(s))))
-            .collect();
+        let wanted: Vec<_> =
+            signatures.iter().enumerate().filter_map(|(i, s)| s.byte_range.ok().map(|range| (i, range, Wanted::by(s)))).collect();
         for (i, digests) in digest::digest(&mut self.source, &wanted)? {
             signatures[i].digests = Some(digests);
         }
@@ -527,8 +519,7 @@ fn numbers(value: &Object, file_len: u64) -> Result<[u64; 3], ByteRangeFault> {
         Object::Null => return Err(ByteRangeFault::Absent),
         other => other.array().ok_or(ByteRangeFault::NotIntegers)?,
     };
-    let numbers: Vec<i64> =
-        elements.iter().map(Object::integer).collect::<Option<_>>().ok_or(ByteRangeFault::NotIntegers)?;
+    let numbers: Vec<i64> = elements.iter().map(Object::integer).collect::<Option<_>>().ok_or(ByteRangeFault::NotIntegers)?;
     if numbers.iter().any(|n| *n < 0) {
         return Err(ByteRangeFault::Negative);
     }
@@ -551,9 +542,10 @@ fn is_hex_of(gap: &[u8], bytes: &[u8]) -> bool {
     let [b'<', digits @ .., b'>'] = gap else { return false };
     digits.len().div_ceil(2) == bytes.len()
         && digits.iter().all(u8::is_ascii_hexdigit)
-        && digits.chunks(2).zip(bytes).all(|(pair, byte)| {
-            hex_digit(pair[0]) << 4 | pair.get(1).map_or(0, |low| hex_digit(*low)) == *byte
-        })
+        && digits
+            .chunks(2)
+            .zip(bytes)
+            .all(|(pair, byte)| hex_digit(pair[0]) << 4 | pair.get(1).map_or(0, |low| hex_digit(*low)) == *byte)
 }
 
 /// A PDF date (ISO 32000-1 7.9.4). Without a time zone it is taken as UTC.
@@ -565,15 +557,7 @@ fn date(text: &str) -> Option<jiff::Timestamp> {
         None => Some(default),
     };
     let year: i16 = local.get(..4)?.parse().ok()?;
-    let civil = jiff::civil::DateTime::new(
-        year,
-        part(4, 1)?,
-        part(6, 1)?,
-        part(8, 0)?,
-        part(10, 0)?,
-        part(12, 0)?.min(59),
-        0,
-    );
+    let civil = jiff::civil::DateTime::new(year, part(4, 1)?, part(6, 1)?, part(8, 0)?, part(10, 0)?, part(12, 0)?.min(59), 0);
     let sign = match zone.chars().next() {
         None | Some('Z') => 0,
         Some('+') => 1,

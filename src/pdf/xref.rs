@@ -8,9 +8,7 @@ use std::{
 };
 
 use super::{
-    Ambiguity, Dict, MAX_ENTRIES, MAX_SECTIONS, Object, PdfError, Revision, Tolerance, filter,
-    object::is_space,
-    source::Source,
+    Ambiguity, Dict, MAX_ENTRIES, MAX_SECTIONS, Object, PdfError, Revision, Tolerance, filter, object::is_space, source::Source,
 };
 
 /// Index of a section, 0 the oldest. An object "as of" a section is seen through it and the older ones.
@@ -78,7 +76,7 @@ impl Entry {
 pub(super) struct Section {
     pub offset: u64,
     pub trailer: Dict,
-    /// Whether it is a stream; a hybrid section counts as a table.
+    /// Whether it is a stream; a hybrid section counts as a table. An update must be of the same kind.
     pub is_stream: bool,
     /// Just after the `%%EOF` that follows it directly.
     pub eof: Option<u64>,
@@ -102,8 +100,7 @@ impl Xref {
         let len = source.len();
         let (start, end) = startxref_before(source, len)?
             .ok_or(PdfError::Syntax { what: "no startxref at the end of the file", offset: len })?;
-        let mut xref =
-            Self { sections: Vec::new(), entries: Vec::new(), ambiguities: Vec::new(), tolerances: Vec::new(), end };
+        let mut xref = Self { sections: Vec::new(), entries: Vec::new(), ambiguities: Vec::new(), tolerances: Vec::new(), end };
         let mut seen = HashSet::new();
         let mut next = Some(start);
         while let Some(offset) = next {
@@ -320,9 +317,7 @@ impl Xref {
             .ok_or(bad("field widths of a cross-reference stream"))?;
         let ranges: Vec<u64> = match dict.value("Index") {
             Object::Null => dict.value("Size").integer().and_then(|n| n.try_into().ok()).map(|size| vec![0, size]),
-            index => index
-                .array()
-                .and_then(|index| index.iter().map(|n| n.integer().and_then(|n| n.try_into().ok())).collect()),
+            index => index.array().and_then(|index| index.iter().map(|n| n.integer().and_then(|n| n.try_into().ok())).collect()),
         }
         .filter(|ranges: &Vec<u64>| ranges.len() % 2 == 0)
         .ok_or(bad("Index of a cross-reference stream"))?;
@@ -352,9 +347,7 @@ impl Xref {
                         self.tolerances.dedup();
                         (Place::Free, 0)
                     }
-                    [1, at, generation] => {
-                        (Place::At(at), generation.try_into().map_err(|_| bad("generation out of range"))?)
-                    }
+                    [1, at, generation] => (Place::At(at), generation.try_into().map_err(|_| bad("generation out of range"))?),
                     [2, stream, index] => (Place::In { stream: half(stream)?, index: half(index)? }, 0),
                     // 7.5.8.3: an unknown type is a reference to null.
                     _ => (Place::Free, 0),
@@ -383,10 +376,7 @@ pub(super) fn stream_data<R: Read + Seek>(source: &mut Source<R>, keyword_end: u
 
 /// The offset that the last `startxref` before `end` gives, and where the `%%EOF` after it ends. Only white space may follow, and
 /// all of it stands in the last 1 024 bytes (Annex H of Adobe's implementation notes).
-pub(super) fn startxref_before<R: Read + Seek>(
-    source: &mut Source<R>,
-    end: u64,
-) -> Result<Option<(u64, u64)>, PdfError> {
+pub(super) fn startxref_before<R: Read + Seek>(source: &mut Source<R>, end: u64) -> Result<Option<(u64, u64)>, PdfError> {
     let start = end.saturating_sub(1024);
     let tail = source.at(start, (end - start) as usize)?;
     let Some(at) = tail.windows(9).rposition(|word| word == b"startxref") else { return Ok(None) };
