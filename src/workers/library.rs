@@ -5,7 +5,7 @@
 
 use std::{
     fs::{self, File},
-    io::{self, BufRead as _, BufReader, Read as _},
+    io,
     path::{Path, PathBuf},
 };
 
@@ -19,8 +19,8 @@ const MAX_LIBRARY_BYTES: u64 = 256 << 20;
 pub struct Library {
     /// Absolute path.
     pub path: PathBuf,
-    /// SHA-256 of the file in hexadecimal digits, when the configuration fixes it.
-    pub sha256: Option<String>,
+    /// SHA-256 of the file, when the configuration fixes it.
+    pub sha256: Option<[u8; 32]>,
 }
 
 /// Why a library is not loaded.
@@ -32,7 +32,7 @@ pub enum LibraryError {
     Digest {
         /// The file.
         path: PathBuf,
-        /// Its SHA-256 in hexadecimal digits.
+        /// Its digest.
         found: String,
     },
     /// It cannot be read.
@@ -66,9 +66,10 @@ impl Library {
             return Err(LibraryError::NotAFile(path));
         }
         check_writers(&path)?;
-        if let Some(expected) = &self.sha256 {
-            let found = sha256(&path).map_err(|source| LibraryError::Io { path: path.clone(), source })?;
-            if !found.eq_ignore_ascii_case(expected) {
+        if let Some(expected) = self.sha256 {
+            let found = digest(&path).map_err(|source| LibraryError::Io { path: path.clone(), source })?;
+            if found != expected {
+                let found = found.iter().map(|b| format!("{b:02x}")).collect();
                 return Err(LibraryError::Digest { path, found });
             }
         }
@@ -76,17 +77,14 @@ impl Library {
     }
 }
 
-fn sha256(path: &Path) -> io::Result<String> {
-    let mut file = BufReader::with_capacity(1 << 16, File::open(path)?.take(MAX_LIBRARY_BYTES));
-    let mut digest = Sha256::new();
+fn digest(path: &Path) -> io::Result<[u8; 32]> {
+    let mut file = io::Read::take(File::open(path)?, MAX_LIBRARY_BYTES);
+    let (mut digest, mut block) = (Sha256::new(), vec![0; 1 << 16]);
     loop {
-        let bytes = file.fill_buf()?;
-        if bytes.is_empty() {
-            return Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect());
+        match io::Read::read(&mut file, &mut block)? {
+            0 => return Ok(digest.finalize().into()),
+            n => digest.update(&block[..n]),
         }
-        digest.update(bytes);
-        let len = bytes.len();
-        file.consume(len);
     }
 }
 
@@ -197,7 +195,7 @@ mod tests {
         let folder = folder();
         let mut library = library(folder.path().join("libskf.so"));
         // `printf '\x7fELF' | sha256sum`
-        library.sha256 = Some("3BDBB4FE8397CD2B842430B39CCFF01A8663C751945EF5E9A09E267FB8B1D359".into());
+        library.sha256 = Some(*b"\x3b\xdb\xb4\xfe\x83\x97\xcd\x2b\x84\x24\x30\xb3\x9c\xcf\xf0\x1a\x86\x63\xc7\x51\x94\x5e\xf5\xe9\xa0\x9e\x26\x7f\xb8\xb1\xd3\x59");
         library.check().unwrap();
         fs::write(&library.path, b"\x7fELF, but another").unwrap();
         assert!(matches!(library.check(), Err(LibraryError::Digest { .. })));
