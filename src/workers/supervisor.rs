@@ -154,7 +154,8 @@ impl Supervisor {
         tasks: &mut JoinSet<()>,
     ) -> Self {
         let (jobs, queue) = mpsc::channel(QUEUE);
-        let (publish, view) = watch::channel(View { state: DriverState::Starting { after: None }, tokens: Vec::new(), signing: false });
+        let (publish, view) =
+            watch::channel(View { state: DriverState::Starting { after: None }, tokens: Vec::new(), signing: false });
         let name = config.name.clone();
         let driver = Driver {
             config,
