@@ -1,1 +1,625 @@
-//! .
+//! What the agent is told by the IT department (policy) and by its user (configuration), and where it keeps things.
+//!
+//! The policy is read first and wins: the configuration cannot widen what the policy narrows, and neither an argument nor the
+//! environment moves the policy. An unknown key is an error, since a misspelt restriction must not be no restriction.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::consent::Origin;
+use crate::failure::Language;
+
+mod sys;
+
+pub use sys::user;
+
+/// The first port that is tried; fixed because sites put it into their Content-Security-Policy.
+pub const FIRST_PORT: u16 = 17329;
+/// The last port that is tried, for the tenth user of one machine.
+pub const LAST_PORT: u16 = 17338;
+/// Largest configuration or policy file, in bytes. A thousand origins fit.
+const MAX_FILE_BYTES: u64 = 1 << 20;
+
+/// Everything the agent was told, checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The listener and who may call it.
+    pub http: Http,
+    /// How the person is asked.
+    pub prompt: Prompt,
+    /// The ways to reach tokens.
+    pub drivers: Vec<Driver>,
+    /// Time stamp services by name.
+    pub timestamps: Vec<Timestamp>,
+    /// The record.
+    pub audit: Audit,
+    /// Narrower rules for single origins.
+    pub limits: Vec<Limit>,
+    /// Whether `sign --pin-fd` may be used.
+    pub pin_fd: bool,
+    /// Where things are kept.
+    pub places: Places,
+}
+
+/// The listener and who may call it.
+#[derive(Clone, Debug)]
+pub struct Http {
+    /// The port; `None` tries [`FIRST_PORT`] to [`LAST_PORT`] in order. 0 takes any free one (tests).
+    pub port: Option<u16>,
+    /// Origins that are allowed without pairing.
+    pub origins: BTreeSet<Origin>,
+    /// Origins that may ask for a signature over a digest alone.
+    pub digest_only: BTreeSet<Origin>,
+    /// Largest document that a page may hand over, in bytes.
+    pub max_upload_bytes: u64,
+    /// Whether an origin that is not allowed gets no answer at all, not even the product's name.
+    pub silent: bool,
+}
+
+/// How the person is asked.
+#[derive(Clone, Debug)]
+pub struct Prompt {
+    /// Window or terminal.
+    pub kind: PromptKind,
+    /// How long a prompt waits for its answer.
+    pub timeout: std::time::Duration,
+    /// How long nothing is accepted after a prompt has appeared.
+    pub delay: std::time::Duration,
+}
+
+/// Kinds of prompt.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub enum PromptKind {
+    /// The terminal that the agent was started in.
+    #[default]
+    Terminal,
+    /// A window of its own, by the program `sealagent-prompt`.
+    Window,
+}
+
+/// One way to reach tokens, as `[[driver]]` names it.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Driver {
+    /// Which interface.
+    pub kind: DriverKind,
+    /// The library to load (SKF, PKCS#11), by absolute path; the folder of a virtual token, else the usual one.
+    #[serde(default)]
+    pub library: Option<PathBuf>,
+    /// The profile of the vendor's quirks.
+    #[serde(default)]
+    pub profile: Option<String>,
+    /// SHA-256 that the library must have, 64 hexadecimal digits.
+    #[serde(default)]
+    pub sha256: Option<String>,
+}
+
+/// Interfaces to tokens.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum DriverKind {
+    /// Smart cards with standard applets.
+    Pcsc,
+    /// A PKCS#11 module.
+    Pkcs11,
+    /// A library of GM/T 0016.
+    Skf,
+    /// A token in software, for demos and tests.
+    Virtual,
+}
+
+impl DriverKind {
+    /// The name in configuration files.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pcsc => "pcsc",
+            Self::Pkcs11 => "pkcs11",
+            Self::Skf => "skf",
+            Self::Virtual => "virtual",
+        }
+    }
+}
+
+/// A time stamp service.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Timestamp {
+    /// What pages call it.
+    pub name: String,
+    /// Where it is.
+    pub url: String,
+    /// Whether a signature without its stamp is a failure.
+    #[serde(default)]
+    pub required: bool,
+}
+
+/// The record of requests and signatures.
+#[derive(Clone, Debug)]
+pub struct Audit {
+    /// How long whole months are kept, in days.
+    pub keep_days: u32,
+}
+
+/// A narrower rule for one origin. What it does not name it does not narrow.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Limit {
+    /// Whom it binds.
+    pub origin: Origin,
+    /// The only seals it may ask for, by their codes.
+    #[serde(default)]
+    pub seals: Option<BTreeSet<String>>,
+    /// The only formats it may have signed: "ofd", "pdf".
+    #[serde(default)]
+    pub formats: Option<BTreeSet<String>>,
+}
+
+/// Where the agent keeps things. All are created 0700 when first needed, files in them 0600.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Places {
+    /// Seals, pairings, trust lists, the virtual token.
+    pub data: PathBuf,
+    /// The record.
+    pub state: PathBuf,
+}
+
+impl Places {
+    /// The usual places of this system's user (XDG on Linux, known folders on Windows).
+    pub fn of_user() -> Result<Self, ConfigError> {
+        let dirs = directories::BaseDirs::new().ok_or(ConfigError::NoHome)?;
+        let state = dirs.state_dir().unwrap_or_else(|| dirs.data_local_dir());
+        Ok(Self { data: dirs.data_local_dir().join("sealagent"), state: state.join("sealagent") })
+    }
+
+    /// The seal store.
+    pub fn seals(&self) -> PathBuf {
+        self.data.join("seals")
+    }
+
+    /// The folder of virtual tokens.
+    pub fn virtual_token(&self) -> PathBuf {
+        self.data.join("virtual")
+    }
+
+    /// The user's trust folder.
+    pub fn trust(&self) -> PathBuf {
+        self.data.join("trust")
+    }
+
+    /// The record.
+    pub fn audit(&self) -> PathBuf {
+        self.state.join("audit")
+    }
+}
+
+/// Why the agent refuses to start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{} cannot be read: {source}", .path.display())]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file is not what it should be; the text names line and column.
+    #[error("{}: {problem}", .path.display())]
+    Malformed {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong, with its line.
+        problem: String,
+    },
+    /// Somebody else could have written the policy.
+    #[error("{} must belong to root and be writable by nobody else", .path.display())]
+    PolicyWritable {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// A value is of the right type but cannot be.
+    #[error("{}: {what}", .path.display())]
+    Value {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with which key.
+        what: String,
+    },
+    /// The system does not say where this user's files are.
+    #[error("this user has no home directory")]
+    NoHome,
+}
+
+impl ConfigError {
+    /// What to do about it.
+    pub fn hint(&self, language: Language) -> &'static str {
+        match self {
+            Self::Unreadable { .. } => {
+                language.pick("check that the file exists and may be read", "请检查文件是否存在以及读取权限")
+            }
+            Self::Malformed { .. } | Self::Value { .. } => {
+                language.pick("correct the file at the place named above", "请按上面指出的位置修改文件")
+            }
+            Self::PolicyWritable { .. } => language.pick(
+                "run as root: chown root:root and chmod 644 on that file",
+                "请以 root 身份将该文件所有者改为 root，权限改为 644",
+            ),
+            Self::NoHome => {
+                language.pick("set HOME, or start the program as a normal user", "请设置 HOME，或以普通用户身份启动本程序")
+            }
+        }
+    }
+}
+
+/// Either file as it stands. Both have the same keys; those under "policy only" are refused in a configuration.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    http: HttpFile,
+    #[serde(default)]
+    prompt: PromptFile,
+    #[serde(default)]
+    driver: Vec<Driver>,
+    #[serde(default)]
+    timestamp: Vec<Timestamp>,
+    #[serde(default)]
+    audit: AuditFile,
+    #[serde(default)]
+    limit: Vec<Limit>,
+    #[serde(default)]
+    places: Option<PlacesFile>,
+    #[serde(default)]
+    policy: Option<PolicyFile>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HttpFile {
+    port: Option<u16>,
+    #[serde(default)]
+    origins: BTreeSet<Origin>,
+    #[serde(default)]
+    digest_only: BTreeSet<Origin>,
+    max_upload_mib: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PromptFile {
+    kind: Option<PromptKind>,
+    timeout_seconds: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AuditFile {
+    keep_days: Option<u32>,
+}
+
+/// Other folders than the usual ones, for a configuration that stands by itself (demo, tests).
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PlacesFile {
+    data: PathBuf,
+    state: PathBuf,
+}
+
+/// `[policy]`, in the policy alone.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PolicyFile {
+    /// Whether the user's configuration may allow further origins.
+    #[serde(default)]
+    user_origins: bool,
+    /// Whether the user's configuration may name drivers.
+    #[serde(default)]
+    user_drivers: bool,
+    /// Whether `sign --pin-fd` may be used.
+    #[serde(default)]
+    pin_fd: bool,
+    /// Whether an origin that is not allowed gets no answer at all.
+    #[serde(default)]
+    silent: bool,
+}
+
+impl Config {
+    /// Reads the policy of this machine, then `file` or the user's own configuration (which may be absent).
+    pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
+        let policy = read_policy(&sys::policy_path())?;
+        let (path, user) = match file {
+            Some(path) => (path.to_owned(), read(path)?.ok_or_else(|| absent(path))?),
+            None => {
+                let dirs = directories::BaseDirs::new().ok_or(ConfigError::NoHome)?;
+                let path = dirs.config_dir().join("sealagent").join("config.toml");
+                let user = read(&path)?.unwrap_or_default();
+                (path, user)
+            }
+        };
+        Self::merge(policy, user, &path)
+    }
+
+    /// A configuration that allows nobody and knows no token, with all files under the given places.
+    pub fn empty(places: Places) -> Self {
+        Self {
+            http: Http {
+                port: None,
+                origins: BTreeSet::new(),
+                digest_only: BTreeSet::new(),
+                max_upload_bytes: 2048 << 20,
+                silent: false,
+            },
+            prompt: Prompt {
+                kind: PromptKind::default(),
+                timeout: std::time::Duration::from_secs(300),
+                delay: std::time::Duration::from_secs(1),
+            },
+            drivers: Vec::new(),
+            timestamps: Vec::new(),
+            audit: Audit { keep_days: 3650 },
+            limits: Vec::new(),
+            pin_fd: true,
+            places,
+        }
+    }
+
+    fn merge(policy: Option<File>, user: File, path: &Path) -> Result<Self, ConfigError> {
+        let value = |what: &str| ConfigError::Value { path: path.to_owned(), what: what.to_owned() };
+        if user.policy.is_some() {
+            return Err(value("[policy] belongs into the policy file alone"));
+        }
+        let places = match user.places {
+            Some(places) if places.data.is_absolute() && places.state.is_absolute() => {
+                Places { data: places.data, state: places.state }
+            }
+            Some(_) => return Err(value("places.data and places.state must be absolute paths")),
+            None => Places::of_user()?,
+        };
+        let mut config = Self::empty(places);
+        let managed = policy.is_some();
+        let policy = policy.unwrap_or_default();
+        let rules = policy.policy.unwrap_or_default();
+
+        config.http.port = policy.http.port.or(user.http.port);
+        config.http.origins = policy.http.origins;
+        config.http.digest_only = policy.http.digest_only;
+        if !managed || rules.user_origins {
+            config.http.origins.extend(user.http.origins);
+            config.http.digest_only.extend(user.http.digest_only);
+        }
+        let mib = match (policy.http.max_upload_mib, user.http.max_upload_mib) {
+            (Some(most), Some(wished)) => Some(most.min(wished)),
+            (most, wished) => most.or(wished),
+        };
+        if let Some(mib) = mib {
+            config.http.max_upload_bytes = mib.saturating_mul(1 << 20);
+        }
+        config.http.silent = rules.silent;
+        config.prompt.kind = policy.prompt.kind.or(user.prompt.kind).unwrap_or_default();
+        if let Some(seconds) = policy.prompt.timeout_seconds.or(user.prompt.timeout_seconds) {
+            if !(10..=3600).contains(&seconds) {
+                return Err(value("prompt.timeout_seconds must be between 10 and 3600"));
+            }
+            config.prompt.timeout = std::time::Duration::from_secs(seconds);
+        }
+        config.drivers = policy.driver;
+        if !managed || rules.user_drivers {
+            config.drivers.extend(user.driver.into_iter().filter(|d| !config.drivers.contains(d)).collect::<Vec<_>>());
+        }
+        for driver in &config.drivers {
+            driver.check().map_err(|what| value(what))?;
+        }
+        config.timestamps = policy.timestamp;
+        config.timestamps.extend(user.timestamp);
+        if let Some(days) = policy.audit.keep_days.or(user.audit.keep_days) {
+            config.audit.keep_days = days;
+        }
+        // Every limit binds: a user may narrow further, never widen.
+        config.limits = policy.limit;
+        config.limits.extend(user.limit);
+        config.pin_fd = !managed || rules.pin_fd;
+        Ok(config)
+    }
+}
+
+impl Driver {
+    /// The SHA-256 that its library must have, if one is named.
+    pub fn sha256(&self) -> Option<[u8; 32]> {
+        let digits: Vec<u32> = self.sha256.as_deref()?.chars().map(|c| c.to_digit(16)).collect::<Option<_>>()?;
+        let bytes: Vec<u8> = digits.chunks_exact(2).map(|pair| (pair[0] << 4 | pair[1]) as u8).collect();
+        bytes.try_into().ok()
+    }
+
+    /// Whether the keys fit the kind.
+    fn check(&self) -> Result<(), &'static str> {
+        let needs_library = matches!(self.kind, DriverKind::Skf | DriverKind::Pkcs11);
+        match &self.library {
+            None if needs_library => Err("a driver of kind \"skf\" or \"pkcs11\" needs library = \"/absolute/path\""),
+            Some(library) if !library.is_absolute() => Err("driver.library must be an absolute path"),
+            Some(_) if self.kind == DriverKind::Pcsc => Err("a driver of kind \"pcsc\" takes no library"),
+            _ if self.sha256.as_deref().is_some_and(|d| d.len() != 64 || !d.bytes().all(|b| b.is_ascii_hexdigit())) => {
+                Err("driver.sha256 must be 64 hexadecimal digits")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn absent(path: &Path) -> ConfigError {
+    ConfigError::Unreadable { path: path.to_owned(), source: io::ErrorKind::NotFound.into() }
+}
+
+/// Reads one file; `None` when there is none.
+fn read(path: &Path) -> Result<Option<File>, ConfigError> {
+    use io::Read as _;
+    let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
+    let file = match fs::File::open(path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(unreadable(e)),
+    };
+    let mut text = String::new();
+    file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text).map_err(unreadable)?;
+    if text.len() as u64 > MAX_FILE_BYTES {
+        return Err(ConfigError::Malformed { path: path.to_owned(), problem: "larger than 1 MiB".into() });
+    }
+    toml::from_str(&text)
+        .map(Some)
+        .map_err(|e| ConfigError::Malformed { path: path.to_owned(), problem: e.to_string().trim().to_owned() })
+}
+
+fn read_policy(path: &Path) -> Result<Option<File>, ConfigError> {
+    let Some(policy) = read(path)? else { return Ok(None) };
+    let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
+    if !sys::only_administrators_write(path).map_err(unreadable)? {
+        return Err(ConfigError::PolicyWritable { path: path.to_owned() });
+    }
+    if policy.places.is_some() {
+        return Err(ConfigError::Value {
+            path: path.to_owned(),
+            what: "[places] belongs into a configuration, not into the policy".into(),
+        });
+    }
+    Ok(Some(policy))
+}
+
+/// Makes a folder that only this user can enter, with those above it.
+pub fn make_private_dir(path: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
+
+/// Options for a file that only this user can read.
+pub fn private_file() -> fs::OpenOptions {
+    let mut options = fs::OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> File {
+        toml::from_str(text).unwrap()
+    }
+
+    fn merged(policy: Option<&str>, user: &str) -> Result<Config, ConfigError> {
+        Config::merge(policy.map(parse), parse(user), Path::new("config.toml"))
+    }
+
+    #[test]
+    fn example_of_the_manual_is_read() {
+        let config = merged(
+            None,
+            r#"
+            [http]
+            port = 17329
+            origins = ["https://sign.example.gov.cn"]
+            digest_only = []
+            max_upload_mib = 2048
+            [prompt]
+            kind = "window"
+            [[driver]]
+            kind = "skf"
+            library = "/opt/vendor/libskf.so"
+            profile = "generic"
+            [[timestamp]]
+            name = "city-tsa"
+            url = "http://tsa.example/ts"
+            required = false
+            [audit]
+            keep_days = 3650
+            "#,
+        )
+        .unwrap();
+        assert_eq!(config.http.port, Some(17329));
+        assert_eq!(config.prompt.kind, PromptKind::Window);
+        assert_eq!(config.drivers[0].library.as_deref(), Some(Path::new("/opt/vendor/libskf.so")));
+        assert_eq!(config.http.max_upload_bytes, 2048 << 20);
+    }
+
+    #[test]
+    fn policy_wins_over_configuration() {
+        let user = r#"
+            [http]
+            port = 1000
+            origins = ["https://user.example"]
+            max_upload_mib = 4000
+            [[driver]]
+            kind = "virtual"
+            [prompt]
+            kind = "terminal"
+        "#;
+        let policy = r#"
+            [http]
+            port = 2000
+            origins = ["https://it.example"]
+            max_upload_mib = 100
+            [prompt]
+            kind = "window"
+        "#;
+        let config = merged(Some(policy), user).unwrap();
+        assert_eq!(config.http.port, Some(2000));
+        assert_eq!(config.http.origins.iter().map(Origin::as_str).collect::<Vec<_>>(), ["https://it.example"]);
+        assert_eq!(config.http.max_upload_bytes, 100 << 20);
+        assert_eq!(config.prompt.kind, PromptKind::Window);
+        assert!(config.drivers.is_empty());
+        assert!(!config.pin_fd);
+        let open = format!("{policy}\n[policy]\nuser_origins = true\nuser_drivers = true\npin_fd = true\n");
+        let config = merged(Some(&open), user).unwrap();
+        assert_eq!((config.http.origins.len(), config.drivers.len(), config.pin_fd), (2, 1, true));
+    }
+
+    #[test]
+    fn misspelt_key_is_an_error_that_names_its_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("config.toml");
+        fs::write(&path, "[http]\nport = 17329\noriginz = []\n").unwrap();
+        let error = read(&path).unwrap_err().to_string();
+        assert!(error.contains("line 3") && error.contains("originz"), "{error}");
+    }
+
+    #[test]
+    fn values_that_cannot_be_are_refused() {
+        for bad in [
+            "[policy]\nuser_drivers = true",
+            "[[driver]]\nkind = \"skf\"",
+            "[[driver]]\nkind = \"skf\"\nlibrary = \"libskf.so\"",
+            "[[driver]]\nkind = \"pcsc\"\nlibrary = \"/usr/lib/x.so\"",
+            "[[driver]]\nkind = \"virtual\"\nsha256 = \"12\"",
+            "[prompt]\ntimeout_seconds = 1",
+            "[places]\ndata = \"here\"\nstate = \"/tmp\"",
+        ] {
+            assert!(merged(None, bad).is_err(), "{bad}");
+        }
+        for unreadable in ["[http]\norigins = [\"https://Upper.example\"]", "[[driver]]\nkind = \"usb\"", "[http]\nport = 70000"]
+        {
+            assert!(toml::from_str::<File>(unreadable).is_err(), "{unreadable}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn policy_that_others_can_write_stops_the_start() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("policy.toml");
+        fs::write(&path, "").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
+        assert!(matches!(read_policy(&path), Err(ConfigError::PolicyWritable { .. })));
+        fs::write(&path, "nonsense").unwrap();
+        assert!(matches!(read_policy(&path), Err(ConfigError::Malformed { .. })));
+    }
+}

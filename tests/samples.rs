@@ -80,7 +80,11 @@ fn row(samples: &Path, path: &Path, expected: &Value) -> Result<(), Failed> {
     let errors: BTreeSet<&str> = findings.iter().filter(|f| f["level"] == "error").filter_map(|f| f["code"].as_str()).collect();
 
     let mut problems = Vec::new();
-    let mut check = |good: bool, problem: String| if !good { problems.push(problem) };
+    let mut check = |good: bool, problem: String| {
+        if !good {
+            problems.push(problem)
+        }
+    };
     check(json["indication"] == expected["indication"], format!("indication is {}", json["indication"]));
     for code in strings(&expected["codes"]) {
         check(codes.contains(code.as_str()), format!("{code} is not among {codes:?}"));

@@ -8,17 +8,24 @@
 mod build;
 mod detect;
 mod extension;
+mod picture;
+mod property;
 mod read;
 mod seal;
 mod signature;
 mod time;
 mod tolerance;
 
+#[cfg(test)]
+mod tests;
+
 pub use build::{BuildError, SealDraft, TbsDraft, TbsSign, UnsignedSeal, add_seal_time_stamp, add_time_stamp};
 pub use detect::{Kind, decode_text, detect};
 pub use extension::Extension;
+pub use picture::{Picture, PictureFormat};
+pub use property::{CertDigest, CertList, Property};
 pub use read::{SesError, limits};
-pub use seal::{CertDigest, CertList, Picture, PictureFormat, Property, Seal};
+pub use seal::Seal;
 pub use signature::{Padded, SesSignature};
 pub use time::{Time, TimeInfo, Zone, asn1_time};
 pub use tolerance::Tolerance;

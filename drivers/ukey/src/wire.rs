@@ -40,16 +40,6 @@ impl<'de> Deserialize<'de> for Bytes {
     }
 }
 
-/// One message to sign, as its parts; the worker makes the `Sm2Message` again, so that bytes and digest cannot disagree.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct SignMessage {
-    /// The message bytes (DER of `TBS_Sign`, or signed attributes), whole.
-    pub bytes: Bytes,
-    /// Signer id, usually "1234567812345678".
-    pub id: String,
-}
-
 /// What the agent asks of a worker.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
@@ -66,8 +56,11 @@ pub enum Request {
         /// Which token.
         token: TokenId,
     },
-    /// One login, then all messages in order; each signature is answered by a frame of its own. Secret: the PIN, or nothing for a
-    /// PIN that is typed on the device.
+    /// One login. After [`Answer::LoggedIn`] come any number of `Message`, each answered before the next is sent, then `End`; a
+    /// `Failed` or the end of the stream logs out too. Secret: the PIN, or nothing for a PIN that is typed on the device.
+    ///
+    /// Messages follow one by one because a later one may depend on an earlier signature, and because a batch of a thousand
+    /// (each carries its seal) would fit into no frame.
     Sign {
         /// Which token.
         token: TokenId,
@@ -75,11 +68,18 @@ pub enum Request {
         key: KeyId,
         /// The public key that the person agreed to; another key under the same name is refused before the PIN is used.
         public_key: Sm2PublicKey,
-        /// What to sign.
-        messages: Vec<SignMessage>,
         /// The person types the PIN on the device.
         on_device: bool,
     },
+    /// Within `Sign`: one message, as its parts; the worker makes the `Sm2Message` again, so that bytes and digest cannot disagree.
+    Message {
+        /// The message bytes (DER of `TBS_Sign`, or signed attributes), whole.
+        bytes: Bytes,
+        /// Signer id, usually "1234567812345678".
+        id: String,
+    },
+    /// Within `Sign`: no more messages; log out.
+    End,
     /// Change of the user PIN. Secret: old and new, each after a length byte.
     ChangePin {
         /// Which token.
@@ -112,14 +112,16 @@ pub enum Answer {
     },
     /// To `Sign`: the login went through. From here on the token may be signing.
     LoggedIn,
-    /// To `Sign`, once for each message, in order.
+    /// To `Message`.
     Signed {
         /// As the token returned it.
         signature: Sm2Signature,
     },
+    /// To `End`: logged out.
+    Ended,
     /// To `ChangePin`.
     PinChanged,
-    /// The request ended here, whatever it was.
+    /// The request ended here, whatever it was; a login with it.
     Failed {
         /// Why.
         error: DriverError,
@@ -130,17 +132,24 @@ pub enum Answer {
 
 /// Writes one frame and flushes. The secret is written from where it is, without a copy.
 pub fn write_frame(out: &mut impl Write, header: &impl Serialize, secret: &[u8]) -> io::Result<()> {
-    let header = serde_json::to_vec(header)?;
-    if header.len() > MAX_HEADER_BYTES || secret.len() > MAX_SECRET_BYTES {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "frame larger than its limit"));
-    }
-    let mut head = Vec::with_capacity(8 + header.len());
-    head.extend((header.len() as u32).to_le_bytes());
-    head.extend((secret.len() as u32).to_le_bytes());
-    head.extend(header);
+    let mut head = Vec::new();
+    write_head(&mut head, header, secret.len())?;
     out.write_all(&head)?;
     out.write_all(secret)?;
     out.flush()
+}
+
+/// Appends the frame up to its secret of `secret_len` bytes, which the caller writes next from where it is.
+pub fn write_head(out: &mut Vec<u8>, header: &impl Serialize, secret_len: usize) -> io::Result<()> {
+    let header = serde_json::to_vec(header)?;
+    if header.len() > MAX_HEADER_BYTES || secret_len > MAX_SECRET_BYTES {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "frame larger than its limit"));
+    }
+    out.reserve_exact(8 + header.len());
+    out.extend((header.len() as u32).to_le_bytes());
+    out.extend((secret_len as u32).to_le_bytes());
+    out.extend(header);
+    Ok(())
 }
 
 /// The two lengths at the start of a frame, checked against the limits.

@@ -1,0 +1,1 @@
+//! One PKCS#11 module as a UKey driver.

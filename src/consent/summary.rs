@@ -1,0 +1,217 @@
+//! Everything that a prompt shows, in the order of ui.md: who asks, what is signed, with which seal, what happens next.
+//!
+//! Texts of strangers are kept as [`Shown`], which is harmless by construction, so no prompter can forget it.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use ukey::{PinStatus, Sm3Digest};
+
+use super::Origin;
+use crate::harmless;
+
+/// A text that was made fit to be shown (see [`crate::harmless`]).
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(from = "String", into = "String")]
+pub struct Shown(String);
+
+impl Shown {
+    /// Makes a text harmless.
+    pub fn new(text: &str) -> Self {
+        Self(harmless::line(text))
+    }
+
+    /// The harmless text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for Shown {
+    fn from(text: String) -> Self {
+        Self::new(&text)
+    }
+}
+
+impl From<Shown> for String {
+    fn from(shown: Shown) -> Self {
+        shown.0
+    }
+}
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Who asks. Written as the origin, or `cli`.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Requester {
+    /// A command of the same user.
+    CommandLine,
+    /// A web page.
+    Origin(Origin),
+}
+
+impl fmt::Display for Requester {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CommandLine => f.write_str("cli"),
+            Self::Origin(origin) => origin.fmt(f),
+        }
+    }
+}
+
+impl From<Requester> for String {
+    fn from(requester: Requester) -> Self {
+        requester.to_string()
+    }
+}
+
+impl TryFrom<String> for Requester {
+    type Error = super::NotAnOrigin;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        if text == "cli" { Ok(Self::CommandLine) } else { Origin::parse(&text).map(Self::Origin) }
+    }
+}
+
+/// One prompt's worth of information.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Summary {
+    /// Who asks. The largest text of any prompt.
+    pub requester: Requester,
+    /// What is signed with which seal, an entry a signature.
+    pub items: Vec<SummaryItem>,
+    /// The token that will sign.
+    pub token: TokenShown,
+    /// State of its PIN, read just now.
+    pub pin: PinStatus,
+    /// Which answer to the same request this is: 1, and one more after each wrong PIN.
+    pub attempt: u32,
+}
+
+/// One signature to be made.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SummaryItem {
+    /// The document.
+    pub document: DocumentShown,
+    /// The seal that will be used.
+    pub seal: SealShown,
+    /// Where it lands.
+    pub placements: Vec<PlacementShown>,
+    /// Whether no further signature is possible afterwards.
+    pub closes: bool,
+}
+
+/// A document, or the little that is known of it.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum DocumentShown {
+    /// Seen by this program.
+    Seen {
+        /// The name that page or person gave it.
+        name: Shown,
+        /// `OFD` or `PDF`.
+        format: &'static str,
+        /// Number of pages.
+        pages: usize,
+        /// Size in bytes.
+        bytes: u64,
+        /// SM3 of the file as handed over.
+        sm3: Sm3Digest,
+    },
+    /// Only a digest was given: the content was not seen.
+    DigestOnly {
+        /// The name that the page gave it.
+        name: Shown,
+        /// The digest that will be signed.
+        sm3: Sm3Digest,
+    },
+}
+
+/// The seal and who signs with it.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SealShown {
+    /// Its name.
+    pub name: Shown,
+    /// Its code.
+    pub es_id: Shown,
+    /// First and last moment of its validity.
+    pub valid_from: Timestamp,
+    /// Last moment of its validity.
+    pub valid_to: Timestamp,
+    /// Common name in the signer's certificate.
+    pub signer: Shown,
+    /// Unified social credit code in the signer's certificate.
+    pub uscc: Option<Shown>,
+    /// The picture as the seal holds it (PNG, GIF, BMP, JPEG, SVG or an OFD package).
+    #[serde(skip)]
+    pub picture: Vec<u8>,
+}
+
+/// Where one impression lands.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlacementShown {
+    /// Page number, from 1.
+    pub page: u32,
+    /// Left edge in mm from the page's left.
+    pub x: f64,
+    /// Top edge in mm from the page's top.
+    pub y: f64,
+    /// Width in mm.
+    pub width: f64,
+    /// Height in mm.
+    pub height: f64,
+}
+
+/// The token that will sign.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TokenShown {
+    /// Its label.
+    pub label: Shown,
+    /// The last four characters of its serial number.
+    pub serial_tail: Shown,
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// One document of one origin, five tries left.
+    pub fn summary() -> Summary {
+        Summary {
+            requester: Requester::Origin(Origin::parse("https://sign.example").unwrap()),
+            items: vec![SummaryItem {
+                document: DocumentShown::Seen {
+                    name: Shown::new("contract\u{202e}.ofd"),
+                    format: "OFD",
+                    pages: 3,
+                    bytes: 182_000,
+                    sm3: crate::sm::sm3(b"contract"),
+                },
+                seal: SealShown {
+                    name: Shown::new("深圳市某某科技有限公司 合同专用章"),
+                    es_id: Shown::new("44030000012345"),
+                    valid_from: Timestamp::UNIX_EPOCH,
+                    valid_to: Timestamp::MAX,
+                    signer: Shown::new("深圳市某某科技有限公司"),
+                    uscc: Some(Shown::new("91440300MA5EXAMPLE")),
+                    picture: Vec::new(),
+                },
+                placements: vec![PlacementShown { page: 1, x: 120.0, y: 200.0, width: 40.0, height: 40.0 }],
+                closes: false,
+            }],
+            token: TokenShown { label: Shown::new("UKey"), serial_tail: Shown::new("4F2A") },
+            pin: PinStatus { tries_left: Some(5), max_tries: Some(6), ..PinStatus::default() },
+            attempt: 1,
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! A summary as lines of text, in one language.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use jiff::{Timestamp, tz::TimeZone};
+
+use super::summary::{DocumentShown, Requester, Summary, SummaryItem};
+use crate::failure::Language;
+
+static TEXTS: LazyLock<BTreeMap<String, [String; 2]>> = LazyLock::new(|| {
+    #[expect(clippy::expect_used, reason = "the texts are part of the program, and a test reads them")]
+    serde_json::from_str(include_str!("prompt.json")).expect("prompt.json")
+});
+
+/// A text of `prompt.json`.
+pub fn text(key: &str, language: Language) -> &'static str {
+    TEXTS.get(key).map_or("", |[en, zh]| language.pick(en, zh))
+}
+
+/// The summary in the order of ui.md: who asks, what, with which seal, with which token.
+pub fn lines(summary: &Summary, language: Language) -> Vec<String> {
+    let t = |key| text(key, language);
+    let mut out = vec![String::new()];
+    if summary.attempt > 1 {
+        out.extend([format!("!! {}", t("wrong_pin")), String::new()]);
+    }
+    out.push(t("asks").to_owned());
+    out.push(match &summary.requester {
+        Requester::CommandLine => format!("    {}", t("command_line")),
+        Requester::Origin(origin) => format!("    {origin}"),
+    });
+    let count = summary.items.len();
+    if count > 1 {
+        out.push(format!("{}: {count}", t("batch")));
+    }
+    for (n, item) in summary.items.iter().enumerate() {
+        out.push(String::new());
+        let number = if count > 1 { format!("{}/{count} ", n + 1) } else { String::new() };
+        item_lines(&mut out, item, &number, matches!(summary.requester, Requester::Origin(_)), language);
+    }
+    out.push(String::new());
+    out.push(format!("{}: {} · {} …{}", t("token"), summary.token.label, t("serial"), summary.token.serial_tail));
+    out.push(match summary.pin.tries_left {
+        Some(tries) => format!("{}: {tries}", t("tries")),
+        None => t("tries_unknown").to_owned(),
+    });
+    out
+}
+
+fn item_lines(out: &mut Vec<String>, item: &SummaryItem, number: &str, by_page: bool, language: Language) {
+    let t = |key| text(key, language);
+    let named = |name| if by_page { format!("{name} {}", t("named_by_page")) } else { format!("{name}") };
+    match &item.document {
+        DocumentShown::Seen { name, format, pages, bytes, sm3 } => {
+            out.push(format!("{number}{}: {}", t("document"), named(name)));
+            out.push(format!("    {format} · {pages} {} · {bytes} {}", t("pages"), t("bytes")));
+            out.push(format!("    SM3 {sm3}"));
+        }
+        DocumentShown::DigestOnly { name, sm3 } => {
+            out.push(format!("{number}{}: {}", t("document"), named(name)));
+            out.push(format!("    !! {}", t("digest_only")));
+            out.push(format!("    SM3 {sm3}"));
+        }
+    }
+    let seal = &item.seal;
+    out.push(format!("{}: {}", t("seal"), seal.name));
+    out.push(format!("    {} {} · {} {} – {}", t("es_id"), seal.es_id, t("valid"), date(seal.valid_from), date(seal.valid_to)));
+    out.push(format!("    {} {}", t("signer"), seal.signer));
+    if let Some(uscc) = &seal.uscc {
+        out.push(format!("    {} {uscc}", t("uscc")));
+    }
+    if item.placements.is_empty() {
+        out.push(format!("    {}", t("no_seal_shown")));
+    }
+    // A straddle seal over 5 000 pages need not scroll the question off the screen.
+    let (shown, rest) = item.placements.split_at(item.placements.len().min(6));
+    for p in shown {
+        out.push(format!("    {} {}: {:.1}, {:.1} mm ({:.1} × {:.1} mm)", t("page"), p.page, p.x, p.y, p.width, p.height));
+    }
+    if let (Some(last), Some(_)) = (item.placements.last(), rest.first()) {
+        out.push(format!("    … {} {}", t("page"), last.page));
+    }
+    if item.closes {
+        out.push(format!("    {}", t("closes")));
+    }
+}
+
+/// A moment in the local zone, with the zone named.
+pub fn date(at: Timestamp) -> String {
+    let zone = TimeZone::try_system().unwrap_or(TimeZone::UTC);
+    at.to_zoned_datetime(zone).strftime("%Y-%m-%d %H:%M %Z").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_text_has_both_languages() {
+        let raw: BTreeMap<String, [String; 2]> = serde_json::from_str(include_str!("prompt.json")).unwrap();
+        assert!(raw.values().flatten().all(|t| !t.is_empty()));
+        for key in ["approve", "asks", "digest_only", "last_try", "pin", "tries", "wrong_pin"] {
+            assert!(raw.contains_key(key), "{key}");
+        }
+    }
+}
