@@ -65,7 +65,7 @@ pub(super) fn verify(verifier: &mut Verifier<'_>, pdf: &mut dyn SignedPdf) -> Re
     }
     let fields = pdf.fields().to_vec();
     let reports: Vec<SignatureReport> = fields.iter().enumerate().map(|(i, field)| signature(verifier, pdf, i, field)).collect();
-    if reports.is_empty() {
+    if fields.iter().all(|field| cms::time_stamp_token(&field.contents).is_some()) {
         findings.add(Reason::NoSignature, &[]);
     }
     if let Some(page) = pdf.image_only() {
@@ -107,7 +107,10 @@ fn signature(verifier: &mut Verifier<'_>, pdf: &mut dyn SignedPdf, i: usize, fie
         Kind::Cms => {
             let mut range = Range(pdf, i);
             let data = if sound { Data::Stream(&mut range) } else { Data::Missing };
-            let about = cms::judge(verifier, &mut findings, &field.contents, data, field.claimed);
+            let about = match cms::time_stamp_token(&field.contents) {
+                Some(token) => cms::document_time_stamp(verifier, &mut findings, &token, data),
+                None => cms::judge(verifier, &mut findings, &field.contents, data, field.claimed),
+            };
             (about, cms::LAYERS.as_slice())
         }
         _ if KNOWN.contains(&field.sub_filter.as_str()) => {
