@@ -9,6 +9,9 @@ mod build;
 mod signed_data;
 mod signer;
 
+#[cfg(test)]
+mod tests;
+
 pub use ber::to_definite;
 pub use build::{BuildError, Content, Identifiers, SignedDataDraft, ToBeSigned, add_time_stamp};
 pub use signed_data::{Padded, SignedData, issuer_and_serial, limits};
@@ -60,6 +63,8 @@ pub enum Tolerance {
     AttributesNotSorted,
     /// Indefinite lengths or strings in pieces (BER)
     BerEncoding,
+    /// Content of another type than OCTET STRING, as PKCS#7 allows for content that is not plain data; its contents octets are taken
+    ContentNotOctetString,
     /// The contentType attribute names another type than the content has
     ContentTypeDiffers,
     /// Authenticated attributes without contentType
@@ -76,6 +81,7 @@ impl Tolerance {
         match self {
             Self::AttributesNotSorted => "cms-attributes-not-sorted",
             Self::BerEncoding => "cms-ber-encoding",
+            Self::ContentNotOctetString => "cms-content-not-octet-string",
             Self::ContentTypeDiffers => "cms-content-type-differs",
             Self::ContentTypeMissing => "cms-content-type-missing",
             Self::LengthNotMinimal => "cms-length-not-minimal",

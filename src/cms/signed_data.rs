@@ -246,6 +246,9 @@ fn read_content<'a>(info: Tlv<'a>, notes: &mut Notes) -> Result<(Oid<'a>, Option
             if content.tag == OCTET_STRING | 0x20 {
                 return Err(at(FIELD)(crate::asn1::Asn1Error::Length));
             }
+            if content.tag != OCTET_STRING {
+                notes.add(Tolerance::ContentNotOctetString);
+            }
             Some(content.value.to_vec())
         }
     };

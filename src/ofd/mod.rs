@@ -20,6 +20,8 @@ mod path;
 mod sign;
 mod signature;
 mod structure;
+#[cfg(test)]
+mod tests;
 pub mod write;
 mod xml;
 mod zip_read;

@@ -83,7 +83,7 @@ fn normalise(base: &str, location: &str) -> Option<PackagePath> {
             part => parts.push(part),
         }
     }
-    if parts.is_empty() || location.ends_with("/.") || location.ends_with("/..") {
+    if parts.is_empty() || matches!(location.rsplit('/').next(), Some("." | "..")) {
         return None;
     }
     Some(PackagePath(format!("/{}", parts.join("/")).into()))
@@ -116,7 +116,7 @@ mod tests {
     fn locations_that_leave_the_package_are_none() {
         for location in [
             "",
-            " ",
+            ".",
             "..",
             "../..",
             "../../x",

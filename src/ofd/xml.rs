@@ -36,12 +36,15 @@ pub(super) struct Element {
     /// Without its prefix.
     pub(super) name: Box<str>,
     /// Those without a prefix; namespace declarations left out.
-    attributes: Vec<(Box<str>, Box<str>)>,
+    attributes: Attributes,
     /// Its own text without that of its children, trimmed.
     pub(super) text: String,
     pub(super) children: Vec<Element>,
     pub(super) span: Span,
 }
+
+/// Names and values.
+type Attributes = Vec<(Box<str>, Box<str>)>;
 
 /// Byte offsets in the decoded text.
 #[derive(Clone, Copy, Debug)]
@@ -277,7 +280,7 @@ impl Builder<'_> {
         Ok(())
     }
 
-    fn attributes(&self, tag: &BytesStart<'_>, offset: usize) -> Result<Vec<(Box<str>, Box<str>)>, OfdError> {
+    fn attributes(&self, tag: &BytesStart<'_>, offset: usize) -> Result<Attributes, OfdError> {
         let mut attributes = Vec::new();
         for (count, attribute) in tag.attributes().enumerate() {
             if count >= MAX_ATTRIBUTES {

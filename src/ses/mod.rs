@@ -14,6 +14,9 @@ mod signature;
 mod time;
 mod tolerance;
 
+#[cfg(test)]
+mod tests;
+
 pub use build::{BuildError, SealDraft, TbsDraft, TbsSign, UnsignedSeal, add_seal_time_stamp, add_time_stamp};
 pub use detect::{Kind, decode_text, detect};
 pub use extension::Extension;

@@ -209,6 +209,15 @@ impl Seal {
         self.header_version
     }
 
+    /// Whether [`Self::header_version`] belongs to another standard than the structure.
+    pub fn has_version_mismatch(&self) -> bool {
+        match self.version {
+            Version::V1 => self.header_version == 4 || self.header_version == 5,
+            Version::V4 => self.header_version != 4,
+            Version::V5 => self.header_version != 5,
+        }
+    }
+
     /// `header.Vid`, the vendor.
     pub fn vid(&self) -> &str {
         &self.vid

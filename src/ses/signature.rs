@@ -113,16 +113,11 @@ impl SesSignature {
         self.tbs.version
     }
 
-    /// Whether the versions contradict one another: TBS_Sign's and the seal header's number, the structures of signature and seal,
-    /// or a number that belongs to another structure.
+    /// Whether the versions contradict one another: TBS_Sign's number and the seal header's, the structures of signature and seal,
+    /// or the seal's number and its own structure.
     pub fn has_version_mismatch(&self) -> bool {
-        let header = self.seal().header_version();
-        let belongs = match self.version {
-            Version::V1 => header != 4 && header != 5,
-            Version::V4 => header == 4,
-            Version::V5 => header == 5,
-        };
-        self.tbs.version != header || self.version != self.seal().version() || !belongs
+        let seal = self.seal();
+        seal.has_version_mismatch() || self.tbs.version != seal.header_version() || self.version != seal.version()
     }
 
     /// `eseal`: the embedded seal, its bytes as they stand in the signature.

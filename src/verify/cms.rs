@@ -15,7 +15,7 @@ use super::seal::{nonstandard, sm2_value};
 use super::time::{self, Evidence, Stamp};
 use super::verifier::{About, Verifier};
 use crate::asn1::Oid;
-use crate::cms::{SignedData, SignerInfo};
+use crate::cms::{CmsError, SignedData, SignerInfo};
 use crate::pki::Certificate;
 use crate::pki::certificate::hex;
 use crate::pki::signature::{self, Algorithm, Hash, PublicKey};
@@ -148,7 +148,8 @@ pub(super) fn judge(
             padded.signed_data
         }
         Err(error) => {
-            findings.add(Reason::FormatValue, &[("what", error.into())]);
+            let reason = if matches!(error, CmsError::Limit { .. }) { Reason::LimitExceeded } else { Reason::FormatValue };
+            findings.add(reason, &[("what", error.into())]);
             return about;
         }
     };

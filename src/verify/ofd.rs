@@ -52,11 +52,12 @@ pub(super) fn verify<R: Read + Seek>(verifier: &mut Verifier<'_>, source: R) -> 
 
 /// A container, or a file in it, that cannot be read.
 fn container(findings: &mut Findings, error: &OfdError) {
-    let reason = match error {
-        OfdError::Limit { .. } => Reason::LimitExceeded,
-        _ => Reason::FormatContainer,
-    };
-    findings.add(reason, &[("what", error.into())]);
+    findings.add(limit_or(error, Reason::FormatContainer), &[("what", error.into())]);
+}
+
+/// The limit that was exceeded, or what else is wrong.
+fn limit_or(error: &OfdError, reason: Reason) -> Reason {
+    if matches!(error, OfdError::Limit { .. }) { Reason::LimitExceeded } else { reason }
 }
 
 fn tolerance_name(kind: &ToleranceKind) -> &'static str {
@@ -131,7 +132,7 @@ fn signature<R: Read + Seek>(
             (about, covered, layers)
         }
         Err(error) => {
-            findings.about(&listed.path, Reason::FormatDescription, &[("what", error.into())]);
+            findings.about(&listed.path, limit_or(&error, Reason::FormatDescription), &[("what", (&error).into())]);
             (About::new(SignatureKind::Unsupported), Covered::default(), seal_signature::LAYERS.as_slice())
         }
     };
@@ -180,7 +181,7 @@ fn value<R: Read + Seek>(
     let bytes = match ofd.signed_value(description) {
         Ok(bytes) => bytes,
         Err(error) => {
-            findings.about(&description.signed_value, Reason::FormatValue, &[("what", error.into())]);
+            findings.about(&description.signed_value, limit_or(&error, Reason::FormatValue), &[("what", (&error).into())]);
             return unsupported;
         }
     };
@@ -195,7 +196,7 @@ fn value<R: Read + Seek>(
                 (about, seal_signature::LAYERS.as_slice())
             }
             Err(error) => {
-                findings.about(&description.signed_value, Reason::FormatValue, &[("what", error.into())]);
+                seal_signature::unreadable(findings, &error).subject = Some(description.signed_value.to_string());
                 unsupported
             }
         },
@@ -208,7 +209,7 @@ fn value<R: Read + Seek>(
         }
         _ => {
             let what = [("what", Arg::Word("thing.value"))];
-            findings.about(&description.signed_value, Reason::VersionUnsupported, &what);
+            findings.about(&description.signed_value, Reason::FormatValue, &what);
             unsupported
         }
     }

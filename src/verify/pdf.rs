@@ -45,6 +45,10 @@ pub trait SignedPdf {
     fn is_encrypted(&self) -> bool;
 }
 
+/// SubFilters whose contents are one of the values judged here (pdf-signature.md §3): anything else under them is damage.
+const KNOWN: [&str; 6] =
+    ["fxit.sm.detached", "GM.sm2seal", "GM.sm2cms.detached", "adbe.pkcs7.detached", "ETSI.CAdES.detached", "ETSI.RFC3161"];
+
 struct Range<'a>(&'a mut dyn SignedPdf, usize);
 
 impl SignedBytes for Range<'_> {
@@ -96,7 +100,7 @@ fn signature(verifier: &mut Verifier<'_>, pdf: &mut dyn SignedPdf, i: usize, fie
                 (about, seal_signature::LAYERS.as_slice())
             }
             Err(error) => {
-                findings.about(&field.name, Reason::FormatValue, &[("what", error.into())]);
+                seal_signature::unreadable(&mut findings, &error).subject = Some(field.name.clone());
                 (About::new(SignatureKind::Unsupported), seal_signature::LAYERS.as_slice())
             }
         },
@@ -105,6 +109,10 @@ fn signature(verifier: &mut Verifier<'_>, pdf: &mut dyn SignedPdf, i: usize, fie
             let data = if sound { Data::Stream(&mut range) } else { Data::Missing };
             let about = cms::judge(verifier, &mut findings, &field.contents, data, field.claimed);
             (about, cms::LAYERS.as_slice())
+        }
+        _ if KNOWN.contains(&field.sub_filter.as_str()) => {
+            findings.about(&field.name, Reason::FormatValue, &[("what", Arg::Word("thing.value"))]);
+            (About::new(SignatureKind::Unsupported), seal_signature::LAYERS.as_slice())
         }
         _ => {
             let what = super::catalogue::Words {

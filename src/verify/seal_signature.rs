@@ -6,12 +6,12 @@ use super::catalogue::Arg;
 use super::certificate;
 use super::findings::Findings;
 use super::reason::Reason;
-use super::report::Layer;
+use super::report::{Finding, Layer};
 use super::seal::{self, Use, critical_extensions, nonstandard};
 use super::time::{self, Evidence, Stamp};
 use super::verifier::{About, Verifier};
 use crate::pki::certificate::hex;
-use crate::ses::{SesSignature, TimeInfo};
+use crate::ses::{SesError, SesSignature, TimeInfo};
 use crate::sm::{self, Sm3Digest};
 
 /// The layers of a seal signature in a document.
@@ -30,6 +30,12 @@ pub(super) struct Place<'a> {
     pub path: Option<&'a str>,
     /// A time that the document claims beside the signed value.
     pub claimed: Option<Timestamp>,
+}
+
+/// A seal, or seal signature, that cannot be read.
+pub(super) fn unreadable<'f>(findings: &'f mut Findings, error: &SesError) -> &'f mut Finding {
+    let reason = if matches!(error, SesError::Limit { .. }) { Reason::LimitExceeded } else { Reason::FormatValue };
+    findings.add(reason, &[("what", error.into())])
 }
 
 /// Judges everything about a seal signature but its coverage.

@@ -14,7 +14,7 @@ use super::report::{FileFormat, Indication, Layer, Level, Report, SignatureKind,
 use super::seal_signature::{self, Place};
 use super::{cms, ofd, seal};
 use crate::pki::{Certificate, CertificateError, PathFinder, TrustStore};
-use crate::ses::{self, Kind, Seal, SesSignature};
+use crate::ses::{self, Kind, Seal, SesError, SesSignature};
 use crate::sm::{Sm3Digest, sm3};
 
 /// Largest file that is read whole: a signed value or a seal by itself, as text. Real ones have up to 200 KB.
@@ -103,7 +103,7 @@ impl<'a> Verifier<'a> {
                     let report = seal::by_itself(self, &seal);
                     self.report(FileFormat::Seal, Vec::new(), vec![report], Findings::default())
                 }
-                Err(error) => self.unreadable(FileFormat::Seal, Reason::FormatValue, error),
+                Err(error) => self.broken(FileFormat::Seal, &error),
             },
             Kind::Signature(_) => match SesSignature::parse(bytes) {
                 Ok(signature) => {
@@ -115,7 +115,7 @@ impl<'a> Verifier<'a> {
                     let report = about.report("1", findings, &seal_signature::LAYERS_BY_ITSELF);
                     self.report(FileFormat::SesSignature, vec![report], Vec::new(), Findings::default())
                 }
-                Err(error) => self.unreadable(FileFormat::SesSignature, Reason::FormatValue, error),
+                Err(error) => self.broken(FileFormat::SesSignature, &error),
             },
             Kind::Cms => {
                 let data = self.context.data;
@@ -153,6 +153,13 @@ impl<'a> Verifier<'a> {
     fn unsupported(&self, format: FileFormat, thing: &'static str) -> Report {
         let mut findings = Findings::default();
         findings.add(Reason::VersionUnsupported, &[("what", Arg::Word(thing))]);
+        self.report(format, Vec::new(), Vec::new(), findings)
+    }
+
+    /// A seal or seal signature that does not parse.
+    fn broken(&self, format: FileFormat, error: &SesError) -> Report {
+        let mut findings = Findings::default();
+        seal_signature::unreadable(&mut findings, error);
         self.report(format, Vec::new(), Vec::new(), findings)
     }
 

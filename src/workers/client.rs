@@ -181,7 +181,7 @@ impl Client {
         Ok(LoggedIn { messages })
     }
 
-    /// Changes the user PIN. At most one try of the old one is spent.
+    /// Changes the user PIN. At most one try of the old one is spent. After [`WorkerError::DiedWithPin`] either PIN may be the right one.
     pub async fn change_pin(&self, token: &TokenHandle, old: Pin, new: Pin) -> Result<(), WorkerError> {
         let (driver, token) = self.find(token).await?;
         driver.ask(|reply| Job::ChangePin { token, old, new, reply }).await
@@ -203,14 +203,15 @@ impl Client {
         driver.ask(Job::Retry).await.is_ok()
     }
 
-    /// The driver that has the token, and the driver's own name for it. Looks at what is known first, then asks.
+    /// The driver that has the token, and the driver's own name for it. Looks at what is known first, then asks. When nobody has it
+    /// and a driver did not answer, that driver's failure is the likelier reason.
     async fn find(&self, token: &TokenHandle) -> Result<(&Supervisor, TokenId), WorkerError> {
         let known = || self.drivers.iter().find_map(|driver| Some((driver, driver.known(token)?)));
         if let Some(found) = known() {
             return Ok(found);
         }
-        self.tokens().await;
-        known().ok_or(WorkerError::TokenAbsent)
+        let failures = self.tokens().await.failures;
+        known().ok_or_else(|| failures.into_iter().next().map_or(WorkerError::TokenAbsent, |(_, error)| error))
     }
 }
 

@@ -308,6 +308,7 @@ impl Driver {
                 _ => None,
             })
             .await?;
+        self.stale = false;
         self.publish.send_modify(|view| view.tokens.clone_from(&tokens));
         self.announce(tokens.clone());
         Ok(tokens)

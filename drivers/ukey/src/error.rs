@@ -25,6 +25,12 @@ pub enum DriverError {
         /// The key that was asked for.
         key: String,
     },
+    /// The library that the driver needs cannot be used; `reason` is a [`LibraryError`](crate::library::LibraryError) in words.
+    #[error("{reason}")]
+    Library {
+        /// What is wrong with the library.
+        reason: String,
+    },
     /// A call of the token interface failed: `SAR_*`, `CKR_*` or SW1 SW2, and the call that gave it. For the log, not for a page.
     #[error("{function} answered {code:#010x}")]
     Module {
@@ -65,6 +71,12 @@ pub enum DriverError {
         /// What was asked for.
         what: String,
     },
+}
+
+impl From<crate::library::LibraryError> for DriverError {
+    fn from(error: crate::library::LibraryError) -> Self {
+        Self::Library { reason: error.to_string() }
+    }
 }
 
 impl DriverError {

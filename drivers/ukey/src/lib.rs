@@ -6,8 +6,11 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+pub mod check;
+pub mod der;
 pub mod driver;
 pub mod error;
+pub mod library;
 pub mod pin;
 pub mod sm2;
 pub mod wire;

@@ -41,6 +41,17 @@ pub(crate) fn host(arguments: &[OsString]) -> Result<Hosted, DriverError> {
             };
             Ok(Hosted { driver: Box::new(driver), poll: POLL, corruption })
         }
+        #[cfg(feature = "skf")]
+        ["skf", _, profile @ ..] => {
+            let library = std::path::Path::new(&arguments[1]);
+            let profile = match profile {
+                [] => ukey_skf::Profile::of_library(library),
+                [name] => ukey_skf::Profile::named(name).ok_or_else(|| unknown(arguments))?,
+                _ => return Err(unknown(arguments)),
+            };
+            let driver = ukey_skf::Skf::load(library, profile)?;
+            Ok(Hosted { driver: Box::new(driver), poll: POLL, corruption: None })
+        }
         _ => Err(unknown(arguments)),
     }
 }

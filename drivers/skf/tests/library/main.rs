@@ -1,0 +1,7 @@
+//! The driver against the virtual UKey as a real SKF library, loaded into the test process.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod contract;
+mod module;
+mod quirks;
