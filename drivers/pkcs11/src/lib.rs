@@ -73,6 +73,23 @@ impl Pkcs11 {
         }
         Ok(found)
     }
+
+    /// The token's own words now; [`DriverError::TokenAbsent`] when another one is in the slot.
+    fn info(&self, slot: SlotId, serial: [u8; 16]) -> Result<ffi::TokenInfo, DriverError> {
+        let info = self.module.token_info(slot)?;
+        if info.serial == serial { Ok(info) } else { Err(DriverError::TokenAbsent) }
+    }
+
+    /// Modules answer calls to a token that was pulled out with any code. If the token is no longer there, that is why.
+    fn explain(&self, slot: SlotId, serial: [u8; 16], error: DriverError) -> DriverError {
+        match error {
+            DriverError::Module { .. } | DriverError::Protocol { .. } => {
+                let there = self.module.slots().is_ok_and(|slots| slots.contains(&slot)) && self.info(slot, serial).is_ok();
+                if there { error } else { DriverError::TokenAbsent }
+            }
+            error => error,
+        }
+    }
 }
 
 /// A slot with a token in it.
@@ -116,7 +133,8 @@ impl Driver for Pkcs11 {
         let found = self.scan()?;
         let wanted = found.iter().find(|t| t.id(&found) == *token).ok_or(DriverError::TokenAbsent)?;
         // Writing sessions are for changing the PIN; some modules also want one for CKU_USER. A token that is write-protected gives none.
-        let session = self.module.open_session(wanted.slot, true).or_else(|_| self.module.open_session(wanted.slot, false))?;
+        let session = self.module.open_session(wanted.slot, true).or_else(|_| self.module.open_session(wanted.slot, false));
+        let session = session.map_err(|e| self.explain(wanted.slot, wanted.info.serial, e))?;
         Ok(Box::new(Opened { driver: self, slot: wanted.slot, serial: wanted.info.serial, session }))
     }
 }
@@ -140,21 +158,12 @@ impl<'m> Opened<'m> {
         &self.driver.module
     }
 
-    /// The token's own words now; [`DriverError::TokenAbsent`] when another one is in the slot.
     fn info(&self) -> Result<ffi::TokenInfo, DriverError> {
-        let info = self.module().token_info(self.slot)?;
-        if info.serial == self.serial { Ok(info) } else { Err(DriverError::TokenAbsent) }
+        self.driver.info(self.slot, self.serial)
     }
 
-    /// Modules answer calls to a token that was pulled out with any code. If the token is no longer there, that is why.
     fn explain(&self, error: DriverError) -> DriverError {
-        match error {
-            DriverError::Module { .. } | DriverError::Protocol { .. } => {
-                let there = self.module().slots().is_ok_and(|slots| slots.contains(&self.slot)) && self.info().is_ok();
-                if there { error } else { DriverError::TokenAbsent }
-            }
-            error => error,
-        }
+        self.driver.explain(self.slot, self.serial, error)
     }
 
     /// Refuses before a try is spent what cannot be right, and a PIN that is locked already.
