@@ -136,6 +136,18 @@ impl<'a> Tlv<'a> {
         if self.tag == tag { Ok(self) } else { Err(Asn1Error::Tag { expected: tag, found: Some(self.tag) }) }
     }
 
+    /// Whether the length takes no more octets than it needs, as DER demands.
+    pub fn has_minimal_length(&self) -> bool {
+        let least = match self.value.len() {
+            0..=0x7f => 2,
+            0x80..=0xff => 3,
+            0x100..=0xffff => 4,
+            0x1_0000..=0xff_ffff => 5,
+            _ => 6,
+        };
+        self.raw.len() - self.value.len() == least
+    }
+
     /// A reader over the elements of a constructed value.
     pub fn elements(self) -> Reader<'a> {
         Reader { rest: self.value }

@@ -67,10 +67,10 @@ pub struct SigningPlan {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DocumentError {
-    /// An earlier signature protects the list of signatures.
-    #[error("signature {by} closed the document to further signatures")]
+    /// An earlier signature protects the list of signatures, or a list of all files allows no new ones.
+    #[error("{by} closed the document to further signatures")]
     Closed {
-        /// Id of the signature that closed it.
+        /// `signature s001`, or the path of the list of files (GM/T 0099).
         by: String,
     },
     /// The content is encrypted.

@@ -11,9 +11,11 @@
 pub mod asn1;
 pub mod cms;
 pub mod document;
+pub mod harmless;
 pub mod ofd;
 pub mod pdf;
 pub mod pki;
+pub mod question;
 pub mod ses;
 pub mod sm;
 pub mod stamp;
@@ -39,6 +41,10 @@ pub mod http;
 pub mod seals;
 #[cfg(feature = "agent")]
 pub mod signing;
+#[cfg(feature = "agent")]
+pub mod trust_dir;
+#[cfg(feature = "agent")]
+pub mod views;
 #[cfg(feature = "agent")]
 pub mod workers;
 

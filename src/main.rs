@@ -1,3 +1,13 @@
 //! Arguments → one function per subcommand → exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use sealagent::cli::{self, Cli};
+
+fn main() -> ExitCode {
+    // Logs go to standard error, so that standard output is what a program reads. They hold no PIN and no content of documents.
+    let filter = tracing_subscriber::EnvFilter::try_from_env("SEALAGENT_LOG").unwrap_or_else(|_| "warn".into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    cli::main(Cli::parse())
+}

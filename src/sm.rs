@@ -57,7 +57,7 @@ pub fn verify(key: &Sm2PublicKey, message: &[u8], signature: &Sm2Signature) -> b
 pub fn verify_digest(key: &Sm2PublicKey, e: &Sm2Digest, signature: &Sm2Signature) -> bool {
     let Ok(signature) = sm2::dsa::Signature::from_slice(&signature.to_raw()) else { return false };
     // The id plays no part in `verify_prehash`: Z is inside `e` already.
-    sm2::dsa::VerifyingKey::from_sec1_bytes(DEFAULT_ID.as_ref(), &key.to_sec1())
+    sm2::dsa::VerifyingKey::from_sec1_bytes(DEFAULT_ID, &key.to_sec1())
         .is_ok_and(|key| key.verify_prehash(e.as_bytes(), &signature).is_ok())
 }
 
@@ -118,7 +118,7 @@ mod tests {
     fn key_pair() -> (SigningKey, Sm2PublicKey) {
         let secret = sm2::SecretKey::from_slice(&[0x42; 32]).unwrap();
         let public = Sm2PublicKey::from_sec1(&secret.public_key().to_sec1_bytes()).unwrap();
-        (SigningKey::new(DEFAULT_ID.as_ref(), &secret).unwrap(), public)
+        (SigningKey::new(DEFAULT_ID, &secret).unwrap(), public)
     }
 
     fn sign(message: &[u8]) -> (Sm2PublicKey, Sm2Signature) {

@@ -57,7 +57,7 @@ impl Descriptor {
         match self.pin.lock().unwrap_or_else(PoisonError::into_inner).take() {
             Some(Some(pin)) => Answer::Approve(Credential::Pin(pin)),
             Some(None) => Answer::Unacceptable,
-            None => Answer::Decline, // it was wrong, and there is no other
+            None => Answer::NoMore,
         }
     }
 }
@@ -79,7 +79,7 @@ mod tests {
     fn one_line_is_one_pin_given_once() {
         let (descriptor, answer) = asked(b"246813\r\n999999\n", Some(5));
         assert!(matches!(answer, Answer::Approve(Credential::Pin(pin)) if pin.expose() == b"246813"));
-        assert!(matches!(descriptor.ask(&summary()), Answer::Decline));
+        assert!(matches!(descriptor.ask(&summary()), Answer::NoMore));
     }
 
     /// Attack item 34.

@@ -5,7 +5,6 @@
 //! This module reads no document and no certificate: what it shows it was given.
 
 pub mod descriptor;
-pub mod harmless;
 pub mod origin;
 pub mod policy;
 pub mod prompt;
@@ -14,6 +13,7 @@ pub mod scripted;
 pub mod summary;
 pub mod terminal;
 pub mod text;
+pub mod window;
 
 use ukey::{Credential, Sm2Message};
 
@@ -57,6 +57,8 @@ pub enum Refusal {
     LastTry,
     /// There is nothing to show a prompt on.
     NoPrompt,
+    /// The one PIN that there was is wrong.
+    PinIncorrect,
     /// The PIN cannot be one; it was not sent.
     PinUnacceptable,
 }
@@ -84,6 +86,7 @@ pub async fn obtain(
         Answer::Cancelled => Outcome::Not(Refusal::Cancelled),
         Answer::Decline => Outcome::Not(Refusal::Declined),
         Answer::LastTry => Outcome::Not(Refusal::LastTry),
+        Answer::NoMore => Outcome::Not(Refusal::PinIncorrect),
         Answer::NoPrompt => Outcome::Not(Refusal::NoPrompt),
         Answer::TimeOut => Outcome::Not(Refusal::Expired),
         Answer::Unacceptable => Outcome::Not(Refusal::PinUnacceptable),

@@ -13,6 +13,7 @@ use super::descriptor::Descriptor;
 use super::scripted::Scripted;
 use super::summary::{Requester, Summary};
 use super::terminal::Terminal;
+use super::window::Window;
 
 /// Most prompts that wait at once. A person answers one at a time.
 const MAX_WAITING: usize = 16;
@@ -34,6 +35,8 @@ pub enum Prompter {
     Scripted(Scripted),
     /// The terminal that this program was started in.
     Terminal(Terminal),
+    /// A window of its own.
+    Window(Window),
 }
 
 /// What came back from one prompt.
@@ -48,6 +51,8 @@ pub enum Answer {
     Decline,
     /// One try is left, and nobody is there to confirm that it may be used.
     LastTry,
+    /// The one PIN that there was has been used; it was wrong.
+    NoMore,
     /// There is nothing to show a prompt on.
     NoPrompt,
     /// No answer in time.
@@ -100,6 +105,7 @@ impl Prompter {
                 #[cfg(any(test, feature = "scripted-prompter"))]
                 Self::Scripted(scripted) => scripted.ask(summary).await,
                 Self::Terminal(terminal) => terminal.ask(summary, &stop).await,
+                Self::Window(window) => window.ask(summary).await,
             }
         };
         tokio::pin!(answer);

@@ -8,9 +8,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use ukey::{PinStatus, Sm3Digest};
 
-use super::{Origin, harmless::harmless};
+use super::Origin;
+use crate::harmless;
 
-/// A text that was made fit to be shown (see [`harmless`]).
+/// A text that was made fit to be shown (see [`crate::harmless`]).
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(from = "String", into = "String")]
 pub struct Shown(String);
@@ -18,7 +19,7 @@ pub struct Shown(String);
 impl Shown {
     /// Makes a text harmless.
     pub fn new(text: &str) -> Self {
-        Self(harmless(text))
+        Self(harmless::line(text))
     }
 
     /// The harmless text.

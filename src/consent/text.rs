@@ -86,7 +86,8 @@ fn item_lines(out: &mut Vec<String>, item: &SummaryItem, number: &str, by_page: 
     }
 }
 
-fn date(at: Timestamp) -> String {
+/// A moment in the local zone, with the zone named.
+pub fn date(at: Timestamp) -> String {
     let zone = TimeZone::try_system().unwrap_or(TimeZone::UTC);
     at.to_zoned_datetime(zone).strftime("%Y-%m-%d %H:%M %Z").to_string()
 }

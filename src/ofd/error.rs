@@ -59,7 +59,7 @@ pub enum OfdError {
     },
     /// The source cannot be read.
     #[error("cannot read the document: {0}")]
-    Io(#[from] io::Error),
+    Io(#[source] io::Error),
     /// A limit of this reader.
     #[error("{subject}: more than {limit} {what}")]
     Limit {
@@ -150,6 +150,13 @@ pub enum OfdError {
     },
 }
 
+/// Streams carry an [`OfdError`] inside an `io::Error`; this takes it out again.
+impl From<io::Error> for OfdError {
+    fn from(error: io::Error) -> Self {
+        error.downcast().unwrap_or_else(Self::Io)
+    }
+}
+
 /// Why an entry's name is refused.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -178,6 +185,9 @@ pub enum XmlFault {
     /// The same attribute twice on one element.
     #[error("an element has the attribute {0} twice")]
     DuplicateAttribute(String),
+    /// An element twice where the standard has one: two readers would take different ones.
+    #[error("the element {0} is there twice")]
+    DuplicateElement(&'static str),
     /// A document type declaration: entities, external files.
     #[error("it has a document type declaration, which OFD does not allow")]
     Doctype,

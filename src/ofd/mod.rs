@@ -20,7 +20,12 @@ mod path;
 mod sign;
 mod signature;
 mod structure;
+#[cfg(test)]
+mod tests;
 pub mod write;
+mod xml;
+mod zip_read;
+mod zip_write;
 
 pub use coverage::{Contents, FileClass};
 pub use error::{NameFault, OfdError, Tolerance, ToleranceKind, XmlFault};

@@ -16,7 +16,6 @@ impl PackagePath {
     /// `self`. `None` when it leaves the package, is empty, names a directory, or is no path of a package (drive, scheme, control
     /// characters). Backslashes count as slashes; [`has_backslash`] tells.
     pub fn resolve(&self, location: &str) -> Option<Self> {
-        let location = location.trim();
         let location = location.replace('\\', "/");
         let base = if location.starts_with('/') { "" } else { self.directory() };
         normalise(base, &location)
@@ -84,7 +83,7 @@ fn normalise(base: &str, location: &str) -> Option<PackagePath> {
             part => parts.push(part),
         }
     }
-    if parts.is_empty() || location.ends_with("/.") || location.ends_with("/..") {
+    if parts.is_empty() || matches!(location.rsplit('/').next(), Some("." | "..")) {
         return None;
     }
     Some(PackagePath(format!("/{}", parts.join("/")).into()))
@@ -108,7 +107,7 @@ mod tests {
         assert_eq!(from("/OFD.xml", "Doc_0/Document.xml").unwrap(), "/Doc_0/Document.xml");
         assert_eq!(from("/Doc_0/Signs/Signatures.xml", "Sign_0/Signature.xml").unwrap(), "/Doc_0/Signs/Sign_0/Signature.xml");
         assert_eq!(from("/Doc_0/Signs/Signatures.xml", "/OFD.xml").unwrap(), "/OFD.xml");
-        assert_eq!(from("/Doc_0/Document.xml", " ./Pages/../PublicRes.xml\n").unwrap(), "/Doc_0/PublicRes.xml");
+        assert_eq!(from("/Doc_0/Document.xml", "./Pages/../PublicRes.xml").unwrap(), "/Doc_0/PublicRes.xml");
         assert_eq!(from("/Doc_0/Document.xml", "Pages\\Page_0\\Content.xml").unwrap(), "/Doc_0/Pages/Page_0/Content.xml");
         assert_eq!(from("/Doc_0/Document.xml", "../Doc_1/a.xml").unwrap(), "/Doc_1/a.xml");
     }
@@ -117,7 +116,7 @@ mod tests {
     fn locations_that_leave_the_package_are_none() {
         for location in [
             "",
-            " ",
+            ".",
             "..",
             "../..",
             "../../x",

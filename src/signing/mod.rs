@@ -1,11 +1,25 @@
 //! From a request to signed documents: the pipeline of ARCHITECTURE §5 and the states that a page can watch.
 
+pub mod pipeline;
+pub mod request;
+pub mod subject;
+mod value;
+
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::consent::Requester;
+use crate::failure::Failure;
 use crate::sm::Sm3Digest;
+use crate::stamp::Stamp;
+
+pub use pipeline::{Output, Signed, Signer};
+pub use request::{RequestId, Requests};
+pub use subject::{Document, Format, Scratch};
+
+/// Most signatures in one request: one dialog can list them, one audit line holds them.
+pub const MAX_ITEMS: usize = 500;
 
 /// What somebody asked to have signed, parsed and checked for form, nothing more.
 #[derive(Clone, Debug)]
@@ -14,8 +28,6 @@ pub struct SigningRequest {
     pub requester: Requester,
     /// The signatures, in order. Several on one document follow each other.
     pub items: Vec<SigningItem>,
-    /// Name of a configured time stamp service.
-    pub timestamp: Option<String>,
 }
 
 /// One signature to make.
@@ -44,7 +56,9 @@ pub enum Subject {
     /// A document that was handed over.
     Document {
         /// The document.
-        document: Arc<()>,
+        document: Arc<Document>,
+        /// Where the seal is to land.
+        stamp: Stamp,
         /// Whether no further signature shall be possible.
         close: bool,
     },
@@ -62,7 +76,7 @@ pub enum SignedValueKind {
     Ses,
 }
 
-/// Where a request stands (api.md).
+/// Where a request, or one of its items, stands (api.md).
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -71,7 +85,7 @@ pub enum State {
     Waiting,
     /// The token was asked; from here the request runs to its end.
     Signing,
-    /// Every item is signed.
+    /// Signed.
     Done,
     /// The person said no.
     Declined,
@@ -79,6 +93,38 @@ pub enum State {
     Expired,
     /// Deleted, or the page went away before the token was asked.
     Cancelled,
-    /// It could not be done; each item says why.
+    /// It could not be done.
     Failed,
+}
+
+impl State {
+    /// Whether nothing will change any more.
+    pub fn is_final(self) -> bool {
+        !matches!(self, Self::Waiting | Self::Signing)
+    }
+}
+
+/// Where a request and its items stand.
+#[derive(Clone, Debug)]
+pub struct Status {
+    /// The request as a whole: `Done` when every item is.
+    pub state: State,
+    /// Its items, in order.
+    pub items: Vec<ItemStatus>,
+}
+
+/// Where one item stands.
+#[derive(Clone, Debug)]
+pub struct ItemStatus {
+    /// Its state.
+    pub state: State,
+    /// Why not, if not.
+    pub failure: Option<Failure>,
+}
+
+impl Status {
+    /// All of it in one state.
+    pub fn all(items: usize, state: State, failure: Option<Failure>) -> Self {
+        Self { state, items: vec![ItemStatus { state, failure }; items] }
+    }
 }

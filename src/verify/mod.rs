@@ -1,3 +1,22 @@
 //! One verdict with reasons: the ordered checks of ARCHITECTURE §6 that fill a [`report::Report`].
+//!
+//! Refuses to guess: what cannot be checked is said, and is never a pass. A broken file is a finding, not an error. Words for people
+//! are in `catalogue.json`; what a finding does to a verdict is in [`reason`].
 
+mod catalogue;
+mod certificate;
+mod cms;
+mod coverage;
+mod findings;
+mod ofd;
+pub mod pdf;
+mod picture;
+pub mod reason;
 pub mod report;
+mod seal;
+mod seal_signature;
+mod time;
+mod verifier;
+
+pub use report::Report;
+pub use verifier::{Context, Verifier};

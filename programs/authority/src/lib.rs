@@ -1,1 +1,34 @@
-//! .
+//! A region's side, for pilots and tests: certificate authority, seal maker, revocation lists, time stamps, and the folder that
+//! verifiers trust. Never part of the agent.
+//!
+//! Two layers. Functions from values to DER ([`certificate`], [`request`], [`crl`], [`ocsp`], [`timestamp`], [`seal`]) know no file
+//! and no clock: whoever issues says when, and keeps count of serial numbers. [`region`] is one authority's state in a folder on
+//! top of them, and what the program `sealauthority` drives.
+//!
+//! Everything written is strict DER in the profile of GB/T 20518: SM2-with-SM3 without parameters, the default SM2 id, signatures
+//! as DER `SEQUENCE { r, s }`.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+pub mod certificate;
+pub mod crl;
+pub mod identity;
+pub mod key;
+pub mod name;
+pub mod oid;
+pub mod pem;
+pub mod picture;
+pub mod region;
+pub mod request;
+pub mod seal;
+pub mod time;
+
+pub use certificate::{CertificateProfile, IssueError, SerialNumber, Validity, issue_certificate, self_signed};
+pub use crl::{CrlContents, RevocationReason, RevokedCertificate, issue_crl};
+pub use identity::{Identity, IdentityError};
+pub use key::{KeyError, PrivateKey};
+pub use name::{Name, NameError};
+pub use picture::{Fonts, PictureError, RoundSeal, draw_round_seal};
+pub use region::{KeyProtection, Region, RegionError, RegionNames};
+pub use request::{CertificationRequest, RequestError};
+pub use seal::{SealError, make_seal};

@@ -1,11 +1,11 @@
-//! Text of strangers made fit to be shown: file names, titles, labels of tokens, names in certificates.
+//! Text of strangers made fit to be shown to a person who decides by it: file names, titles, labels of tokens, names in certificates.
 
 /// Longest text that is shown in one line, in characters.
 pub const MAX_CHARACTERS: usize = 120;
 
 /// The text in one line: control, format and bidirectional characters become visible (`‹U+202E›`), runs of combining marks are cut,
 /// and what is over-long loses its middle, since start and end (a suffix) are what people look at.
-pub fn harmless(text: &str) -> String {
+pub fn line(text: &str) -> String {
     let characters = text.chars().count();
     let mut out = String::new();
     let mut marks = 0;
@@ -29,6 +29,18 @@ pub fn harmless(text: &str) -> String {
     out
 }
 
+/// An origin is never cut at its right end, which is the part that counts: what is over-long loses its middle.
+pub fn origin(text: &str) -> String {
+    let characters = text.chars().count();
+    let head = MAX_CHARACTERS / 4;
+    if characters <= MAX_CHARACTERS {
+        return line(text);
+    }
+    let start: String = text.chars().take(head).collect();
+    let end: String = text.chars().skip(characters - (MAX_CHARACTERS - head)).collect();
+    format!("{}…{}", line(&start), line(&end))
+}
+
 /// Controls, line ends, bidirectional and zero-width format characters, variation selectors, tags, private use, unusual spaces.
 fn is_invisible(c: char) -> bool {
     c.is_control()
@@ -50,21 +62,28 @@ mod tests {
     /// Attack item 27.
     #[test]
     fn bidi_control_and_line_ends_become_visible() {
-        assert_eq!(harmless("contract\u{202e}fdo.exe"), "contract‹U+202E›fdo.exe");
-        assert_eq!(harmless("a\r\nOrigin: b\x1b[2J"), "a‹U+000D›‹U+000A›Origin: b‹U+001B›[2J");
-        assert_eq!(harmless("采购合同.ofd"), "采购合同.ofd");
-        assert_eq!(harmless("<b>x</b>"), "<b>x</b>");
+        assert_eq!(line("contract\u{202e}fdo.exe"), "contract‹U+202E›fdo.exe");
+        assert_eq!(line("a\r\nOrigin: b\x1b[2J"), "a‹U+000D›‹U+000A›Origin: b‹U+001B›[2J");
+        assert_eq!(line("采购合同.ofd"), "采购合同.ofd");
+        assert_eq!(line("<b>x</b>"), "<b>x</b>");
     }
 
     #[test]
     fn long_text_keeps_both_ends() {
-        let shown = harmless(&format!("{}.ofd", "长".repeat(10_000)));
+        let shown = line(&format!("{}.ofd", "长".repeat(10_000)));
         assert!(shown.chars().count() < MAX_CHARACTERS + 12, "{shown}");
         assert!(shown.starts_with('长') && shown.ends_with(".ofd") && shown.contains("…(+9884)…"), "{shown}");
     }
 
     #[test]
     fn piles_of_marks_are_cut() {
-        assert_eq!(harmless(&format!("e{}x", "\u{0301}".repeat(50))).chars().count(), 4);
+        assert_eq!(line(&format!("e{}x", "\u{0301}".repeat(50))).chars().count(), 4);
+    }
+
+    #[test]
+    fn long_origin_keeps_its_right_end() {
+        let shown = origin(&format!("https://{}.evil.example", "gov.cn.".repeat(100)));
+        assert!(shown.starts_with("https://") && shown.ends_with(".evil.example"), "{shown}");
+        assert!(shown.chars().count() <= MAX_CHARACTERS + 1);
     }
 }

@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# cargo check of everything that ships for Windows, for x86_64-pc-windows-gnu: nothing may grow that cannot be packaged.
+# Makes the cross toolchain first where it is missing (about a minute; cross-toolchain.sh says how).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+target=x86_64-pc-windows-gnu
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target}
+packaging/cross-toolchain.sh "$target"
+cargo +cross195 check --target "$target" -p sealagent -p sealagent-worker -p sealagent-prompt

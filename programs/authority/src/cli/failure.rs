@@ -1,0 +1,152 @@
+//! What a person is told when something goes wrong: what happened, what to do, in Chinese or English. The texts are data:
+//! `failures.json`.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+
+use sealauthority::{KeyError, NameError, PictureError, RegionError, RequestError};
+use serde::Deserialize;
+use ukey::DriverError;
+use ukey_virtual::TokenError;
+
+/// A language of the catalogue.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Language {
+    Chinese,
+    English,
+}
+
+impl Language {
+    /// From `LC_ALL`, `LC_MESSAGES` or `LANG`, in that order.
+    pub fn of_environment() -> Self {
+        let mut names = ["LC_ALL", "LC_MESSAGES", "LANG"].iter().filter_map(|name| std::env::var(name).ok());
+        match names.find(|value| !value.is_empty()) {
+            Some(value) if value.starts_with("zh") => Self::Chinese,
+            _ => Self::English,
+        }
+    }
+}
+
+/// One entry: what happened, then what to do.
+#[derive(Deserialize)]
+struct Text {
+    en: [String; 2],
+    zh: [String; 2],
+}
+
+/// A situation and the values that belong to it.
+#[derive(Debug)]
+pub struct Failure {
+    key: &'static str,
+    values: Vec<(&'static str, String)>,
+}
+
+impl Failure {
+    /// The situation named `key` in the catalogue.
+    pub fn new(key: &'static str, values: &[(&'static str, &dyn Display)]) -> Self {
+        Self { key, values: values.iter().map(|(name, value)| (*name, value.to_string())).collect() }
+    }
+
+    /// Two lines, with their line ends.
+    pub fn text(&self, language: Language) -> String {
+        let catalogue = catalogue();
+        let Some(text) = catalogue.get(self.key) else { return format!("{}\n", self.key) };
+        let ([what, advice], hint) = match language {
+            Language::Chinese => (&text.zh, "提示："),
+            Language::English => (&text.en, "hint: "),
+        };
+        let fill = |text: &str| {
+            self.values.iter().fold(text.to_owned(), |text, (name, value)| text.replace(&format!("{{{name}}}"), value))
+        };
+        format!("{}\n{hint}{}\n", fill(what), fill(advice))
+    }
+}
+
+fn catalogue() -> BTreeMap<String, Text> {
+    #[expect(clippy::expect_used, reason = "compiled in, and a test reads all of it")]
+    serde_json::from_str(include_str!("failures.json")).expect("the catalogue is JSON")
+}
+
+impl From<RegionError> for Failure {
+    fn from(error: RegionError) -> Self {
+        match &error {
+            RegionError::AlreadyRevoked(serial) => Self::new("already-revoked", &[("serial", serial)]),
+            RegionError::Exists(path) => Self::new("exists", &[("path", &path.display())]),
+            RegionError::Io { path, source } => Self::new("io", &[("path", &path.display()), ("reason", source)]),
+            RegionError::Key(KeyError::Passphrase) => Self::new("passphrase-wrong", &[]),
+            RegionError::NoRegion(path) => Self::new("no-region", &[("path", &path.display())]),
+            RegionError::RegionId(found) => Self::new("region-id", &[("found", found)]),
+            RegionError::UnknownSerial(serial) => Self::new("unknown-serial", &[("serial", serial)]),
+            RegionError::Malformed { path, reason } => Self::new("malformed", &[("path", &path.display()), ("reason", reason)]),
+            RegionError::Issue(reason) => Self::new("not-issued", &[("reason", reason)]),
+            RegionError::Seal(reason) => Self::new("no-seal", &[("reason", reason)]),
+            _ => Self::new("keys", &[("reason", &error)]),
+        }
+    }
+}
+
+impl From<RequestError> for Failure {
+    fn from(error: RequestError) -> Self {
+        Self::new("request", &[("reason", &error)])
+    }
+}
+
+impl From<NameError> for Failure {
+    fn from(error: NameError) -> Self {
+        Self::new("name", &[("reason", &error)])
+    }
+}
+
+impl From<PictureError> for Failure {
+    fn from(error: PictureError) -> Self {
+        match &error {
+            PictureError::NoFont(text) => Self::new("no-font", &[("text", text)]),
+            PictureError::Text { found, limit, .. } => Self::new("seal-text", &[("found", found), ("limit", limit)]),
+            _ => Self::new("picture", &[("reason", &error)]),
+        }
+    }
+}
+
+impl From<TokenError> for Failure {
+    fn from(error: TokenError) -> Self {
+        match &error {
+            TokenError::Driver(DriverError::PinUnacceptable { .. }) => Self::new("pin-form", &[]),
+            _ => Self::new("token", &[("reason", &error)]),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_text_is_there_in_both_languages() {
+        let catalogue = catalogue();
+        assert!(catalogue.len() > 20);
+        for (key, text) in catalogue {
+            assert!(text.en.iter().chain(&text.zh).all(|line| !line.is_empty()), "{key}");
+            assert!(text.zh.iter().all(|line| line.chars().any(|c| c >= '\u{4e00}')), "{key}");
+        }
+    }
+
+    #[test]
+    fn every_situation_in_the_code_stands_in_the_catalogue_and_the_reverse() {
+        let sources = [include_str!("failure.rs"), include_str!("mod.rs"), include_str!("secret.rs"), include_str!("ukey.rs")];
+        let mut used: Vec<&str> = sources
+            .iter()
+            .flat_map(|source| source.split("::new(\"").skip(1))
+            .filter_map(|rest| rest.split('"').next())
+            .collect();
+        used.retain(|key| key.bytes().all(|b| b.is_ascii_lowercase() || b == b'-') && !key.is_empty());
+        used.sort_unstable();
+        used.dedup();
+        assert_eq!(used, catalogue().keys().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn values_are_filled_in() {
+        let text = Failure::new("exists", &[("path", &"/x/y")]).text(Language::Chinese);
+        assert!(text.contains("/x/y") && text.contains("提示：") && !text.contains('{'), "{text}");
+    }
+}

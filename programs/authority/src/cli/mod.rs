@@ -1,0 +1,171 @@
+//! The command line: arguments, one function per subcommand, exit code. What goes wrong becomes a [`Failure`] in two languages.
+
+mod arguments;
+mod failure;
+mod secret;
+mod ukey;
+
+pub use arguments::Arguments;
+pub use failure::{Failure, Language};
+
+use std::fmt::Write as _;
+
+use jiff::{SignedDuration, Timestamp};
+use sealagent::pki::subject::is_uscc;
+use sealagent::ses::{CertList, Picture, SealDraft, Version};
+use sealauthority::region::{read_certificate, read_file, write_whole};
+use sealauthority::{
+    CertificationRequest, Fonts, KeyProtection, Name, Region, RegionNames, RoundSeal, SerialNumber, draw_round_seal, pem,
+};
+
+use arguments::{Command, Init, Issue, Open, Owner, PictureFrom, Revoke, SealArguments, SealVersion};
+
+/// Carries one command out; gives what to print.
+pub fn run(arguments: Arguments, now: Timestamp) -> Result<String, Failure> {
+    match arguments.command {
+        Command::Init(init) => make_region(&init, now),
+        Command::Issue(issue) => issue_from_request(&issue, now),
+        Command::Seal(seal) => make_seal(&seal, now),
+        Command::Ukey(ukey) => ukey::make(&ukey, now),
+        Command::Revoke(revoke) => revoke_certificate(&revoke, now),
+        Command::Crl(region) => {
+            open(&region)?.renew_crls(now)?;
+            Ok("made new revocation lists / 已生成新的证书撤销列表\n".to_owned())
+        }
+        Command::TrustFolder { region, out } => {
+            open(&region)?.write_trust_folder(&out)?;
+            Ok(format!("{}\n", out.display()))
+        }
+    }
+}
+
+fn make_region(arguments: &Init, now: Timestamp) -> Result<String, Failure> {
+    Region::check_vacant(&arguments.folder)?;
+    let protection = match arguments.pilot {
+        true => KeyProtection::PlainForPilot,
+        false => KeyProtection::Passphrase(secret::new_passphrase(arguments.passphrase_fd)?),
+    };
+    if arguments.division.len() != 6 || !arguments.division.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(Failure::new("division", &[("found", &arguments.division)]));
+    }
+    let names = RegionNames { id: arguments.region.clone(), name: arguments.name.clone(), division: arguments.division.clone() };
+    let region = Region::init(&arguments.folder, &names, &protection, now)?;
+    let mut out = String::new();
+    for (who, identity) in [("root", region.root()), ("ca", region.ca()), ("maker", region.maker())] {
+        let _ = writeln!(out, "{who:<6} {}  SHA-256 {}", identity.certificate().subject(), identity.certificate().sha256_hex());
+    }
+    Ok(out)
+}
+
+fn issue_from_request(arguments: &Issue, now: Timestamp) -> Result<String, Failure> {
+    let mut region = open(&arguments.region)?;
+    let der = pem::decode(&read_file(&arguments.request)?, &pem::REQUEST)
+        .ok_or_else(|| Failure::new("not-a-request", &[("path", &arguments.request.display())]))?;
+    let request = CertificationRequest::read(&der)?;
+    let subject = match &arguments.owner {
+        Some(owner) => subject_of(owner, &owner_code(&mut region, owner)?)?,
+        None => request.subject().clone(),
+    };
+    let profile = arguments.profile.into();
+    let certificate = region.issue(profile, &subject, request.public_key(), now, arguments.days)?;
+    write_whole(&arguments.out, pem::encode(pem::CERTIFICATE, &certificate).as_bytes())?;
+    Ok(format!("{}\n", describe(&certificate)))
+}
+
+fn make_seal(arguments: &SealArguments, now: Timestamp) -> Result<String, Failure> {
+    let mut region = open(&arguments.region)?;
+    let certificates: Result<Vec<_>, _> = arguments.certificates.iter().map(|path| read_certificate(path)).collect();
+    let code = match &arguments.code {
+        Some(code) => code.clone(),
+        None => region.next_seal_code()?,
+    };
+    let picture = picture(&arguments.picture, &arguments.name, arguments.caption.as_deref(), &code)?;
+    let draft = draft(&arguments.name, arguments.caption.as_deref(), &code, certificates?, picture, now, arguments.days);
+    let seal = region.make_seal(&draft, version(arguments.version))?;
+    write_whole(&arguments.out, seal.raw())?;
+    Ok(format!("{code} {}\n", draft.name))
+}
+
+fn revoke_certificate(arguments: &Revoke, now: Timestamp) -> Result<String, Failure> {
+    let serial: SerialNumber = arguments.serial.parse().map_err(|_| Failure::new("serial", &[("found", &arguments.serial)]))?;
+    open(&arguments.region)?.revoke(&serial, arguments.reason.map(Into::into), now)?;
+    Ok(format!("{serial} revoked / 已撤销\n"))
+}
+
+fn open(arguments: &Open) -> Result<Region, Failure> {
+    let root_key = read_file(&arguments.folder.join("keys/root.key")).unwrap_or_default();
+    // Asked for only where it is needed; what is wrong with the folder, `Region::open` says.
+    let encrypted = String::from_utf8_lossy(&root_key).contains("ENCRYPTED");
+    let passphrase = encrypted.then(|| secret::passphrase(arguments.passphrase_fd)).transpose()?;
+    Ok(Region::open(&arguments.folder, passphrase.as_ref().map(|passphrase| passphrase.as_slice()))?)
+}
+
+fn owner_code(region: &mut Region, owner: &Owner) -> Result<String, Failure> {
+    match &owner.code {
+        Some(code) => Ok(code.clone()),
+        None => Ok(region.next_seal_code()?),
+    }
+}
+
+/// The subject of a company's certificate; refuses a USCC whose check character does not fit.
+fn subject_of(owner: &Owner, code: &str) -> Result<Name, Failure> {
+    if !is_uscc(owner.uscc.as_bytes()) {
+        return Err(Failure::new("uscc", &[("found", &owner.uscc)]));
+    }
+    Ok(Name::seal_owner(&owner.uscc, &owner.name, code))
+}
+
+fn picture(from: &PictureFrom, name: &str, caption: Option<&str>, code: &str) -> Result<Picture, Failure> {
+    let Some(path) = &from.picture else {
+        let seal = RoundSeal { name: name.to_owned(), caption: caption.map(str::to_owned), code: Some(code.to_owned()) };
+        return Ok(draw_round_seal(&seal, &Fonts::of_system())?);
+    };
+    let data = read_file(path)?;
+    let kind = match data.as_slice() {
+        [0x89, b'P', b'N', b'G', ..] => "PNG",
+        [0xff, 0xd8, 0xff, ..] => "JPG",
+        [b'G', b'I', b'F', b'8', ..] => "GIF",
+        [b'B', b'M', ..] => "BMP",
+        _ => return Err(Failure::new("picture-format", &[("path", &path.display())])),
+    };
+    Ok(Picture::new(kind, data, from.width_mm, from.height_mm.unwrap_or(from.width_mm)))
+}
+
+fn draft(
+    name: &str,
+    caption: Option<&str>,
+    code: &str,
+    certificates: Vec<Vec<u8>>,
+    picture: Picture,
+    now: Timestamp,
+    days: u32,
+) -> SealDraft {
+    SealDraft {
+        es_id: code.to_owned(),
+        vid: "sealagent".to_owned(),
+        kind: 1, // unit seal
+        name: format!("{name}{}", caption.unwrap_or_default()),
+        cert_list: CertList::Certificates(certificates),
+        created: now,
+        valid_from: now,
+        valid_to: now + SignedDuration::from_hours(24 * i64::from(days)),
+        picture,
+        extensions: Vec::new(),
+    }
+}
+
+fn version(version: SealVersion) -> Version {
+    match version {
+        SealVersion::V1 => Version::V1,
+        SealVersion::V4 => Version::V4,
+        SealVersion::V5 => Version::V5,
+    }
+}
+
+/// Serial number and subject of a certificate that was just issued.
+fn describe(certificate: &[u8]) -> String {
+    match sealagent::pki::Certificate::parse(certificate) {
+        Ok(certificate) => format!("{} {}", certificate.serial_hex(), certificate.subject()),
+        Err(error) => error.to_string(),
+    }
+}

@@ -1,0 +1,81 @@
+//! Revocation lists: X.509 v2 CRLs, signed with SM2 and SM3 (RFC 5280 clause 5, GB/T 20518 clause 5.3).
+
+use jiff::Timestamp;
+use sealagent::asn1::{ENUMERATED, context, context_primitive, der, der_of, integer, sequence};
+
+use crate::certificate::{SerialNumber, extension, identifier_of};
+use crate::identity::Identity;
+use crate::key::sm2_with_sm3;
+use crate::oid;
+use crate::time::time;
+
+/// `CRLReason` (RFC 5280 clause 5.3.1). Written as its number.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs, reason = "the names are the standard's")]
+pub enum RevocationReason {
+    KeyCompromise = 1,
+    CaCompromise = 2,
+    AffiliationChanged = 3,
+    Superseded = 4,
+    CessationOfOperation = 5,
+    CertificateHold = 6,
+    PrivilegeWithdrawn = 9,
+}
+
+/// One entry of a list.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RevokedCertificate {
+    /// Which certificate of this issuer.
+    pub serial: SerialNumber,
+    /// From when on it does not count.
+    pub at: Timestamp,
+    /// Why; `None` leaves the reason code out, as the standard wants for "unspecified".
+    pub reason: Option<RevocationReason>,
+}
+
+/// What a list says.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct CrlContents {
+    /// cRLNumber: one more with each list of this issuer.
+    pub number: u64,
+    /// When it was made.
+    pub this_update: Timestamp,
+    /// By when there will be a newer one; a verifier takes an older list for stale.
+    pub next_update: Timestamp,
+    /// The certificates revoked, in any order.
+    pub revoked: Vec<RevokedCertificate>,
+}
+
+/// Signs a revocation list, DER.
+pub fn issue_crl(issuer: &Identity, contents: &CrlContents) -> Vec<u8> {
+    let entries: Vec<Vec<u8>> = contents.revoked.iter().map(entry).collect();
+    // RFC 5280 clause 5.1.2.6: no entries, no list of entries.
+    let entries = match entries.as_slice() {
+        [] => Vec::new(),
+        entries => sequence(&entries.iter().map(Vec::as_slice).collect::<Vec<_>>()),
+    };
+    let authority = sequence(&[&der(context_primitive(0), &identifier_of(issuer))]);
+    let extensions = sequence(&[
+        &extension(oid::AUTHORITY_KEY_IDENTIFIER, false, &authority),
+        &extension(oid::CRL_NUMBER, false, &integer(contents.number)),
+    ]);
+    let tbs = sequence(&[
+        &integer(1),
+        &sm2_with_sm3(),
+        issuer.certificate().subject().raw(),
+        &time(contents.this_update),
+        &time(contents.next_update),
+        &entries,
+        &der_of(context(0), &[&extensions]),
+    ]);
+    issuer.key().signed(&tbs)
+}
+
+fn entry(revoked: &RevokedCertificate) -> Vec<u8> {
+    let extensions = match revoked.reason {
+        None => Vec::new(),
+        Some(reason) => sequence(&[&extension(oid::REASON_CODE, false, &der(ENUMERATED, &[reason as u8]))]),
+    };
+    sequence(&[&revoked.serial.to_der(), &time(revoked.at), &extensions])
+}

@@ -1,0 +1,75 @@
+//! `sealagent-prompt`: one question on standard input, one answer on standard output (frames of `ukey::wire`). It takes no arguments,
+//! opens no file and no socket but the display's. Started by the agent for each question.
+#![cfg_attr(windows, windows_subsystem = "windows")]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+mod fonts;
+mod picture;
+mod pin_field;
+mod view;
+mod window;
+mod words;
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use sealagent::question::{Answer, Question};
+use ukey::wire;
+use winit::event_loop::EventLoop;
+
+fn main() -> ExitCode {
+    keep_memory_private();
+    match answer() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("sealagent-prompt: {error}; it is started by the agent, not by hand");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn answer() -> io::Result<()> {
+    let mut input = io::stdin().lock();
+    let Some((question, _)) = wire::read_frame::<Question>(&mut input)? else {
+        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "no question on standard input"));
+    };
+    drop(input);
+    let (answer, secret) = match EventLoop::with_user_event().build() {
+        Ok(event_loop) => {
+            let proxy = event_loop.create_proxy();
+            std::thread::spawn(move || {
+                let _ = io::stdin().lock().read(&mut [0]); // returns when the agent closes its end
+                let _ = proxy.send_event(window::Happened::Withdrawn);
+            });
+            window::run(event_loop, view::View::new(question, Instant::now()))
+        }
+        Err(error) => (Answer::Failed { reason: format!("no display: {error}") }, Default::default()),
+    };
+    wire::write_frame(&mut raw_stdout()?, &answer, &secret)
+}
+
+/// Standard output without the library's buffer, which would keep a copy of the PIN.
+fn raw_stdout() -> io::Result<File> {
+    #[cfg(unix)]
+    {
+        use std::os::fd::AsFd as _;
+        Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?))
+    }
+    #[cfg(windows)]
+    {
+        use std::os::windows::io::AsHandle as _;
+        Ok(File::from(io::stdout().as_handle().try_clone_to_owned()?))
+    }
+}
+
+/// No core dump and no debugger of the same user while a PIN is here. A refusal changes nothing for the person, so it is not an error.
+fn keep_memory_private() {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+        let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+        let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+    }
+}

@@ -1,1 +1,0 @@
-//! `sealagent verify`: a report per file.

@@ -1,0 +1,213 @@
+//! `sealagent verify FILE…`: judges files on all cores and prints reports in the order of the arguments.
+
+mod ordered;
+mod print;
+
+use std::fs::File;
+use std::io::{self, BufReader, IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Args as ClapArgs;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::pki::{Certificate, TrustStore};
+use crate::trust_dir;
+use crate::verify::report::{Indication, Report};
+use crate::verify::{Context, Verifier};
+use print::{Language, Style};
+
+/// Arguments of `verify`.
+#[derive(Debug, ClapArgs)]
+pub struct Args {
+    /// OFD or PDF documents, seals, seal signatures, SignedData.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Print one JSON report a line.
+    #[arg(long)]
+    pub json: bool,
+    /// Folder with anchors, makers, tsa, intermediates, crls and ocsp.
+    #[arg(long, value_name = "DIR")]
+    pub trust: Option<PathBuf>,
+    /// Judge as if it were this time (RFC 3339, as 2026-11-24T06:00:00Z).
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<Timestamp>,
+    /// The original data of a signature that comes by itself.
+    #[arg(long, value_name = "FILE")]
+    pub data: Option<PathBuf>,
+    /// The certificate of a signature that carries none.
+    #[arg(long, value_name = "FILE")]
+    pub signer_cert: Option<PathBuf>,
+}
+
+/// Exit codes of report.md.
+const FAILED: u8 = 1;
+const WRONG_USE: u8 = 2;
+const INDETERMINATE: u8 = 3;
+const UNREADABLE: u8 = 4;
+
+/// Runs `verify`. 4 if any file could not be read, else 1 if any failed, else 3 if any is indeterminate, else 0; 2 is wrong use.
+pub fn run(args: &Args) -> ExitCode {
+    let language = Language::of_locale();
+    match Inputs::read(args, language) {
+        Ok(inputs) => ExitCode::from(verify_all(args, &inputs, language)),
+        Err(problem) => {
+            eprintln!("sealagent: {problem}");
+            ExitCode::from(WRONG_USE)
+        }
+    }
+}
+
+/// What is the same for all files.
+struct Inputs {
+    trust: TrustStore,
+    now: Timestamp,
+    data: Option<Vec<u8>>,
+    signer_certificate: Option<Arc<Certificate>>,
+}
+
+impl Inputs {
+    fn read(args: &Args, language: Language) -> Result<Self, String> {
+        let trust = match &args.trust {
+            None => TrustStore::empty(),
+            Some(dir) => {
+                let (store, problems) = trust_dir::read(dir).map_err(|error| error.to_string())?;
+                for problem in problems {
+                    eprintln!("{} {problem}", language.hint());
+                }
+                store
+            }
+        };
+        let read = |path: &Path| std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()));
+        let data = args.data.as_deref().map(read).transpose()?;
+        let signer_certificate = match &args.signer_cert {
+            None => None,
+            Some(path) => {
+                let wrong = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+                let first = crate::pki::trust::decode(&read(path)?).map_err(|e| wrong(&e))?.into_iter().next();
+                let certificate = Certificate::parse(&first.unwrap_or_default()).map_err(|e| wrong(&e))?;
+                Some(Arc::new(certificate))
+            }
+        };
+        Ok(Self { trust, now: args.at.unwrap_or_else(Timestamp::now), data, signer_certificate })
+    }
+
+    fn context(&self) -> Context<'_> {
+        Context {
+            data: self.data.as_deref(),
+            signer_certificate: self.signer_certificate.as_ref(),
+            ..Context::new(&self.trust, self.now)
+        }
+    }
+}
+
+/// One file's part of the output, and the exit code it asks for.
+struct Judged {
+    text: String,
+    error: Option<String>,
+    code: u8,
+}
+
+#[derive(Serialize)]
+struct JsonReport<'a> {
+    file: &'a str,
+    #[serde(flatten)]
+    report: &'a Report,
+}
+
+#[derive(Serialize)]
+struct JsonError<'a> {
+    file: &'a str,
+    error: &'a str,
+}
+
+fn verify_all(args: &Args, inputs: &Inputs, language: Language) -> u8 {
+    let style = Style { language, colour: io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none() && cfg!(unix) };
+    let judge = |path: &PathBuf| one(args, inputs, style, path);
+    let progress = ordered::Progress::new(args.files.len(), language.files());
+    let mut worst = Worst::default();
+    let mut broken_pipe = false;
+    ordered::map(&args.files, judge, |judged: Judged| {
+        worst.add(judged.code);
+        let written = progress.pause(|| {
+            if let Some(error) = &judged.error {
+                eprintln!("sealagent: {error}");
+            }
+            let mut out = io::stdout().lock();
+            out.write_all(judged.text.as_bytes()).and_then(|()| out.flush())
+        });
+        progress.step();
+        // Whoever read has gone: the rest would be work for nobody.
+        broken_pipe = written.is_err();
+        !broken_pipe
+    });
+    progress.finish();
+    if broken_pipe { UNREADABLE } else { worst.code() }
+}
+
+/// The exit code so far: unreadable before failed before indeterminate.
+#[derive(Default)]
+struct Worst(u8);
+
+impl Worst {
+    fn add(&mut self, code: u8) {
+        const ORDER: [u8; 4] = [0, INDETERMINATE, FAILED, UNREADABLE];
+        let rank = |code| ORDER.iter().position(|known| *known == code);
+        if rank(code) > rank(self.0) {
+            self.0 = code;
+        }
+    }
+
+    fn code(self) -> u8 {
+        self.0
+    }
+}
+
+fn one(args: &Args, inputs: &Inputs, style: Style, path: &Path) -> Judged {
+    let name = path.display().to_string();
+    let opened = File::open(path).and_then(|file| {
+        if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::new(io::ErrorKind::InvalidInput, "not a file")) }
+    });
+    let report = match opened {
+        Ok(file) => Verifier::verify(BufReader::new(file), &inputs.context()),
+        Err(error) => {
+            let error = error.to_string();
+            let text = if args.json { line(&JsonError { file: &name, error: &error }) } else { String::new() };
+            return Judged { text, error: Some(format!("{name}: {error}")), code: UNREADABLE };
+        }
+    };
+    let text = if args.json { line(&JsonReport { file: &name, report: &report }) } else { print::report(&name, &report, style) };
+    let code = match report.indication {
+        Indication::TotalPassed => 0,
+        Indication::Indeterminate => INDETERMINATE,
+        Indication::TotalFailed => FAILED,
+    };
+    Judged { text, error: None, code }
+}
+
+fn line(value: &impl Serialize) -> String {
+    // Strings, numbers and times only: nothing in a report can fail to be JSON.
+    let mut line = serde_json::to_string(value).unwrap_or_default();
+    line.push('\n');
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unreadable_outranks_failed_outranks_indeterminate() {
+        let code = |codes: &[u8]| {
+            let mut worst = Worst::default();
+            codes.iter().for_each(|code| worst.add(*code));
+            worst.code()
+        };
+        assert_eq!(code(&[0, 0]), 0);
+        assert_eq!(code(&[0, 3, 0]), 3);
+        assert_eq!(code(&[3, 1, 3]), 1);
+        assert_eq!(code(&[1, 4, 1, 0]), 4);
+    }
+}

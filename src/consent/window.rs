@@ -1,0 +1,279 @@
+//! The prompt as a window of its own: one process of `sealagent-prompt` for each question, so the toolkit never sits in the agent.
+//!
+//! Its answer is taken for "yes" only when it is a whole frame that says so. A prompt that cannot be started, crashes, or answers
+//! nonsense has shown nothing that anyone could have agreed to.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::process::{Child, ChildStdout, Command};
+use ukey::{Credential, Pin, wire};
+use zeroize::Zeroizing;
+
+use super::prompt::Answer;
+use super::summary::{DocumentShown, PlacementShown, Requester, Summary, SummaryItem};
+use super::text::{date, text};
+use crate::failure::Language;
+use crate::question::{self, Document, Picture, Question, Seal, Subject, Token};
+
+/// Largest header of an answer, in bytes: it is one word.
+const MAX_ANSWER_BYTES: usize = 4096;
+
+/// How to open the window.
+#[derive(Clone, Debug)]
+pub struct Window {
+    /// The program, `sealagent-prompt`, beside the agent's own.
+    pub program: PathBuf,
+    /// Language of the prompt.
+    pub language: Language,
+    /// How long nothing is accepted at first, and again whenever the window gets the focus.
+    pub delay: Duration,
+    /// How long the question stands.
+    pub timeout: Duration,
+}
+
+impl Window {
+    /// Asks once. Dropping the future takes the window away.
+    pub(super) async fn ask(&self, summary: &Summary) -> Answer {
+        match self.put(&self.question(summary)).await {
+            Ok((question::Answer::Approve, secret)) => approval(summary, secret),
+            Ok((question::Answer::TimedOut, _)) => Answer::TimeOut,
+            Ok((question::Answer::Failed { reason }, _)) => {
+                tracing::error!(reason, "the prompt window could not be shown");
+                Answer::NoPrompt
+            }
+            Ok((question::Answer::Decline | question::Answer::ApproveAlways, _)) => Answer::Decline,
+            Err(error) => {
+                tracing::error!(program = %self.program.display(), %error, "the prompt gave no answer");
+                Answer::NoPrompt
+            }
+        }
+    }
+
+    async fn put(&self, question: &Question) -> std::io::Result<(question::Answer, Zeroizing<Vec<u8>>)> {
+        let mut child = Command::new(&self.program)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .kill_on_drop(true)
+            .spawn()?;
+        let mut frame = Vec::new();
+        wire::write_frame(&mut frame, question, &[])?;
+        // Kept open until the answer is here: the prompt takes its end for "no longer wanted".
+        let mut input = child.stdin.take().ok_or(std::io::ErrorKind::BrokenPipe)?;
+        input.write_all(&frame).await?;
+        input.flush().await?;
+        let answer = read_answer(&mut child).await;
+        drop(input);
+        answer
+    }
+
+    fn question(&self, summary: &Summary) -> Question {
+        let mut seals: Vec<Seal> = Vec::new();
+        let documents = summary
+            .items
+            .iter()
+            .map(|item| {
+                let seal = self.seal(item);
+                let index = seals.iter().position(|s| s.es_id == seal.es_id && s.signer == seal.signer);
+                self.document(
+                    item,
+                    index.unwrap_or_else(|| {
+                        seals.push(seal);
+                        seals.len() - 1
+                    }),
+                )
+            })
+            .collect();
+        Question {
+            language: match self.language {
+                Language::English => question::Language::En,
+                Language::Chinese => question::Language::Zh,
+            },
+            origin: match &summary.requester {
+                Requester::CommandLine => text("command_line", self.language).to_owned(),
+                Requester::Origin(origin) => origin.to_string(),
+            },
+            origin_note: None,
+            subject: Subject::Sign { documents, seals, token: token(summary) },
+            wait_ms: self.delay.as_millis() as u64,
+            timeout_s: self.timeout.as_secs(),
+        }
+    }
+
+    fn seal(&self, item: &SummaryItem) -> Seal {
+        let seal = &item.seal;
+        Seal {
+            name: seal.name.to_string(),
+            es_id: seal.es_id.to_string(),
+            valid_to: date(seal.valid_to),
+            signer: seal.signer.to_string(),
+            uscc: seal.uscc.as_ref().map(ToString::to_string),
+            picture: seal.picture.starts_with(b"\x89PNG").then(|| Picture { png: wire::Bytes(seal.picture.clone()) }),
+        }
+    }
+
+    fn document(&self, item: &SummaryItem, seal: usize) -> Document {
+        let placement = Some(self.placement(&item.placements));
+        match &item.document {
+            DocumentShown::Seen { name, format, pages, bytes, sm3 } => Document {
+                name: name.to_string(),
+                format: (*format).to_owned(),
+                pages: u32::try_from(*pages).ok(),
+                bytes: Some(*bytes),
+                sm3: sm3.to_string(),
+                seal,
+                placement,
+                closes: item.closes,
+                seen: true,
+                page_picture: None,
+            },
+            DocumentShown::DigestOnly { name, sm3 } => Document {
+                name: name.to_string(),
+                format: "SM3".to_owned(),
+                pages: None,
+                bytes: None,
+                sm3: sm3.to_string(),
+                seal,
+                placement: None,
+                closes: item.closes,
+                seen: false,
+                page_picture: None,
+            },
+        }
+    }
+
+    /// One line: the first place, and how many more there are.
+    fn placement(&self, placements: &[PlacementShown]) -> String {
+        let t = |key| text(key, self.language);
+        match placements {
+            [] => t("no_seal_shown").to_owned(),
+            [first, rest @ ..] => {
+                let one = format!(
+                    "{} {}: {:.1}, {:.1} mm ({:.1} × {:.1} mm)",
+                    t("page"),
+                    first.page,
+                    first.x,
+                    first.y,
+                    first.width,
+                    first.height
+                );
+                match rest.last() {
+                    None => one,
+                    Some(last) => format!("{one} … {} {}", t("page"), last.page),
+                }
+            }
+        }
+    }
+}
+
+fn token(summary: &Summary) -> Token {
+    Token {
+        name: format!("{} …{}", summary.token.label, summary.token.serial_tail),
+        tries_left: summary.pin.tries_left,
+        last_try: summary.pin.last_try || summary.pin.tries_left == Some(1),
+        on_device: summary.pin.on_device,
+        was_wrong: summary.attempt > 1,
+    }
+}
+
+fn approval(summary: &Summary, secret: Zeroizing<Vec<u8>>) -> Answer {
+    if summary.pin.on_device {
+        return Answer::Approve(Credential::OnDevice);
+    }
+    match Pin::new(secret) {
+        Some(pin) => Answer::Approve(Credential::Pin(pin)),
+        None => Answer::Unacceptable,
+    }
+}
+
+async fn read_answer(child: &mut Child) -> std::io::Result<(question::Answer, Zeroizing<Vec<u8>>)> {
+    let mut output: ChildStdout = child.stdout.take().ok_or(std::io::ErrorKind::BrokenPipe)?;
+    let mut head = [0; 8];
+    output.read_exact(&mut head).await?;
+    let (header_len, secret_len) = wire::frame_lengths(head)?;
+    if header_len > MAX_ANSWER_BYTES {
+        return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, "an answer of this length is none"));
+    }
+    let mut header = vec![0; header_len];
+    output.read_exact(&mut header).await?;
+    let mut secret = Zeroizing::new(vec![0; secret_len]);
+    output.read_exact(&mut secret).await?;
+    Ok((serde_json::from_slice(&header)?, secret))
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::super::summary::tests::summary;
+    use super::*;
+
+    /// A prompt that reads its question and answers with these bytes.
+    fn prompt_that_says(answer: &[u8]) -> (tempfile::TempDir, Window) {
+        let dir = tempfile::tempdir().unwrap();
+        let program = dir.path().join("prompt");
+        std::fs::write(dir.path().join("answer"), answer).unwrap();
+        std::fs::write(&program, format!("#!/bin/sh\nhead -c 8 >/dev/null\ncat '{}/answer'\n", dir.path().display())).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700)).unwrap();
+        let window = Window { program, language: Language::Zh, delay: Duration::from_secs(1), timeout: Duration::from_secs(60) };
+        (dir, window)
+    }
+
+    fn frame(answer: &question::Answer, secret: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        wire::write_frame(&mut out, answer, secret).unwrap();
+        out
+    }
+
+    #[tokio::test]
+    async fn only_a_whole_frame_that_approves_is_a_yes() {
+        let yes = frame(&question::Answer::Approve, b"135790");
+        let (_dir, window) = prompt_that_says(&yes);
+        match window.ask(&summary()).await {
+            Answer::Approve(Credential::Pin(pin)) => assert_eq!(pin.expose(), b"135790"),
+            other => panic!("{other:?}"),
+        }
+        for cut in [0, 4, 8, yes.len() - 1] {
+            let (_dir, window) = prompt_that_says(&yes[..cut]);
+            assert!(matches!(window.ask(&summary()).await, Answer::NoPrompt), "cut at {cut}");
+        }
+        for (answer, secret, is_expected) in [
+            (question::Answer::Decline, b"".as_slice(), (|a| matches!(a, Answer::Decline)) as fn(&Answer) -> bool),
+            (question::Answer::ApproveAlways, b"135790", |a| matches!(a, Answer::Decline)),
+            (question::Answer::TimedOut, b"", |a| matches!(a, Answer::TimeOut)),
+            (question::Answer::Approve, b"", |a| matches!(a, Answer::Unacceptable)),
+            (question::Answer::Failed { reason: "no display".into() }, b"", |a| matches!(a, Answer::NoPrompt)),
+        ] {
+            let (_dir, window) = prompt_that_says(&frame(&answer, secret));
+            let found = window.ask(&summary()).await;
+            assert!(is_expected(&found), "{answer:?} became {found:?}");
+        }
+        let (_dir, window) = prompt_that_says(&[0xff; 64]);
+        assert!(matches!(window.ask(&summary()).await, Answer::NoPrompt));
+    }
+
+    #[tokio::test]
+    async fn a_prompt_that_is_not_there_is_no_prompt() {
+        let window = Window {
+            program: "/nonexistent/prompt".into(),
+            language: Language::En,
+            delay: Duration::ZERO,
+            timeout: Duration::from_secs(1),
+        };
+        assert!(matches!(window.ask(&summary()).await, Answer::NoPrompt));
+    }
+
+    #[test]
+    fn the_question_says_what_the_summary_says() {
+        let (_dir, window) = prompt_that_says(b"");
+        let question = window.question(&summary());
+        assert_eq!(question.origin, "https://sign.example");
+        let Subject::Sign { documents, seals, token } = question.subject else { panic!("no signing question") };
+        assert_eq!((documents.len(), seals.len(), documents[0].seal, token.tries_left), (1, 1, 0, Some(5)));
+        assert!(documents[0].seen && documents[0].name.contains("‹U+202E›"));
+        assert_eq!(documents[0].sm3, crate::sm::sm3(b"contract").to_string());
+    }
+}

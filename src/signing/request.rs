@@ -1,0 +1,254 @@
+//! Requests of pages while they live: begun, watched, cancelled, fetched, forgotten.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::pipeline::{Output, Signed, Signer};
+use super::{Scratch, SigningRequest, State, Status};
+use crate::consent::Requester;
+use crate::consent::prompt::{Cancel, Canceller};
+use crate::failure::{Code, Failure};
+use crate::sm::Sm3Digest;
+
+/// A page that shows no sign of life for this long before the token is asked is gone.
+const GONE: Duration = Duration::from_secs(30);
+/// A finished request that nobody fetches is forgotten after this.
+const FORGOTTEN: Duration = Duration::from_secs(600);
+/// Most requests of one requester that are kept, finished ones included.
+const MAX_KEPT: usize = 64;
+/// Requests of one requester in [`RATE_WINDOW`].
+const RATE: usize = 20;
+/// See [`RATE`].
+const RATE_WINDOW: Duration = Duration::from_secs(60);
+
+/// 128 random bits in hexadecimal digits.
+#[derive(Clone, Debug, Eq, Hash, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct RequestId(String);
+
+impl RequestId {
+    /// A new one. Fails only when the system has no randomness to give.
+    pub fn random() -> Result<Self, Failure> {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes).map_err(|error| {
+            tracing::error!(%error, "the system gives no random numbers");
+            Failure::from(Code::Internal)
+        })?;
+        Ok(Self(bytes.iter().map(|b| format!("{b:02x}")).collect()))
+    }
+
+    /// The digits.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The requests of all pages.
+pub struct Requests {
+    signer: Arc<Signer>,
+    scratch: Scratch,
+    table: Arc<Mutex<Table>>,
+}
+
+#[derive(Default)]
+struct Table {
+    entries: HashMap<String, Entry>,
+    begun: HashMap<Requester, Vec<Instant>>,
+}
+
+struct Entry {
+    requester: Requester,
+    idempotency: Option<(String, Sm3Digest)>,
+    status: watch::Receiver<Status>,
+    canceller: Canceller,
+    outputs: Arc<Mutex<Vec<Output>>>,
+    /// Calls of the page that are waiting right now.
+    watchers: Arc<()>,
+    seen: Instant,
+    deleted: bool,
+}
+
+/// A page's call that waits for a change. While it lives, the page counts as there.
+pub struct Watching {
+    status: watch::Receiver<Status>,
+    _alive: Arc<()>,
+}
+
+impl Watching {
+    /// Where the request stands now.
+    pub fn status(&self) -> Status {
+        self.status.borrow().clone()
+    }
+
+    /// Where it stands once that is something else than at the start of the call, or after `time`.
+    pub async fn changed(mut self, time: Duration) -> Status {
+        let state = self.status.borrow_and_update().state;
+        if !state.is_final() {
+            let _ = tokio::time::timeout(time, self.status.wait_for(|status| status.state != state)).await;
+        }
+        self.status()
+    }
+}
+
+impl Requests {
+    /// No requests yet. Outputs are files without a name in `scratch`.
+    pub fn new(signer: Arc<Signer>, scratch: Scratch) -> Self {
+        Self { signer, scratch, table: Arc::default() }
+    }
+
+    /// Begins a request and returns its id; the same id again for the same key and the same body. Must be called in a runtime.
+    pub fn begin(
+        &self,
+        request: SigningRequest,
+        idempotency: Option<(String, Sm3Digest)>,
+        now: Instant,
+    ) -> Result<RequestId, Failure> {
+        let mut table = self.lock();
+        if let Some((key, body)) = &idempotency {
+            let own = |entry: &Entry| entry.requester == request.requester;
+            let earlier = table.entries.iter().find_map(|(id, entry)| match &entry.idempotency {
+                Some((k, b)) if own(entry) && k == key => Some((id.clone(), b == body)),
+                _ => None,
+            });
+            match earlier {
+                Some((id, true)) => return Ok(RequestId(id)),
+                Some((_, false)) => return Err(Code::IdempotencyConflict.into()),
+                None => {}
+            }
+        }
+        if table.entries.values().filter(|e| e.requester == request.requester).count() >= MAX_KEPT {
+            return Err(Code::Busy.into());
+        }
+        let begun = table.begun.entry(request.requester.clone()).or_default();
+        begun.retain(|at| now.duration_since(*at) < RATE_WINDOW);
+        if begun.len() >= RATE {
+            return Err(Code::TooManyRequests.into());
+        }
+        begun.push(now);
+        let id = RequestId::random()?;
+        let place = self.signer.admit(id.as_str(), &request)?;
+
+        let (progress, status) = watch::channel(Status::all(request.items.len(), State::Waiting, None));
+        let (canceller, cancel) = Canceller::new();
+        let outputs = Arc::new(Mutex::new(Vec::new()));
+        let entry = Entry {
+            requester: request.requester.clone(),
+            idempotency,
+            status,
+            canceller,
+            outputs: outputs.clone(),
+            watchers: Arc::default(),
+            seen: now,
+            deleted: false,
+        };
+        table.entries.insert(id.as_str().to_owned(), entry);
+        drop(table);
+        let (signer, scratch, name) = (self.signer.clone(), self.scratch.clone(), id.as_str().to_owned());
+        tokio::spawn(async move {
+            let Signed { status, outputs: made } = signer.sign(&name, request, place, &scratch, &progress, cancel).await;
+            tracing::info!(request = name, state = ?status.state, "a signing request ended");
+            *outputs.lock().unwrap_or_else(PoisonError::into_inner) = made;
+            progress.send_replace(status);
+        });
+        self.watch_over(id.as_str().to_owned());
+        Ok(id)
+    }
+
+    /// A request of this requester; of others nobody learns that it exists.
+    pub fn watch(&self, id: &str, requester: &Requester) -> Option<Watching> {
+        let mut table = self.lock();
+        let entry = table.entries.get_mut(id).filter(|e| e.requester == *requester && !e.deleted)?;
+        entry.seen = Instant::now();
+        Some(Watching { status: entry.status.clone(), _alive: entry.watchers.clone() })
+    }
+
+    /// What the request made, for `read`.
+    pub fn outputs<T>(&self, id: &str, requester: &Requester, read: impl FnOnce(&[Output]) -> T) -> Option<T> {
+        let outputs = {
+            let mut table = self.lock();
+            let entry = table.entries.get_mut(id).filter(|e| e.requester == *requester && !e.deleted)?;
+            entry.seen = Instant::now();
+            entry.outputs.clone()
+        };
+        let outputs = outputs.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(read(&outputs))
+    }
+
+    /// Withdraws and forgets a request. Once the token was asked it still runs to its end. Whether there was one.
+    pub fn delete(&self, id: &str, requester: &Requester) -> bool {
+        let mut table = self.lock();
+        let Some(entry) = table.entries.get_mut(id).filter(|e| e.requester == *requester && !e.deleted) else { return false };
+        entry.canceller.cancel();
+        if entry.status.borrow().state.is_final() {
+            table.entries.remove(id);
+        } else {
+            entry.deleted = true;
+        }
+        true
+    }
+
+    /// Withdraws what the token was not yet asked for. For the end of the agent.
+    pub fn cancel_all(&self) {
+        for entry in self.lock().entries.values() {
+            entry.canceller.cancel();
+        }
+    }
+
+    /// Returns once no request is under way.
+    pub async fn idle(&self) {
+        loop {
+            let busy = self.lock().entries.values().map(|e| e.status.clone()).find(|s| !s.borrow().state.is_final());
+            match busy {
+                Some(mut status) => drop(status.wait_for(|s| s.state.is_final()).await),
+                None => return,
+            }
+        }
+    }
+
+    /// Withdraws a request whose page is gone, and forgets a finished one that nobody fetches.
+    fn watch_over(&self, id: String) {
+        let table = Arc::downgrade(&self.table);
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                let Some(table) = table.upgrade() else { return };
+                let mut table = table.lock().unwrap_or_else(PoisonError::into_inner);
+                let Some(entry) = table.entries.get_mut(&id) else { return };
+                if Arc::strong_count(&entry.watchers) > 1 {
+                    entry.seen = Instant::now();
+                }
+                let idle = entry.seen.elapsed();
+                let ended = entry.status.borrow().state.is_final();
+                if ended && (entry.deleted || idle > FORGOTTEN) {
+                    table.entries.remove(&id);
+                } else if !ended && idle > GONE {
+                    entry.canceller.cancel();
+                }
+            }
+        });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A request of the command line: nobody watches it, nothing withdraws it but the person at the prompt.
+pub async fn run_alone(signer: &Signer, request: SigningRequest, scratch: &Scratch, cancel: Cancel) -> Result<Signed, Failure> {
+    let id = RequestId::random()?;
+    let place = signer.admit(id.as_str(), &request)?;
+    let (progress, _status) = watch::channel(Status::all(request.items.len(), State::Waiting, None));
+    Ok(signer.sign(id.as_str(), request, place, scratch, &progress, cancel).await)
+}

@@ -1,0 +1,242 @@
+//! A document as it was handed over: bytes that nobody can change any more, and what must be known of it before anyone is asked.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tempfile::TempPath;
+
+use crate::config::make_private_dir;
+use crate::document::DocumentError;
+use crate::failure::{Code, Failure};
+use crate::ofd::{Ofd, OfdError, PackagePath};
+use crate::sm::{Sm3, Sm3Digest};
+use crate::stamp::SizeMm;
+
+/// A document format that can be signed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Format {
+    /// GB/T 33190.
+    Ofd,
+    /// ISO 32000.
+    Pdf,
+}
+
+impl Format {
+    /// As pages and policies write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ofd => "ofd",
+            Self::Pdf => "pdf",
+        }
+    }
+
+    /// As a person reads it.
+    pub fn shown(self) -> &'static str {
+        match self {
+            Self::Ofd => "OFD",
+            Self::Pdf => "PDF",
+        }
+    }
+}
+
+/// A document that was handed over.
+#[derive(Debug)]
+pub struct Document {
+    /// The name that page or person gave it. Text of a stranger.
+    pub name: String,
+    /// Its format, by its first bytes.
+    pub format: Format,
+    /// Its bytes.
+    pub bytes: Bytes,
+    /// SM3 of its bytes.
+    pub sm3: Sm3Digest,
+    /// Sizes of its pages, in reading order.
+    pub pages: Vec<SizeMm>,
+    /// Number of signatures in it.
+    pub signatures: usize,
+    /// Whether one of them closed it.
+    pub closed: bool,
+}
+
+/// Where files that nobody else may see are made.
+#[derive(Clone, Debug)]
+pub enum Scratch {
+    /// In this folder, under names, to be renamed into place.
+    Named(PathBuf),
+    /// In this folder, without a name: gone with the last handle, also after a crash.
+    Unlinked(PathBuf),
+}
+
+/// A file being written.
+#[derive(Debug)]
+pub struct Draft {
+    /// The file, open for reading and writing.
+    pub file: File,
+    /// Its name, removed on drop; `None` where it has none.
+    pub path: Option<TempPath>,
+}
+
+impl Scratch {
+    /// A new empty file, for this user only.
+    pub fn draft(&self) -> io::Result<Draft> {
+        match self {
+            Self::Named(folder) => {
+                let (file, path) = tempfile::Builder::new().prefix(".sealagent-").tempfile_in(folder)?.into_parts();
+                Ok(Draft { file, path: Some(path) })
+            }
+            Self::Unlinked(folder) => {
+                make_private_dir(folder)?;
+                Ok(Draft { file: tempfile::tempfile_in(folder)?, path: None })
+            }
+        }
+    }
+}
+
+/// Bytes of a file that only this process has open. Each reader has a position of its own.
+#[derive(Clone, Debug)]
+pub struct Bytes {
+    file: Arc<File>,
+    len: u64,
+}
+
+impl Bytes {
+    /// All that `file` holds now.
+    pub fn new(file: File) -> io::Result<Self> {
+        let len = file.metadata()?.len();
+        Ok(Self { file: Arc::new(file), len })
+    }
+
+    /// Number of bytes.
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// A reader from the start.
+    pub fn reader(&self) -> BytesReader {
+        BytesReader { bytes: self.clone(), at: 0 }
+    }
+}
+
+/// Reads [`Bytes`].
+#[derive(Clone, Debug)]
+pub struct BytesReader {
+    bytes: Bytes,
+    at: u64,
+}
+
+impl Read for BytesReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        #[cfg(unix)]
+        let read = std::os::unix::fs::FileExt::read_at(&*self.bytes.file, buffer, self.at)?;
+        #[cfg(windows)]
+        let read = std::os::windows::fs::FileExt::seek_read(&*self.bytes.file, buffer, self.at)?;
+        self.at += read as u64;
+        Ok(read)
+    }
+}
+
+impl Seek for BytesReader {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let at = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::Current(by) => self.at.checked_add_signed(by),
+            SeekFrom::End(by) => self.bytes.len.checked_add_signed(by),
+        };
+        self.at = at.ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(self.at)
+    }
+}
+
+impl Document {
+    /// Copies a file of the user to where nobody changes it, and opens it. Blocks.
+    pub fn of_file(path: &Path, scratch: &Scratch) -> Result<Self, FileError> {
+        let mut input = File::open(path).map_err(FileError::Unreadable)?;
+        let mut draft = scratch.draft().map_err(|e| FileError::Failed(of_io(&e)))?;
+        let mut digest = Sm3::new();
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            let read = match input.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(read) => &buffer[..read],
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                Err(e) => return Err(FileError::Unreadable(e)),
+            };
+            digest.update(read);
+            draft.file.write_all(read).map_err(|e| FileError::Failed(of_io(&e)))?;
+        }
+        let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+        Self::open(draft.file, name, digest.finish()).map_err(FileError::Failed)
+    }
+
+    /// Opens a document whose bytes are in `file` and have the digest `sm3`. Blocks.
+    pub fn open(file: File, name: String, sm3: Sm3Digest) -> Result<Self, Failure> {
+        let bytes = Bytes::new(file).map_err(|e| of_io(&e))?;
+        let mut head = [0; 5];
+        let read = bytes.reader().read(&mut head).map_err(|e| of_io(&e))?;
+        match &head[..read] {
+            [b'P', b'K', 3, 4, ..] => {}
+            b"%PDF-" => return Err(Failure::new(Code::DocumentMalformed, "PDF documents cannot be signed by this version")),
+            _ => return Err(Failure::new(Code::DocumentMalformed, "neither OFD nor PDF")),
+        }
+        let malformed = |e: OfdError| of_document(&DocumentError::Ofd(e));
+        let mut ofd = Ofd::open(bytes.reader()).map_err(malformed)?;
+        if ofd.is_encrypted() {
+            return Err(Code::DocumentEncrypted.into());
+        }
+        let body = ofd.single_body().map_err(malformed)?;
+        let pages = ofd.page_sizes(&body.current_root).map_err(malformed)?;
+        let (mut signatures, mut closed) = (0, false);
+        if let Some(list) = ofd.signature_list(&body).map_err(malformed)? {
+            signatures = list.signatures.len();
+            for listed in &list.signatures {
+                let signature = ofd.signature(listed).map_err(malformed)?;
+                closed |= signature.references.iter().any(|r| r.path.as_ref() == Some::<&PackagePath>(&list.path));
+            }
+        }
+        Ok(Self { name, format: Format::Ofd, bytes, sm3, pages, signatures, closed })
+    }
+}
+
+/// Why a file of the user cannot be taken in.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// It cannot be read.
+    #[error("cannot be read: {0}")]
+    Unreadable(io::Error),
+    /// It was read and is not what can be signed, or there is no room for it.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
+
+/// What an error of our own files means to the outside.
+pub fn of_io(error: &io::Error) -> Failure {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => Code::DiskFull.into(),
+        _ => {
+            tracing::error!(%error, "a file of the agent cannot be used");
+            Code::Internal.into()
+        }
+    }
+}
+
+/// What an error of a document means to the outside.
+pub fn of_document(error: &DocumentError) -> Failure {
+    let code = match error {
+        DocumentError::Closed { .. } => Code::DocumentClosed,
+        DocumentError::Encrypted => Code::DocumentEncrypted,
+        DocumentError::NoPageChosen { .. } | DocumentError::PageNotFound { .. } => Code::PageNotFound,
+        DocumentError::OutsidePage { .. } => Code::StampOutsidePage,
+        DocumentError::Write(e) | DocumentError::Ofd(OfdError::Io(e)) => return of_io(e),
+        DocumentError::Ofd(OfdError::EncryptedEntry { .. }) => Code::DocumentEncrypted,
+        _ => Code::DocumentMalformed,
+    };
+    Failure::new(code, error)
+}

@@ -1,0 +1,369 @@
+//! SignedData (GB/T 35275, PKCS#7) and bare SM2 signatures: what was signed, by whom, when (ofd-signature.md §5, pdf-signature.md §2).
+
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use base64::Engine as _;
+use jiff::Timestamp;
+
+use super::catalogue::Arg;
+use super::certificate;
+use super::findings::Findings;
+use super::reason::Reason;
+use super::report::{Layer, SignatureKind, SignatureReport};
+use super::seal::{nonstandard, sm2_value};
+use super::time::{self, Evidence, Stamp};
+use super::verifier::{About, Verifier};
+use crate::asn1::Oid;
+use crate::cms::{CmsError, SignedData, SignerInfo};
+use crate::pki::Certificate;
+use crate::pki::certificate::hex;
+use crate::pki::signature::{self, Algorithm, Hash, PublicKey};
+use crate::sm::{self, Sm2Digest, Sm3};
+
+/// The layers of SignedData in a document: it has no seal.
+pub(super) const LAYERS: [Layer; 6] =
+    [Layer::Format, Layer::Integrity, Layer::Signature, Layer::Certificate, Layer::Time, Layer::Coverage];
+/// The layers of one that comes as a file of its own.
+const LAYERS_BY_ITSELF: [Layer; 5] = [Layer::Format, Layer::Integrity, Layer::Signature, Layer::Certificate, Layer::Time];
+
+/// Bytes that were signed and are read in pieces.
+pub trait SignedBytes {
+    /// Writes all of them, from the start.
+    fn pour(&mut self, out: &mut dyn Write) -> io::Result<()>;
+}
+
+/// The data of a detached signature.
+pub(super) enum Data<'a> {
+    /// Not at hand.
+    Missing,
+    /// In memory.
+    Whole(&'a [u8]),
+    /// In a file.
+    Stream(&'a mut dyn SignedBytes),
+}
+
+impl<'a> Data<'a> {
+    /// Data in memory.
+    pub fn whole(bytes: &'a [u8]) -> Self {
+        Self::Whole(bytes)
+    }
+
+    fn pour(&mut self, out: &mut dyn Write) -> Option<()> {
+        match self {
+            Self::Missing => None,
+            Self::Whole(bytes) => out.write_all(bytes).ok(),
+            Self::Stream(source) => source.pour(out).ok(),
+        }
+    }
+
+    fn digest(&mut self, hash: Hash) -> Option<Vec<u8>> {
+        let mut hasher = hash.hasher();
+        self.pour(&mut hasher)?;
+        Some(hasher.finish())
+    }
+
+    /// `e` of SM2 over the data.
+    fn sm2_digest(&mut self, key: &sm::Sm2PublicKey) -> Option<Sm2Digest> {
+        let mut digest = Sm3::new();
+        digest.update(&ukey::sm2::z_value(sm::DEFAULT_ID, key)?);
+        self.pour(&mut digest)?;
+        Some(Sm2Digest::from_bytes(digest.finish().0))
+    }
+
+    /// Whether the data are exactly these bytes.
+    fn is(&mut self, bytes: &[u8]) -> bool {
+        match self {
+            Self::Missing => false,
+            Self::Whole(whole) => *whole == bytes,
+            Self::Stream(_) => self.digest(Hash::Sm3).is_some_and(|digest| digest == Hash::Sm3.digest(bytes)),
+        }
+    }
+}
+
+/// The report about a file that is SignedData.
+pub(super) fn by_itself(verifier: &mut Verifier<'_>, bytes: &[u8], data: Option<&[u8]>) -> SignatureReport {
+    let mut findings = Findings::default();
+    let about = judge(verifier, &mut findings, bytes, data.map_or(Data::Missing, Data::Whole), None);
+    about.report("1", findings, &LAYERS_BY_ITSELF)
+}
+
+/// The report about a file that is an SM2 signature and nothing else.
+pub(super) fn bare_by_itself(verifier: &mut Verifier<'_>, bytes: &[u8], data: Option<&[u8]>) -> SignatureReport {
+    let mut findings = Findings::default();
+    let about = bare(verifier, &mut findings, bytes, data, None);
+    about.report("1", findings, &LAYERS_BY_ITSELF)
+}
+
+/// `r, s` over the data themselves (old ofdrw); the certificate comes from outside.
+pub(super) fn bare(
+    verifier: &mut Verifier<'_>,
+    findings: &mut Findings,
+    bytes: &[u8],
+    data: Option<&[u8]>,
+    claimed: Option<Timestamp>,
+) -> About {
+    let mut about = About::new(SignatureKind::Bare);
+    findings.reach(Layer::Format);
+    findings.reach(Layer::Integrity);
+    if data.is_none() {
+        findings.add(Reason::DataMissing, &[]);
+    }
+    let value = sm2_value(findings, bytes, Reason::SigValueForm);
+    let time = time::signing_time(verifier, findings, &mut about, Evidence { claimed, ..Evidence::default() });
+    let Some(signer) = verifier.context.signer_certificate.cloned() else {
+        findings.add(Reason::SignerCertMissing, &[]);
+        return about;
+    };
+    match signer.key() {
+        PublicKey::Sm2(key) => {
+            if let (Some(value), Some(data)) = (value, data) {
+                findings.reach(Layer::Signature);
+                if !sm::verify(key, data, &value) {
+                    findings.about(signer.subject(), Reason::SigValue, &[("signer", signer.subject().into())]);
+                }
+            }
+        }
+        other => key_differs(findings, other),
+    }
+    about.signer = Some(certificate::signer(verifier, findings, &signer, time, None));
+    about
+}
+
+/// Judges SignedData over `data`. `claimed` is a time beside it.
+pub(super) fn judge(
+    verifier: &mut Verifier<'_>,
+    findings: &mut Findings,
+    bytes: &[u8],
+    mut data: Data<'_>,
+    claimed: Option<Timestamp>,
+) -> About {
+    let mut about = About::new(SignatureKind::Gbt35275);
+    findings.reach(Layer::Format);
+    let value = match SignedData::parse_padded(bytes) {
+        Ok(padded) => {
+            if !padded.after.is_empty() {
+                nonstandard(findings, "trailing-value");
+            }
+            padded.signed_data
+        }
+        Err(error) => {
+            let reason = if matches!(error, CmsError::Limit { .. }) { Reason::LimitExceeded } else { Reason::FormatValue };
+            findings.add(reason, &[("what", error.into())]);
+            return about;
+        }
+    };
+    for tolerance in value.tolerances() {
+        nonstandard(findings, tolerance.name());
+    }
+    let mut read = Vec::new();
+    for der in value.certificates() {
+        // One that cannot be read helps nobody; whether it was needed shows when the signer's is looked for.
+        read.extend(verifier.certificate(der).ok());
+    }
+    if value.signers().is_empty() {
+        findings.add(Reason::FormatValue, &[("what", "signerInfos: 0".into())]);
+    }
+    for (i, signer) in value.signers().iter().enumerate() {
+        let judged = one(verifier, findings, &value, signer, &mut data, claimed);
+        if i == 0 {
+            about = judged;
+        }
+    }
+    about
+}
+
+/// The algorithms of a signer, as far as they are judged.
+enum Judgeable {
+    Yes(Algorithm, Hash),
+    /// Known, and not acceptable.
+    Refused,
+    /// Not judged here.
+    No,
+}
+
+fn algorithms(signer: &SignerInfo) -> Judgeable {
+    /// Families whose signatures could be good but are not judged here: ECDSA, RSA-PSS.
+    const UNJUDGED: [Oid<'static>; 6] = [
+        Oid(b"\x2a\x86\x48\xce\x3d\x04\x03\x02"),
+        Oid(b"\x2a\x86\x48\xce\x3d\x04\x03\x03"),
+        Oid(b"\x2a\x86\x48\xce\x3d\x04\x03\x04"),
+        Oid(b"\x2a\x86\x48\xce\x3d\x02\x01"),
+        Oid(b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0a"),
+        Oid(b"\x2b\x65\x70"),
+    ];
+    let signature = signer.signature_algorithm().oid();
+    let hash = Hash::from_oid(signer.digest_algorithm().oid());
+    match (hash, Algorithm::from_oid(signature, hash)) {
+        (Some(hash @ Hash::Sm3), Some(algorithm @ Algorithm::Sm2Sm3)) => Judgeable::Yes(algorithm, hash),
+        (Some(hash), Some(algorithm @ Algorithm::Rsa(by))) if by == hash => Judgeable::Yes(algorithm, hash),
+        (Some(Hash::Sha256 | Hash::Sha384 | Hash::Sha512), _) if UNJUDGED.contains(&signature) => Judgeable::No,
+        _ => Judgeable::Refused,
+    }
+}
+
+/// One signer.
+fn one(
+    verifier: &mut Verifier<'_>,
+    findings: &mut Findings,
+    value: &SignedData,
+    signer: &SignerInfo,
+    data: &mut Data<'_>,
+    claimed: Option<Timestamp>,
+) -> About {
+    let mut about = About::new(SignatureKind::Gbt35275);
+    let name = signer.signature_algorithm().oid();
+    let judgeable = match algorithms(signer) {
+        Judgeable::Yes(algorithm, hash) => {
+            if algorithm != Algorithm::Sm2Sm3 {
+                about.kind = SignatureKind::Pades;
+                findings.add(Reason::NotSm2Judged, &[("algorithm", name.into())]);
+            }
+            integrity(findings, value, signer, hash, data);
+            Some(algorithm)
+        }
+        Judgeable::No => {
+            about.kind = SignatureKind::Unsupported;
+            findings.add(Reason::NotSm2Unjudged, &[("algorithm", name.into())]);
+            None
+        }
+        Judgeable::Refused => {
+            let digest = signer.digest_algorithm().oid();
+            let args = [("role", Arg::Word("role.signer")), ("algorithm", format!("{name} / {digest}").into())];
+            findings.add(Reason::AlgorithmNotAccepted, &args);
+            None
+        }
+    };
+
+    let evidence = Evidence {
+        claimed: signer.attributes().and_then(|a| a.signing_time()).map(|time| time.instant),
+        beside: claimed,
+        stamp: signer.time_stamps().next().map(|token| Stamp { token, over: signer.signature(), or_digest: None, proves: true }),
+    };
+    let time = time::signing_time(verifier, findings, &mut about, evidence);
+
+    let mut candidates: Vec<Arc<Certificate>> = Vec::new();
+    for der in value.certificates_of(signer) {
+        candidates.extend(verifier.certificate(der).ok());
+    }
+    candidates.extend(verifier.context.signer_certificate.cloned());
+    if candidates.is_empty() {
+        findings.add(Reason::SignerCertMissing, &[]);
+        return about;
+    }
+    let good = judgeable.and_then(|algorithm| {
+        findings.reach(Layer::Signature);
+        candidates.iter().position(|c| is_signed_by(value, signer, algorithm, c, data))
+    });
+    let certificate = Arc::clone(&candidates[good.unwrap_or(0)]);
+    if let (Some(algorithm), None) = (judgeable, good) {
+        wrong_value(findings, value, signer, algorithm, &certificate, data);
+    }
+    about.signer = Some(certificate::signer(verifier, findings, &certificate, time, None));
+    about
+}
+
+/// Why no certificate fits the value.
+fn wrong_value(
+    findings: &mut Findings,
+    value: &SignedData,
+    signer: &SignerInfo,
+    algorithm: Algorithm,
+    certificate: &Certificate,
+    data: &Data<'_>,
+) {
+    match (algorithm, certificate.key()) {
+        // Nothing to check the value over; that the data are missing is said already.
+        _ if signer.attributes().is_none() && value.content().is_none() && matches!(data, Data::Missing) => {}
+        (Algorithm::Sm2Sm3, PublicKey::Sm2(_)) | (Algorithm::Rsa(_), PublicKey::Rsa { .. }) => {
+            let form = algorithm == Algorithm::Sm2Sm3 && sm::read_signature(signer.signature()).is_err();
+            let reason = if form { Reason::SigValueForm } else { Reason::SigValue };
+            findings.about(certificate.subject(), reason, &[("signer", certificate.subject().into())]);
+        }
+        (_, other) => key_differs(findings, other),
+    }
+}
+
+fn key_differs(findings: &mut Findings, key: &PublicKey) {
+    let key = match key {
+        PublicKey::Sm2(_) => "SM2".to_owned(),
+        PublicKey::Rsa { .. } => "RSA".to_owned(),
+        PublicKey::Other(name) => name.clone(),
+    };
+    findings.add(Reason::AlgorithmKeyDiffers, &[("role", Arg::Word("role.signer")), ("key", key.into())]);
+}
+
+/// Whether what was signed is about the data: messageDigest, or the content in one of the forms met.
+fn integrity(findings: &mut Findings, value: &SignedData, signer: &SignerInfo, hash: Hash, data: &mut Data<'_>) {
+    findings.reach(Layer::Integrity);
+    let content = value.content();
+    if let Some(attributes) = signer.attributes() {
+        let found = match content {
+            Some(content) => Some(hash.digest(content)),
+            None => data.digest(hash),
+        };
+        match found {
+            Some(found) if found != attributes.message_digest() => {
+                let args = [("found", hex(&found).into()), ("signed", hex(attributes.message_digest()).into())];
+                findings.add(Reason::MessageDigest, &args);
+            }
+            Some(_) => {}
+            None => {
+                findings.add(Reason::DataMissing, &[]);
+            }
+        }
+    }
+    match (content, &data) {
+        // Attached content is the data, unless it only looks like a digest of data that are elsewhere.
+        (Some(content), Data::Missing) => {
+            if content.len() == 32 || decoded_digest(content).is_some() {
+                findings.add(Reason::DataMissing, &[]);
+            }
+        }
+        (Some(content), _) => {
+            let digest = data.digest(hash).unwrap_or_default();
+            let is_digest = content == digest || decoded_digest(content).is_some_and(|decoded| decoded == digest);
+            if !is_digest && !data.is(content) {
+                let shown = decoded_digest(content).unwrap_or_else(|| content[..content.len().min(64)].to_vec());
+                findings.add(Reason::DataHash, &[("found", hex(&digest).into()), ("signed", hex(&shown).into())]);
+            }
+        }
+        (None, Data::Missing) if signer.attributes().is_none() => {
+            findings.add(Reason::DataMissing, &[]);
+        }
+        (None, _) => {}
+    }
+}
+
+/// A digest of 32 bytes in base64, as ofdrw offers it for readers that want it.
+fn decoded_digest(content: &[u8]) -> Option<Vec<u8>> {
+    (content.len() <= 64)
+        .then(|| base64::engine::general_purpose::STANDARD.decode(content.trim_ascii()).ok())
+        .flatten()
+        .filter(|decoded| decoded.len() == 32)
+}
+
+/// Whether `certificate`'s key made the value, over the attributes as they stand, the content, or the data.
+fn is_signed_by(
+    value: &SignedData,
+    signer: &SignerInfo,
+    algorithm: Algorithm,
+    certificate: &Certificate,
+    data: &mut Data<'_>,
+) -> bool {
+    let inside = signer.attributes().is_some().then_some(&[][..]).or(value.content());
+    match (inside, algorithm, certificate.key()) {
+        (inside, Algorithm::Sm2Sm3, PublicKey::Sm2(key)) => {
+            let Ok((signature, _)) = sm::read_signature(signer.signature()) else { return false };
+            match inside {
+                Some(content) => signer.signature_input(content).is_ok_and(|message| sm::verify(key, &message, &signature)),
+                None => data.sm2_digest(key).is_some_and(|e| sm::verify_digest(key, &e, &signature)),
+            }
+        }
+        (Some(content), _, key) => signer
+            .signature_input(content)
+            .is_ok_and(|message| signature::verify(key, algorithm, &message, signer.signature()).is_ok()),
+        // RSA over detached data without attributes is not made by anyone.
+        (None, _, _) => false,
+    }
+}

@@ -1,0 +1,235 @@
+//! From a file of any kind to its report.
+
+use std::collections::HashMap;
+use std::io::{Read, Seek, SeekFrom};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::catalogue::Arg;
+use super::findings::Findings;
+use super::pdf::SignedPdf;
+use super::reason::Reason;
+use super::report::{FileFormat, Indication, Layer, Level, Report, SignatureKind, SignatureReport};
+use super::seal_signature::{self, Place};
+use super::{cms, ofd, seal};
+use crate::pki::{Certificate, CertificateError, PathFinder, TrustStore};
+use crate::ses::{self, Kind, Seal, SesError, SesSignature};
+use crate::sm::{Sm3Digest, sm3};
+
+/// Largest file that is read whole: a signed value or a seal by itself, as text. Real ones have up to 200 KB.
+const MAX_VALUE: u64 = 16 << 20;
+/// How much of a file is looked at to tell what it is: a PDF's header may stand in the first kilobyte.
+const HEAD: u64 = 1024;
+
+/// What a verdict rests on beside the file.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// Whom to believe.
+    pub trust: &'a TrustStore,
+    /// The moment of judging.
+    pub now: Timestamp,
+    /// The original data of a signed value that comes by itself.
+    pub data: Option<&'a [u8]>,
+    /// The certificate of a signature that carries none.
+    pub signer_certificate: Option<&'a Arc<Certificate>>,
+    /// The unified social credit code that policy or a licence requires of every signer.
+    pub required_uscc: Option<&'a str>,
+}
+
+impl<'a> Context<'a> {
+    /// Trust and time alone.
+    pub fn new(trust: &'a TrustStore, now: Timestamp) -> Self {
+        Self { trust, now, data: None, signer_certificate: None, required_uscc: None }
+    }
+}
+
+/// Judges one file. What it learned about certificates and seals on the way is used for all signatures of the file.
+pub struct Verifier<'a> {
+    pub(super) context: Context<'a>,
+    pub(super) paths: PathFinder<'a>,
+    certificates: HashMap<Vec<u8>, Result<Arc<Certificate>, CertificateError>>,
+    seals: HashMap<Sm3Digest, bool>,
+}
+
+impl<'a> Verifier<'a> {
+    /// Judges a file of any kind; its contents decide what it is. Every way in which it can be broken is a finding.
+    pub fn verify<R: Read + Seek>(mut input: R, context: &Context<'a>) -> Report {
+        let mut verifier = Self::new(context);
+        let mut head = Vec::new();
+        if let Err(error) = input.by_ref().take(HEAD).read_to_end(&mut head).and_then(|_| input.seek(SeekFrom::Start(0))) {
+            return verifier.unreadable(FileFormat::Unknown, Reason::FormatContainer, error);
+        }
+        match ses::detect(&head) {
+            Kind::Ofd => ofd::verify(&mut verifier, input),
+            Kind::Pdf => verifier.unsupported(FileFormat::Pdf, "thing.pdf"),
+            // Whether a longer value is one of ours its first kilobyte cannot tell.
+            _ => {
+                let mut bytes = Vec::new();
+                match input.take(MAX_VALUE + 1).read_to_end(&mut bytes) {
+                    Ok(length) if length as u64 > MAX_VALUE => {
+                        verifier.unreadable(FileFormat::Unknown, Reason::FormatUnknown, "")
+                    }
+                    Ok(_) => verifier.value(&bytes),
+                    Err(error) => verifier.unreadable(FileFormat::Unknown, Reason::FormatContainer, error),
+                }
+            }
+        }
+    }
+
+    /// Judges a PDF that was read so far that its signatures are known.
+    pub fn verify_pdf(pdf: &mut dyn SignedPdf, context: &Context<'a>) -> Report {
+        super::pdf::verify(&mut Self::new(context), pdf)
+    }
+
+    pub(super) fn new(context: &Context<'a>) -> Self {
+        let mut paths = PathFinder::new(context.trust);
+        if let Some(certificate) = context.signer_certificate {
+            paths.add(Arc::clone(certificate));
+        }
+        Self { context: *context, paths, certificates: HashMap::new(), seals: HashMap::new() }
+    }
+
+    /// A signed value or a seal by itself.
+    fn value(&mut self, bytes: &[u8]) -> Report {
+        match ses::detect(bytes) {
+            Kind::Text => match ses::decode_text(bytes) {
+                // Text inside text is not looked into.
+                Some(inner) if ses::detect(&inner) != Kind::Text => self.value(&inner),
+                _ => self.unreadable(FileFormat::Unknown, Reason::FormatUnknown, ""),
+            },
+            Kind::Seal(_) => match Seal::parse(bytes) {
+                Ok(seal) => {
+                    let report = seal::by_itself(self, &seal);
+                    self.report(FileFormat::Seal, Vec::new(), vec![report], Findings::default())
+                }
+                Err(error) => self.broken(FileFormat::Seal, &error),
+            },
+            Kind::Signature(_) => match SesSignature::parse(bytes) {
+                Ok(signature) => {
+                    let mut findings = Findings::default();
+                    findings.reach(Layer::Format);
+                    let digest = self.context.data.map(sm3);
+                    let about =
+                        seal_signature::judge(self, &mut findings, &signature, Place { digest, path: None, claimed: None });
+                    let report = about.report("1", findings, &seal_signature::LAYERS_BY_ITSELF);
+                    self.report(FileFormat::SesSignature, vec![report], Vec::new(), Findings::default())
+                }
+                Err(error) => self.broken(FileFormat::SesSignature, &error),
+            },
+            Kind::Cms => {
+                let data = self.context.data;
+                let report = cms::by_itself(self, bytes, data);
+                self.report(FileFormat::Cms, vec![report], Vec::new(), Findings::default())
+            }
+            Kind::BareSignature => {
+                let data = self.context.data;
+                let report = cms::bare_by_itself(self, bytes, data);
+                self.report(FileFormat::SesSignature, vec![report], Vec::new(), Findings::default())
+            }
+            _ => self.unreadable(FileFormat::Unknown, Reason::FormatUnknown, ""),
+        }
+    }
+
+    /// A certificate of the file, read once, and from then on a candidate for paths.
+    pub(super) fn certificate(&mut self, der: &[u8]) -> Result<Arc<Certificate>, CertificateError> {
+        if let Some(known) = self.certificates.get(der) {
+            return known.clone();
+        }
+        let read = Certificate::parse(der).map(Arc::new);
+        if let Ok(certificate) = &read {
+            self.paths.add(Arc::clone(certificate));
+        }
+        self.certificates.insert(der.to_vec(), read.clone());
+        read
+    }
+
+    /// Whether a seal's maker signed it, found out once for all signatures that carry it.
+    pub(super) fn seal_signature(&mut self, seal: &Seal, check: impl FnOnce() -> bool) -> bool {
+        *self.seals.entry(sm3(seal.raw())).or_insert_with(check)
+    }
+
+    /// A file that is sound, as far as it was looked at, and that nobody here can judge.
+    fn unsupported(&self, format: FileFormat, thing: &'static str) -> Report {
+        let mut findings = Findings::default();
+        findings.add(Reason::VersionUnsupported, &[("what", Arg::Word(thing))]);
+        self.report(format, Vec::new(), Vec::new(), findings)
+    }
+
+    /// A seal or seal signature that does not parse.
+    fn broken(&self, format: FileFormat, error: &SesError) -> Report {
+        let mut findings = Findings::default();
+        seal_signature::unreadable(&mut findings, error);
+        self.report(format, Vec::new(), Vec::new(), findings)
+    }
+
+    /// A file about which one finding says all.
+    pub(super) fn unreadable(&self, format: FileFormat, reason: Reason, what: impl ToString) -> Report {
+        let mut findings = Findings::default();
+        findings.add(reason, &[("what", Arg::from(what))]);
+        self.report(format, Vec::new(), Vec::new(), findings)
+    }
+
+    /// The report: the file is as good as the worst of all that was found.
+    pub(super) fn report(
+        &self,
+        format: FileFormat,
+        signatures: Vec<SignatureReport>,
+        seals: Vec<SignatureReport>,
+        findings: Findings,
+    ) -> Report {
+        let findings = findings.conclude(&[]).findings;
+        let of_file = findings.iter().map(|f| match f.level {
+            Level::Error => Indication::TotalFailed,
+            Level::Indeterminate => Indication::Indeterminate,
+            Level::Warning | Level::Info => Indication::TotalPassed,
+        });
+        let worst = signatures.iter().chain(&seals).map(|s| s.indication).chain(of_file).max();
+        // Nothing found is nothing proven.
+        let nothing = signatures.is_empty() && seals.is_empty();
+        let indication = worst.unwrap_or(Indication::Indeterminate).max(if nothing {
+            Indication::Indeterminate
+        } else {
+            Indication::TotalPassed
+        });
+        Report { format, indication, verified_at: self.context.now, signatures, seals, findings }
+    }
+}
+
+/// All that is reported of a signature beside its findings.
+#[derive(Debug)]
+pub(super) struct About {
+    pub kind: SignatureKind,
+    pub signer: Option<super::report::Signer>,
+    pub seal: Option<super::report::SealSummary>,
+    pub seal_picture: Option<super::report::SealPicture>,
+    pub signed_at: Option<Timestamp>,
+    pub time_source: Option<super::report::TimeSource>,
+    pub uncovered: Vec<String>,
+}
+
+impl About {
+    /// Nothing known yet but the kind.
+    pub fn new(kind: SignatureKind) -> Self {
+        Self { kind, signer: None, seal: None, seal_picture: None, signed_at: None, time_source: None, uncovered: Vec::new() }
+    }
+
+    /// The report about the signature.
+    pub fn report(self, id: &str, findings: Findings, applies: &[Layer]) -> SignatureReport {
+        let conclusion = findings.conclude(applies);
+        SignatureReport {
+            id: id.to_owned(),
+            kind: self.kind,
+            indication: conclusion.indication,
+            sub_indication: conclusion.sub_indication,
+            layers: conclusion.layers,
+            findings: conclusion.findings,
+            signer: self.signer,
+            seal: self.seal,
+            signed_at: self.signed_at,
+            time_source: self.time_source,
+            uncovered: self.uncovered,
+            seal_picture: self.seal_picture,
+        }
+    }
+}
