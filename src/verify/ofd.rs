@@ -129,11 +129,11 @@ fn signature<R: Read + Seek>(
             let (about, layers) = value(verifier, ofd, &description, &mut findings);
             let covered = Covered::by(contents, &description);
             coverage::version(contents, body, &covered, &mut findings);
-            (about, covered, layers)
+            (about, Some(covered), layers)
         }
         Err(error) => {
             findings.about(&listed.path, limit_or(&error, Reason::FormatDescription), &[("what", (&error).into())]);
-            (About::new(SignatureKind::Unsupported), Covered::default(), seal_signature::LAYERS.as_slice())
+            (About::new(SignatureKind::Unsupported), None, seal_signature::LAYERS.as_slice())
         }
     };
     Judged { id: listed.id.clone(), place, relative: listed.relative.clone(), about, findings, covered, layers }
@@ -260,7 +260,7 @@ fn integrity_list<R: Read + Seek>(verifier: &mut Verifier<'_>, ofd: &mut Ofd<R>,
         relative: None,
         about,
         findings,
-        covered: Covered::default(),
+        covered: Some(Covered::default()),
         layers: cms::LAYERS.as_slice(),
     };
     for body in ofd.bodies().to_vec() {

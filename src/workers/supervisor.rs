@@ -9,6 +9,7 @@ use tokio::{
 };
 use ukey::{
     Credential, DriverError, KeyId, Pin, Sm2PublicKey, TokenId, TokenInfo,
+    driver::{check_content, check_tokens},
     wire::{self, Answer, Bytes, Request},
 };
 
@@ -149,6 +150,7 @@ impl Supervisor {
         config: DriverConfig,
         timing: Timing,
         events: broadcast::Sender<TokenEvent>,
+        running: watch::Receiver<()>,
         tasks: &mut JoinSet<()>,
     ) -> Self {
         let (jobs, queue) = mpsc::channel(QUEUE);
@@ -165,7 +167,7 @@ impl Supervisor {
             failures: VecDeque::new(),
             resume: Instant::now(),
         };
-        tasks.spawn(driver.run(queue));
+        tasks.spawn(driver.run(queue, running));
         Self { name, jobs, view }
     }
 
@@ -252,12 +254,13 @@ impl From<io::Error> for Failure {
 }
 
 impl Driver {
-    async fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
+    async fn run(mut self, mut jobs: mpsc::Receiver<Job>, mut running: watch::Receiver<()>) {
         loop {
             tokio::select! {
+                _ = running.changed() => break,
                 job = jobs.recv() => match job {
                     Some(job) => self.serve(job).await,
-                    None => return,
+                    None => break,
                 },
                 answer = idle_answer(self.worker.as_mut()) => match answer {
                     Ok(Answer::TokensChanged) => self.stale = true,
@@ -269,6 +272,9 @@ impl Driver {
             if mem::take(&mut self.stale) && self.worker.is_some() {
                 drop(self.tokens().await); // a failure is counted and logged where it happens
             }
+        }
+        if let Some(worker) = self.worker {
+            worker.close().await;
         }
     }
 
@@ -541,10 +547,15 @@ async fn idle_answer(worker: Option<&mut Process>) -> io::Result<Answer> {
     }
 }
 
-/// Splits what the token says from what only a broken worker says.
+/// Splits what the token says from what only a broken worker says. The worker keeps the same limits; but a library may have
+/// written over the worker.
 fn understand<T>(answer: Answer, read: fn(Answer) -> Option<T>) -> Result<Result<T, DriverError>, Failure> {
     match answer {
         Answer::Failed { error } => Ok(Err(error)),
+        Answer::Tokens { tokens } if check_tokens(&tokens).is_err() => Err(Failure::Nonsense("more tokens than can be".into())),
+        Answer::Inspected { keys, seals, .. } if check_content(&keys, seals.iter().map(|s| s.0.len())).is_err() => {
+            Err(Failure::Nonsense("more on a token than can be".into()))
+        }
         answer => read(answer).map(Ok).ok_or_else(wrong_answer),
     }
 }

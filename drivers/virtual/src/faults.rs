@@ -214,7 +214,7 @@ pub(crate) fn spoil(fault: &Fault, key: &SigningKey, message: &Sm2Message) -> Re
         }
         Fault::Ecdsa => ecdsa(key, e).ok_or_else(no_digest),
         Fault::OtherKey => {
-            let other = SigningKey::from_slice(DEFAULT_ID.as_ref(), &[0x55; 32]).map_err(|_| no_digest())?;
+            let other = SigningKey::from_slice(DEFAULT_ID, &[0x55; 32]).map_err(|_| no_digest())?;
             sign(&other, e)
         }
         _ => {

@@ -26,7 +26,7 @@ pub(crate) fn host(arguments: &[OsString]) -> Result<Hosted, DriverError> {
         #[cfg(feature = "virtual")]
         ["virtual", _, options @ ..] => {
             let folder = PathBuf::from(&arguments[1]);
-            confine::writes_only_below(&folder);
+            confine::only_files_below(&folder);
             let (driver, corruption): (_, Option<Corruption>) = match options {
                 [] => (ukey_virtual::VirtualDriver::new(folder), None),
                 ["--faults"] => {
