@@ -31,6 +31,9 @@ const LAYERS_BY_ITSELF: [Layer; 5] = [Layer::Format, Layer::Integrity, Layer::Si
 pub trait SignedBytes {
     /// Writes all of them, from the start.
     fn pour(&mut self, out: &mut dyn Write) -> io::Result<()>;
+
+    /// The digest of all of them, where it has been computed already.
+    fn digest(&self, hash: Hash) -> Option<Vec<u8>>;
 }
 
 /// The data of a detached signature.
@@ -58,6 +61,11 @@ impl<'a> Data<'a> {
     }
 
     fn digest(&mut self, hash: Hash) -> Option<Vec<u8>> {
+        if let Self::Stream(source) = self
+            && let Some(known) = source.digest(hash)
+        {
+            return Some(known);
+        }
         let mut hasher = hash.hasher();
         self.pour(&mut hasher)?;
         Some(hasher.finish())
