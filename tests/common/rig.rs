@@ -1,5 +1,7 @@
 //! An agent on a free port, with a virtual token behind a real worker, a scripted person and a clock that stands still.
 
+#![allow(dead_code, reason = "several tests share it, and each uses its part")]
+
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
