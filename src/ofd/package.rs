@@ -3,8 +3,9 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io::{Read, Seek};
 
+use super::entry_reader::EntryReader;
 use super::xml::{self, Element, MAX_XML};
-use super::zip_read::{Directory, Entry, EntryReader};
+use super::zip_read::{Directory, Entry};
 use super::zip_write::PackageWriter;
 use super::{OfdError, PackagePath, Tolerance, ToleranceKind};
 use crate::document::DocumentError;
