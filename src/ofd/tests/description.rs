@@ -2,6 +2,7 @@
 
 use super::super::{CheckMethod, FileClass, ListedKind, OfdError, ReferenceOutcome, Signature, ToleranceKind, XmlFault};
 use super::signing::{by_hand, open, signatures};
+use super::zip_builder::{RawEntry, zip};
 use crate::stamp::RectMm;
 
 const ENTRY: &str = "<OFD><DocBody><DocRoot>D.xml</DocRoot><Signatures>S/L.xml</Signatures></DocBody></OFD>";
@@ -177,7 +178,7 @@ fn a_path_in_another_case_is_found_and_named() {
 }
 
 #[test]
-fn a_list_of_missing_files_costs_no_more_than_it_says() {
+fn a_list_of_missing_files_ends_at_its_limit() {
     let media: String = (0..5_000).map(|n| format!("<MultiMedia ID='{n}'><MediaFile>{n}.png</MediaFile></MultiMedia>")).collect();
     let resources = format!("<Res><MultiMedias>{media}</MultiMedias></Res>");
     let root = "<Document><CommonData><DocumentRes>R.xml</DocumentRes></CommonData></Document>";
@@ -185,5 +186,21 @@ fn a_list_of_missing_files_costs_no_more_than_it_says() {
     let mut ofd = open(by_hand(&[("OFD.xml", entry), ("D.xml", root), ("R.xml", &resources)]));
     let body = ofd.single_body().unwrap();
     let contents = ofd.contents(&body).unwrap();
-    assert_eq!((contents.files.len(), contents.missing.len(), contents.unreadable.len()), (3, 1_000, 0));
+    assert_eq!((contents.files.len(), contents.missing.len(), contents.unreadable.len()), (3, 1_000, 1));
+    assert!(matches!(contents.unreadable[0].1, OfdError::Limit { what: "missing files", .. }));
+}
+
+#[test]
+fn tolerances_end_with_a_word_that_there_were_more() {
+    let references: String =
+        (0..900).map(|n| format!("<Signature ID='{n}' BaseLoc='{n}'/><Signature ID='{n}' BaseLoc='x{n}'/>")).collect();
+    let list = format!("<Signatures>{references}</Signatures>");
+    let names: Vec<_> = (0..600).map(|n| RawEntry::new(format!("d\\{n}"), "")).collect();
+    let mut entries = vec![RawEntry::new("OFD.xml", ENTRY), RawEntry::new("S/L.xml", list)];
+    entries.extend(names);
+    let mut ofd = open(zip(&entries));
+    let body = ofd.single_body().unwrap();
+    ofd.signature_list(&body).unwrap();
+    assert_eq!(ofd.package.tolerances().count(), 1_001);
+    assert_eq!(ofd.package.tolerances().filter(|tolerance| tolerance.kind == ToleranceKind::Further).count(), 1);
 }
