@@ -137,13 +137,27 @@ impl<'a, 'n> Fields<'a, 'n> {
         tlv.small_integer().map_err(at(field))
     }
 
-    /// Text whose type should be `tag`; other string types are accepted.
-    pub(super) fn text(&mut self, field: &'static str, tag: Tag, limit: usize) -> Result<(String, &'a [u8]), SesError> {
+    /// Text whose type should be `tag`; other string types are accepted, and bytes beyond ASCII in an IA5String.
+    pub(super) fn text(&mut self, field: &'static str, tag: Tag, limit: usize) -> Result<String, SesError> {
+        Ok(self.text_and_raw(field, tag, limit, Tolerance::StringType)?.0)
+    }
+
+    /// The same with its contents octets; `not_ascii` is the name of bytes beyond ASCII in an IA5String.
+    pub(super) fn text_and_raw(
+        &mut self,
+        field: &'static str,
+        tag: Tag,
+        limit: usize,
+        not_ascii: Tolerance,
+    ) -> Result<(String, &'a [u8]), SesError> {
         let tlv = self.any(field)?;
         within(field, tlv.value.len(), limit)?;
         let text = tlv.text().ok_or_else(|| at(field)(Asn1Error::Tag { expected: tag, found: Some(tlv.tag) }))?;
-        if tlv.tag != tag || (tag == IA5_STRING && field != "propertyInfo" && !tlv.value.is_ascii()) {
+        if tlv.tag != tag {
             self.notes.add(Tolerance::StringType);
+        }
+        if tag == IA5_STRING && !tlv.value.is_ascii() {
+            self.notes.add(not_ascii);
         }
         Ok((text, tlv.value))
     }

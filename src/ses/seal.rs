@@ -3,13 +3,10 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use crate::asn1::{
-    BIT_STRING, GENERALIZED_TIME, IA5_STRING, INTEGER, OCTET_STRING, Oid, PRINTABLE_STRING, SEQUENCE, Tlv, UTC_TIME, UTF8_STRING,
-    context, sequence,
-};
+use crate::asn1::{BIT_STRING, IA5_STRING, INTEGER, OCTET_STRING, Oid, SEQUENCE, Tlv, context, sequence};
 
 use super::read::{Fields, Notes, SesError, at, limits, within};
-use super::{Extension, Time, Tolerance, Version, extension, time};
+use super::{CertList, Extension, Picture, Property, Tolerance, Version, extension};
 
 /// A seal, with the bytes it was read from.
 ///
@@ -33,113 +30,6 @@ pub struct Seal {
     signature: Vec<u8>,
     time_stamp: Option<Vec<u8>>,
     tolerances: Vec<Tolerance>,
-}
-
-/// `SES_ESPropertyInfo`
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Property {
-    /// `type`, of business meaning: 1 unit seal and 2 personal seal in the text, others in use.
-    pub kind: u64,
-    /// `name`
-    pub name: String,
-    /// `certListType`: 1 certificates, 2 digests; V1 seals have none. The list itself decides what it is.
-    pub cert_list_type: Option<u64>,
-    /// `certList`: who may use the seal.
-    pub cert_list: CertList,
-    /// Elements of certList that are neither, as they stand. They list nobody.
-    pub odd_elements: Vec<Vec<u8>>,
-    /// `createDate`
-    pub created: Time,
-    /// `validStart`
-    pub valid_from: Time,
-    /// `validEnd`
-    pub valid_to: Time,
-}
-
-/// `SES_CertList`
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum CertList {
-    /// DER certificates, compared byte for byte with the signer's.
-    Certificates(Vec<Vec<u8>>),
-    /// Digests of certificates.
-    Digests(Vec<CertDigest>),
-}
-
-/// `CertDigestObj`
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct CertDigest {
-    /// `type`, free text; no standard value is known.
-    pub kind: String,
-    /// `value`
-    pub value: Vec<u8>,
-}
-
-/// `SES_ESPictureInfo`
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Picture {
-    /// `type` as written: `PNG`, `gif`, `ofd` …
-    pub kind: String,
-    /// What `data` is, by its first bytes.
-    pub format: PictureFormat,
-    /// `data`
-    pub data: Vec<u8>,
-    /// `width` in mm
-    pub width_mm: u64,
-    /// `height` in mm
-    pub height_mm: u64,
-}
-
-/// Format of a picture, by its first bytes.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-#[non_exhaustive]
-pub enum PictureFormat {
-    /// `BM`
-    Bmp,
-    /// `GIF8`
-    Gif,
-    /// `ff d8 ff`
-    Jpeg,
-    /// A package (`PK`): the picture is its first page.
-    Ofd,
-    /// `89 PNG`
-    Png,
-    /// XML with an `svg` element near its start
-    Svg,
-    /// None of these
-    Unknown,
-}
-
-impl PictureFormat {
-    /// By the first bytes of `data`.
-    pub fn of(data: &[u8]) -> Self {
-        match data {
-            [b'B', b'M', ..] => Self::Bmp,
-            [b'G', b'I', b'F', b'8', ..] => Self::Gif,
-            [0xff, 0xd8, 0xff, ..] => Self::Jpeg,
-            [b'P', b'K', 3, 4, ..] => Self::Ofd,
-            [0x89, b'P', b'N', b'G', ..] => Self::Png,
-            _ if data.iter().find(|b| !b.is_ascii_whitespace() && !b"\xef\xbb\xbf".contains(b)) == Some(&b'<')
-                && data[..data.len().min(4096)].windows(4).any(|w| w == b"<svg") =>
-            {
-                Self::Svg
-            }
-            _ => Self::Unknown,
-        }
-    }
-
-    /// Whether a picture's `type` text names this format. Case is free; so are the usual other spellings.
-    fn is_named(self, kind: &str) -> bool {
-        let names: &[&str] = match self {
-            Self::Bmp => &["bmp"],
-            Self::Gif => &["gif"],
-            Self::Jpeg => &["jpg", "jpeg"],
-            Self::Ofd => &["ofd"],
-            Self::Png => &["png"],
-            Self::Svg => &["svg"],
-            Self::Unknown => &[],
-        };
-        names.iter().any(|name| kind.trim().trim_start_matches('.').eq_ignore_ascii_case(name))
-    }
 }
 
 impl Seal {
@@ -396,9 +286,9 @@ impl Info {
             return Err(SesError::HeaderId);
         }
         header.integer("header.version")?;
-        let (vid, _) = header.text("header.Vid", IA5_STRING, limits::TEXT_BYTES)?;
+        let vid = header.text("header.Vid", IA5_STRING, limits::TEXT_BYTES)?;
         header.end("header")?;
-        let (es_id, _) = fields.text("esID", IA5_STRING, limits::TEXT_BYTES)?;
+        let es_id = fields.text("esID", IA5_STRING, limits::TEXT_BYTES)?;
         let property = fields.next("property", SEQUENCE)?;
         let property = Property::read(property, version, fields.notes)?;
         let picture = fields.next("picture", SEQUENCE)?;
@@ -418,103 +308,5 @@ impl Info {
         };
         fields.end("esealInfo")?;
         Ok(Self { vid, es_id, property, picture, extensions })
-    }
-}
-
-impl Property {
-    fn read(tlv: Tlv<'_>, version: Version, notes: &mut Notes) -> Result<Self, SesError> {
-        let mut fields = Fields::of(tlv, notes);
-        let kind = fields.integer("property.type")?;
-        let (name, _) = fields.text("name", UTF8_STRING, limits::TEXT_BYTES)?;
-        let cert_list_type = if fields.peek() == Some(INTEGER) { Some(fields.integer("certListType")?) } else { None };
-        let list = fields.next("certList", SEQUENCE)?;
-        let (cert_list, odd_elements) = CertList::read(list, fields.notes)?;
-        let expected_type = match (version, &cert_list) {
-            (Version::V1, _) => None,
-            (_, CertList::Certificates(_)) => Some(1),
-            (_, CertList::Digests(_)) => Some(2),
-        };
-        if cert_list_type != expected_type {
-            fields.notes.add(Tolerance::CertListTypeMismatch);
-        }
-        let time_type = if version == Version::V1 { UTC_TIME } else { GENERALIZED_TIME };
-        let mut date = |field| {
-            let tlv = fields.any(field)?;
-            time::read(field, tlv, time_type, fields.notes)
-        };
-        let (created, valid_from, valid_to) = (date("createDate")?, date("validStart")?, date("validEnd")?);
-        fields.end("property")?;
-        Ok(Self { kind, name, cert_list_type, cert_list, odd_elements, created, valid_from, valid_to })
-    }
-}
-
-impl CertList {
-    /// What kind of list it is, its first well-formed element decides; elements of the other kind are odd.
-    fn read(list: Tlv<'_>, notes: &mut Notes) -> Result<(Self, Vec<Vec<u8>>), SesError> {
-        let mut fields = Fields::of(list, notes);
-        let (mut certificates, mut digests, mut odd) = (Vec::new(), Vec::new(), Vec::new());
-        while fields.peek().is_some() {
-            within("certList", certificates.len() + digests.len() + odd.len() + 1, limits::CERTIFICATES)?;
-            let element = fields.any("certList")?;
-            within("certList", element.value.len(), limits::CERTIFICATE_BYTES)?;
-            match element.tag {
-                OCTET_STRING if digests.is_empty() => certificates.push(element.value.to_vec()),
-                SEQUENCE => match CertDigest::read(element, fields.notes) {
-                    Some(digest) if certificates.is_empty() => digests.push(digest),
-                    None if digests.is_empty() && is_certificate(element) => {
-                        fields.notes.add(Tolerance::CertificateUnwrapped);
-                        certificates.push(element.raw.to_vec());
-                    }
-                    _ => odd.push(element.raw.to_vec()),
-                },
-                _ => odd.push(element.raw.to_vec()),
-            }
-        }
-        if !odd.is_empty() {
-            notes.add(Tolerance::CertListOddElement);
-        }
-        let list = if digests.is_empty() { Self::Certificates(certificates) } else { Self::Digests(digests) };
-        Ok((list, odd))
-    }
-}
-
-impl CertDigest {
-    /// `SEQUENCE { type PrintableString, value OCTET STRING }`, or nothing.
-    fn read(tlv: Tlv<'_>, notes: &mut Notes) -> Option<Self> {
-        let mut elements = tlv.elements();
-        let kind = elements.any().ok()?;
-        let value = elements.next(OCTET_STRING).ok()?.value.to_vec();
-        elements.end().ok()?;
-        let text = kind.text()?;
-        if kind.tag != PRINTABLE_STRING {
-            notes.add(Tolerance::StringType);
-        }
-        Some(Self { kind: text, value })
-    }
-}
-
-fn is_certificate(tlv: Tlv<'_>) -> bool {
-    matches!(tlv.children().as_deref(), Ok([tbs, algorithm, value])
-        if (tbs.tag, algorithm.tag, value.tag) == (SEQUENCE, SEQUENCE, BIT_STRING))
-}
-
-impl Picture {
-    /// A picture of `data`, its format found by its first bytes.
-    pub fn new(kind: &str, data: Vec<u8>, width_mm: u64, height_mm: u64) -> Self {
-        Self { kind: kind.to_owned(), format: PictureFormat::of(&data), data, width_mm, height_mm }
-    }
-
-    fn read(tlv: Tlv<'_>, notes: &mut Notes) -> Result<Self, SesError> {
-        let mut fields = Fields::of(tlv, notes);
-        let (kind, _) = fields.text("picture.type", IA5_STRING, limits::TEXT_BYTES)?;
-        let data = fields.next("picture.data", OCTET_STRING)?.value;
-        within("picture.data", data.len(), limits::PICTURE_BYTES)?;
-        let (width_mm, height_mm) = (fields.integer("picture.width")?, fields.integer("picture.height")?);
-        let format = PictureFormat::of(data);
-        if !format.is_named(&kind) {
-            fields.notes.add(Tolerance::PictureTypeDiffers);
-        }
-        fields.end("picture")?;
-        Ok(Self { kind, format, data: data.to_vec(), width_mm, height_mm })
     }
 }

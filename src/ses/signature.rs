@@ -199,10 +199,8 @@ impl Tbs {
             TimeInfo::Claimed(time_info(fields)?)
         };
         let data_hash = fields.bits_or_octets("dataHash", limits::DATA_HASH_BYTES, Tolerance::DataHashInOctetString)?.to_vec();
-        let (property_info, raw) = fields.text("propertyInfo", IA5_STRING, limits::PROPERTY_INFO_BYTES)?;
-        if !raw.is_ascii() {
-            fields.notes.add(Tolerance::PropertyInfoNotAscii);
-        }
+        let (property_info, raw) =
+            fields.text_and_raw("propertyInfo", IA5_STRING, limits::PROPERTY_INFO_BYTES, Tolerance::PropertyInfoNotAscii)?;
         let extensions = if v1 { Vec::new() } else { extensions(fields)? };
         Ok(Self { version, seal, time_info, data_hash, property_info, property_info_raw: raw.to_vec(), extensions })
     }

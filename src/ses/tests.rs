@@ -444,6 +444,7 @@ fn kinds_are_told_by_content() {
         assert_eq!(decode_text(text).as_deref(), Some(seal.raw()));
     }
     let cms = sequence(&[&object_identifier(oid::GM_SIGNED_DATA)]);
+    let stamped = add_seal_time_stamp(&seal, b"token").unwrap();
     let rows: &[(&[u8], Kind)] = &[
         (b"PK\x03\x04 and so on", Kind::Ofd),
         (b"%PDF-1.7\n", Kind::Pdf),
@@ -454,7 +455,7 @@ fn kinds_are_told_by_content() {
         (&der(OCTET_STRING, seal.raw()), Kind::Seal(Version::V5)),
         (&der(OCTET_STRING, &cms), Kind::Unknown),
         (&[seal.raw(), &[0; 4]].concat(), Kind::Seal(Version::V5)),
-        (add_seal_time_stamp(&seal, b"token").unwrap().raw(), Kind::Seal(Version::V5)),
+        (stamped.raw(), Kind::Seal(Version::V5)),
         (b"\x30\x00", Kind::Unknown),
         (b"", Kind::Unknown),
         (b"-----BEGIN SEAL-----", Kind::Unknown),
@@ -517,7 +518,7 @@ proptest! {
     #[test]
     fn any_built_seal_is_read_back_identically(draft in any_draft(), version in prop::sample::select(VERSIONS.to_vec())) {
         let digests = matches!(draft.cert_list, CertList::Digests(_));
-        prop_assume!(!(version == Version::V1 && digests));
+        let version = if digests { version.max(Version::V4) } else { version };
         let unsigned = draft.to_be_signed(version, MAKER).unwrap();
         let seal = unsigned.assemble(&signature_value()).unwrap();
         prop_assert_eq!(seal.signed_bytes().into_owned(), unsigned.signed_bytes());

@@ -44,7 +44,8 @@ pub(super) struct Judged {
     pub relative: Option<String>,
     pub about: About,
     pub findings: Findings,
-    pub covered: Covered,
+    /// `None` when its description cannot be read: then there is nothing to say about what it protects.
+    pub covered: Option<Covered>,
     /// The layers that apply to it.
     pub layers: &'static [Layer],
 }
@@ -111,7 +112,7 @@ pub(super) fn version(contents: &Contents, body: &DocBody, covered: &Covered, fi
 pub(super) fn settle(contents: &Contents, judged: &mut [Judged]) {
     let mut later: Vec<(usize, Indication)> = Vec::new();
     for i in (0..judged.len()).rev() {
-        let open = uncovered(contents, judged, i, &later);
+        let Some(open) = uncovered(contents, judged, i, &later) else { continue };
         let this = &mut judged[i];
         this.findings.reach(Layer::Coverage);
         if contents.files.is_empty() {
@@ -140,8 +141,10 @@ struct Uncovered {
     other: Vec<String>,
 }
 
-fn uncovered(contents: &Contents, judged: &[Judged], i: usize, later: &[(usize, Indication)]) -> Uncovered {
+fn uncovered(contents: &Contents, judged: &[Judged], i: usize, later: &[(usize, Indication)]) -> Option<Uncovered> {
     let this = &judged[i];
+    let covered = this.covered.as_ref()?;
+    let covers = |i: usize, file: usize| judged[i].covered.as_ref().is_some_and(|covered| covered.has(file));
     // Only a signature over this one's own files speaks for it.
     let own: Vec<usize> = contents
         .files
@@ -151,13 +154,13 @@ fn uncovered(contents: &Contents, judged: &[Judged], i: usize, later: &[(usize, 
         .map(|(file, _)| file)
         .collect();
     let speakers: Vec<(usize, Indication)> =
-        later.iter().copied().filter(|(j, _)| !own.is_empty() && own.iter().all(|file| judged[*j].covered.has(*file))).collect();
+        later.iter().copied().filter(|(j, _)| !own.is_empty() && own.iter().all(|file| covers(*j, *file))).collect();
     let lent_by = |file: usize, wanted: fn(Indication) -> bool| {
-        speakers.iter().any(|(j, indication)| wanted(*indication) && judged[*j].covered.has(file))
+        speakers.iter().any(|(j, indication)| wanted(*indication) && covers(*j, file))
     };
     let mut out = Uncovered::default();
     for (file, (path, class)) in contents.files.iter().enumerate() {
-        if this.covered.has(file) || lent_by(file, |indication| indication == Indication::TotalPassed) {
+        if covered.has(file) || lent_by(file, |indication| indication == Indication::TotalPassed) {
             continue;
         }
         let path = path.to_string();
@@ -176,7 +179,7 @@ fn uncovered(contents: &Contents, judged: &[Judged], i: usize, later: &[(usize, 
             | FileClass::Unreferenced => out.other.push(path),
         }
     }
-    out
+    Some(out)
 }
 
 fn report(judged: &mut Judged, reason: Reason, paths: &[String]) {

@@ -1,9 +1,13 @@
 //! The async face of all drivers. Pages and the rest of the agent see [`TokenHandle`]s, never a driver's own names (I6).
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::{
+    sync::{broadcast, mpsc, oneshot, watch},
+    task::JoinSet,
+    time::timeout,
+};
 use ukey::{Credential, KeyId, KeyInfo, Pin, PinStatus, Sm2PublicKey, Sm2Signature, TokenId, TokenInfo};
 
 use super::{
@@ -12,6 +16,8 @@ use super::{
 };
 use crate::consent::Authorised;
 
+/// A request that is under way at shutdown may take this long to end; a login then logs out by itself.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 /// Tokens come and go this often before a slow listener misses some; it then lists them again.
 const EVENT_BACKLOG: usize = 64;
 
@@ -105,8 +111,11 @@ pub struct DriverStatus {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum DriverState {
-    /// The worker is being started, or restarted after a failure.
-    Starting,
+    /// The worker is being started.
+    Starting {
+        /// Why the last one ended, when there was one.
+        after: Option<String>,
+    },
     /// The worker runs.
     Running,
     /// It failed too often and is left alone for a while.
@@ -116,11 +125,13 @@ pub enum DriverState {
     },
 }
 
-/// All workers. Dropping it ends them, as [`Self::shut_down`] does, without waiting.
+/// All workers. Dropping it kills them.
 #[derive(Debug)]
 pub struct Workers {
     client: Client,
-    tasks: tokio::task::JoinSet<()>,
+    tasks: JoinSet<()>,
+    /// Dropped at shutdown; every supervisor watches it.
+    running: watch::Sender<()>,
 }
 
 /// A cheap handle to all drivers.
@@ -134,10 +145,13 @@ impl Workers {
     /// Starts a supervisor for each driver; each starts its worker at once and none is waited for. Must be called inside a tokio runtime.
     pub fn start(drivers: Vec<DriverConfig>, timing: Timing) -> Self {
         let (events, _) = broadcast::channel(EVENT_BACKLOG);
-        let mut tasks = tokio::task::JoinSet::new();
-        let supervisors =
-            drivers.into_iter().map(|config| Supervisor::start(config, timing.clone(), events.clone(), &mut tasks)).collect();
-        Self { client: Client { drivers: supervisors, events }, tasks }
+        let (running, _) = watch::channel(());
+        let mut tasks = JoinSet::new();
+        let supervisors = drivers
+            .into_iter()
+            .map(|config| Supervisor::start(config, timing.clone(), events.clone(), running.subscribe(), &mut tasks))
+            .collect();
+        Self { client: Client { drivers: supervisors, events }, tasks, running }
     }
 
     /// A handle for requests.
@@ -145,9 +159,11 @@ impl Workers {
         self.client.clone()
     }
 
-    /// Ends all workers. A request that is under way is given up, so the caller first waits for those that must finish.
+    /// Ends all workers: each finishes the request it is in, is told by the end of its input, and is killed if that takes too long.
     pub async fn shut_down(mut self) {
-        self.tasks.shutdown().await;
+        drop(self.running);
+        let all = async { while self.tasks.join_next().await.is_some() {} };
+        let _ = timeout(SHUTDOWN_GRACE, all).await; // what is left is killed with `tasks`
     }
 }
 

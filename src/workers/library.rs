@@ -125,3 +125,79 @@ fn check_writers(path: &Path) -> Result<(), LibraryError> {
     let protected = folders.any(|folder| path.strip_prefix(&folder).is_ok_and(|rest| !open(rest)));
     if protected { Ok(()) } else { Err(LibraryError::WritableByOthers(path.to_owned())) }
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// A folder that others cannot write, all the way up: the target folder of this build, not `/tmp`.
+    fn folder() -> TempDir {
+        let build = std::env::current_exe().unwrap().parent().unwrap().to_owned();
+        tempfile::tempdir_in(build).unwrap()
+    }
+
+    fn library(path: PathBuf) -> Library {
+        fs::write(&path, b"\x7fELF").unwrap();
+        Library { path, sha256: None }
+    }
+
+    fn set_mode(path: &Path, mode: u32) {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn library_in_a_safe_place_is_allowed_and_links_are_resolved() {
+        let folder = folder();
+        let library = library(folder.path().join("libskf.so"));
+        set_mode(&library.path, 0o755);
+        let real = fs::canonicalize(&library.path).unwrap();
+        assert_eq!(library.check().unwrap(), real);
+        let link = folder.path().join("link.so");
+        symlink(&library.path, &link).unwrap();
+        assert_eq!(Library { path: link, sha256: None }.check().unwrap(), real);
+    }
+
+    #[test]
+    fn relative_missing_and_special_files_are_refused() {
+        let folder = folder();
+        let check = |path: &Path| Library { path: path.to_owned(), sha256: None }.check();
+        assert!(matches!(check(Path::new("libskf.so")), Err(LibraryError::NotAbsolute(_))));
+        assert!(matches!(check(&folder.path().join("missing.so")), Err(LibraryError::Io { .. })));
+        assert!(matches!(check(folder.path()), Err(LibraryError::NotAFile(_))));
+        assert!(matches!(check(Path::new("/dev/null")), Err(LibraryError::NotAFile(_))));
+    }
+
+    #[test]
+    fn library_or_folder_that_others_can_write_is_refused() {
+        let folder = folder();
+        let inner = folder.path().join("inner");
+        fs::create_dir(&inner).unwrap();
+        let library = library(inner.join("libskf.so"));
+        for (place, mode) in [(&library.path, 0o664), (&library.path, 0o646), (&inner, 0o775), (&inner, 0o1777)] {
+            set_mode(&inner, 0o755);
+            set_mode(&library.path, 0o644);
+            library.check().unwrap();
+            set_mode(place, mode);
+            let error = library.check().unwrap_err();
+            assert!(
+                matches!(&error, LibraryError::WritableByOthers(found) if found.ends_with(place.file_name().unwrap())),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn library_with_another_digest_than_configured_is_refused() {
+        let folder = folder();
+        let mut library = library(folder.path().join("libskf.so"));
+        // `printf '\x7fELF' | sha256sum`
+        library.sha256 = Some(*b"\x3b\xdb\xb4\xfe\x83\x97\xcd\x2b\x84\x24\x30\xb3\x9c\xcf\xf0\x1a\x86\x63\xc7\x51\x94\x5e\xf5\xe9\xa0\x9e\x26\x7f\xb8\xb1\xd3\x59");
+        library.check().unwrap();
+        fs::write(&library.path, b"\x7fELF, but another").unwrap();
+        assert!(matches!(library.check(), Err(LibraryError::Digest { .. })));
+    }
+}

@@ -25,13 +25,16 @@ use ukey::wire::{self, Answer, Request};
 const MAX_LINE_BYTES: usize = 400;
 /// Most lines of one worker that go to the log. A library that logs every call must not fill the disk.
 const MAX_LINES: usize = 500;
+/// A worker whose input was closed has this long to log out and end.
+const CLOSING: Duration = Duration::from_secs(1);
 /// A worker whose pipe has closed has this long to end by itself, so that its exit code can be told.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 
 /// A running worker. Dropping it kills it.
 pub(super) struct Process {
     child: Child,
-    input: Input,
+    /// `None` once it is closed.
+    input: Option<Input>,
     answers: mpsc::Receiver<io::Result<Answer>>,
     reader: JoinHandle<()>,
     /// From the first PIN on, nothing the worker prints is logged: a library may print a PIN, and its buffers may hold it back.
@@ -41,7 +44,16 @@ pub(super) struct Process {
 impl Process {
     /// Starts `program` with `arguments`. `name` is the driver's, for the log.
     pub(super) fn spawn(program: &Path, arguments: &[std::ffi::OsString], name: &str) -> io::Result<Self> {
-        let mut child = Command::new(program)
+        let program = std::path::absolute(program)?;
+        let mut command = Command::new(&program);
+        // A library finds what it loads by itself in the current folder too, on some systems: that is ours then, not where the agent
+        // happened to be started.
+        if let Some(folder) = program.parent() {
+            command.current_dir(folder);
+        }
+        #[cfg(windows)] // CREATE_NO_WINDOW: no console flashes up
+        command.creation_flags(0x0800_0000);
+        let mut child = command
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -54,7 +66,7 @@ impl Process {
         let (sender, answers) = mpsc::channel(4);
         let had_pin = Arc::<AtomicBool>::default();
         tokio::spawn(log_stderr(stderr, name.to_owned(), had_pin.clone()));
-        Ok(Self { child, input: Input::new(stdin)?, answers, reader: tokio::spawn(read_answers(stdout, sender)), had_pin })
+        Ok(Self { child, input: Some(Input::new(stdin)?), answers, reader: tokio::spawn(read_answers(stdout, sender)), had_pin })
     }
 
     /// Writes one request; the secret goes from where it is into the pipe.
@@ -64,13 +76,20 @@ impl Process {
         }
         let mut head = Vec::new();
         wire::write_head(&mut head, request, secret.len())?;
-        self.input.write(head).await?;
-        self.input.write_secret(secret).await
+        let input = self.input.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
+        input.write(head).await?;
+        input.write_secret(secret).await
     }
 
     /// The next answer. Nothing is lost when the future is dropped.
     pub(super) async fn answer(&mut self) -> io::Result<Answer> {
         self.answers.recv().await.unwrap_or_else(|| Err(io::ErrorKind::UnexpectedEof.into()))
+    }
+
+    /// Closes its input, which ends a worker that is not in a call, and kills it if that takes long.
+    pub(super) async fn close(mut self) {
+        self.input = None;
+        let _ = tokio::time::timeout(CLOSING, self.child.wait()).await;
     }
 
     /// Ends it, and says how it had ended if it had by itself.

@@ -9,6 +9,7 @@ use tokio::{
 };
 use ukey::{
     Credential, DriverError, KeyId, Pin, Sm2PublicKey, TokenId, TokenInfo,
+    driver::{check_content, check_tokens},
     wire::{self, Answer, Bytes, Request},
 };
 
@@ -149,10 +150,12 @@ impl Supervisor {
         config: DriverConfig,
         timing: Timing,
         events: broadcast::Sender<TokenEvent>,
+        running: watch::Receiver<()>,
         tasks: &mut JoinSet<()>,
     ) -> Self {
         let (jobs, queue) = mpsc::channel(QUEUE);
-        let (publish, view) = watch::channel(View { state: DriverState::Starting, tokens: Vec::new(), signing: false });
+        let (publish, view) =
+            watch::channel(View { state: DriverState::Starting { after: None }, tokens: Vec::new(), signing: false });
         let name = config.name.clone();
         let driver = Driver {
             config,
@@ -165,7 +168,7 @@ impl Supervisor {
             failures: VecDeque::new(),
             resume: Instant::now(),
         };
-        tasks.spawn(driver.run(queue));
+        tasks.spawn(driver.run(queue, running));
         Self { name, jobs, view }
     }
 
@@ -252,12 +255,13 @@ impl From<io::Error> for Failure {
 }
 
 impl Driver {
-    async fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
+    async fn run(mut self, mut jobs: mpsc::Receiver<Job>, mut running: watch::Receiver<()>) {
         loop {
             tokio::select! {
+                _ = running.changed() => break,
                 job = jobs.recv() => match job {
                     Some(job) => self.serve(job).await,
-                    None => return,
+                    None => break,
                 },
                 answer = idle_answer(self.worker.as_mut()) => match answer {
                     Ok(Answer::TokensChanged) => self.stale = true,
@@ -269,6 +273,9 @@ impl Driver {
             if mem::take(&mut self.stale) && self.worker.is_some() {
                 drop(self.tokens().await); // a failure is counted and logged where it happens
             }
+        }
+        if let Some(worker) = self.worker {
+            worker.close().await;
         }
     }
 
@@ -495,7 +502,7 @@ impl Driver {
         } else {
             self.resume = now + self.timing.pauses.get(count - 1).or(self.timing.pauses.last()).copied().unwrap_or_default();
             tracing::warn!(driver, reason, "worker failed");
-            DriverState::Starting
+            DriverState::Starting { after: Some(reason) }
         };
         self.publish.send_modify(|view| view.state = state);
         error
@@ -525,7 +532,8 @@ impl DriverKind {
             Self::Pkcs11 { library: path, profile } => library("pkcs11", path, profile),
             Self::Skf { library: path, profile } => library("skf", path, profile),
             Self::Virtual { folder, faults } => {
-                let mut arguments = vec!["virtual".into(), folder.clone().into_os_string()];
+                let folder = std::path::absolute(folder).map_err(|source| LibraryError::Io { path: folder.clone(), source })?;
+                let mut arguments = vec!["virtual".into(), folder.into_os_string()];
                 arguments.extend(faults.then(|| "--faults".into()));
                 Ok(arguments)
             }
@@ -541,10 +549,15 @@ async fn idle_answer(worker: Option<&mut Process>) -> io::Result<Answer> {
     }
 }
 
-/// Splits what the token says from what only a broken worker says.
+/// Splits what the token says from what only a broken worker says. The worker keeps the same limits; but a library may have
+/// written over the worker.
 fn understand<T>(answer: Answer, read: fn(Answer) -> Option<T>) -> Result<Result<T, DriverError>, Failure> {
     match answer {
         Answer::Failed { error } => Ok(Err(error)),
+        Answer::Tokens { tokens } if check_tokens(&tokens).is_err() => Err(Failure::Nonsense("more tokens than can be".into())),
+        Answer::Inspected { keys, seals, .. } if check_content(&keys, seals.iter().map(|s| s.0.len())).is_err() => {
+            Err(Failure::Nonsense("more on a token than can be".into()))
+        }
         answer => read(answer).map(Ok).ok_or_else(wrong_answer),
     }
 }

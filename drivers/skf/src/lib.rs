@@ -25,6 +25,7 @@ use ukey::{
     library::LibraryError,
     wire::Bytes,
 };
+use ukey_native::text;
 
 pub use crate::profile::{Profile, SignInput};
 use crate::{
@@ -110,7 +111,7 @@ impl Found {
     /// Serial number and application; the device's name joins them where two devices have one serial, and stands alone where there
     /// is none. So an id that was given for one device never means another one that is plugged in beside it.
     fn id(&self, all: &[Self]) -> TokenId {
-        let serial = names::id_text(&self.info.serial);
+        let serial = text::id(&self.info.serial);
         let twin = |other: &&Self| other.info.serial == self.info.serial && other.device != self.device;
         let device = match (serial.is_empty(), all.iter().any(|other| twin(&other))) {
             (true, _) => format!("@{}", self.device.to_id()),
@@ -133,7 +134,7 @@ impl Driver for Skf {
             id: token.id(&found),
             label: if token.info.label.is_empty() { token.application.to_text() } else { token.info.label.clone() },
             manufacturer: token.info.manufacturer.clone(),
-            serial: names::text(&token.info.serial),
+            serial: text::display(&token.info.serial),
         };
         let tokens: Vec<_> = found.iter().take(MAX_TOKENS).map(info).collect();
         self.seen = Some(Seen { devices, tokens: tokens.clone(), at: Instant::now() });

@@ -9,8 +9,6 @@
 
 use std::{
     ffi::{CStr, c_void},
-    io::Read as _,
-    mem::ManuallyDrop,
     path::Path,
     ptr,
 };
@@ -18,8 +16,9 @@ use std::{
 use ukey::{
     DriverError, Pin, Sm2PublicKey,
     driver::{MAX_CERTIFICATE_BYTES, MAX_TOKENS},
-    library::{HEAD_BYTES, LibraryError, check_machine},
+    library::LibraryError,
 };
+use ukey_native::text;
 use zeroize::Zeroizing;
 
 use crate::{
@@ -102,9 +101,9 @@ pub(crate) struct PinAnswer {
     pub(crate) tries_left: Option<u32>,
 }
 
-/// One loaded library. It is never unloaded: libraries leave threads and thread-exit handlers behind that would run into nothing.
+/// One loaded library.
 #[derive(Debug)]
-pub(crate) struct Library(ManuallyDrop<libloading::Library>);
+pub(crate) struct Library(ukey_native::Library);
 
 /// Calls one function of the library: looks it up, converts nothing. Gives the code, or the error that it is not there.
 macro_rules! call {
@@ -121,31 +120,17 @@ macro_rules! call {
 impl Library {
     /// Loads a library by its absolute path.
     pub(crate) fn load(path: &Path) -> Result<Self, LibraryError> {
-        if !path.is_absolute() {
-            return Err(LibraryError::RelativePath);
-        }
-        check_machine(&read_head(path)?)?;
-        let library = load(path).map_err(|e| LibraryError::Unloadable { reason: e.to_string() })?;
-        let library = Self(ManuallyDrop::new(library));
+        let library = Self(ukey_native::Library::load(path)?);
         for symbol in ["SKF_EnumDev", "SKF_ConnectDev"] {
             library.symbol::<Handle>(symbol, 3).map_err(|_| LibraryError::Lacks { symbol })?;
         }
         Ok(library)
     }
 
-    /// Looks a function up. `arguments` only matters to 32-bit Windows, where some libraries export `_NAME@BYTES`.
     fn symbol<T: Copy>(&self, name: &'static str, arguments: usize) -> Result<T, DriverError> {
         // SAFETY: only the address is taken here; `call!` vouches for the type, `load` asks for no more than an address.
-        if let Ok(symbol) = unsafe { self.0.get::<T>(name.as_bytes()) } {
-            return Ok(*symbol);
-        }
-        if cfg!(all(windows, target_arch = "x86")) {
-            // SAFETY: as above.
-            if let Ok(symbol) = unsafe { self.0.get::<T>(format!("_{name}@{}", 4 * arguments).as_bytes()) } {
-                return Ok(*symbol);
-            }
-        }
-        Err(DriverError::unsupported(format!("{name} is not in the library")))
+        let symbol = unsafe { self.0.symbol::<T>(name, arguments) };
+        symbol.ok_or_else(|| DriverError::unsupported(format!("{name} is not in the library")))
     }
 
     /// Names of the devices that are present.
@@ -168,9 +153,9 @@ impl Library {
         let code = call!(self, "SKF_GetDevInfo", device.0 => Handle, info.as_mut_ptr() => *mut u8)?;
         ok("SKF_GetDevInfo", code)?;
         Ok(DeviceInfo {
-            manufacturer: names::text(names::field(&info[2..66])),
-            label: names::text(names::field(&info[130..162])),
-            serial: names::field(&info[162..194]).to_vec(),
+            manufacturer: text::display(text::field(&info[2..66])),
+            label: text::display(text::field(&info[130..162])),
+            serial: text::field(&info[162..194]).to_vec(),
         })
     }
 
@@ -356,33 +341,6 @@ impl Library {
         out.copy_from_slice(&blob[..SIGNATURE_BYTES]);
         Ok(out)
     }
-}
-
-fn read_head(path: &Path) -> Result<Vec<u8>, LibraryError> {
-    let unreadable = |e: std::io::Error| match e.kind() {
-        std::io::ErrorKind::NotFound => LibraryError::Absent,
-        _ => LibraryError::Unreadable { reason: e.to_string() },
-    };
-    let mut head = Vec::new();
-    std::fs::File::open(path).map_err(unreadable)?.take(HEAD_BYTES as u64).read_to_end(&mut head).map_err(unreadable)?;
-    Ok(head)
-}
-
-#[cfg(not(windows))]
-fn load(path: &Path) -> Result<libloading::Library, libloading::Error> {
-    // SAFETY: a library runs its initialisers here. The path is the administrator's, checked by the agent, and this process
-    // holds nothing but this library. Lazy binding: vendors' libraries refer to functions that no system has.
-    unsafe { libloading::Library::new(path) }
-}
-
-#[cfg(windows)]
-fn load(path: &Path) -> Result<libloading::Library, libloading::Error> {
-    use libloading::os::windows::{LOAD_LIBRARY_SEARCH_DLL_LOAD_DIR, LOAD_LIBRARY_SEARCH_SYSTEM32, Library};
-    // Its own folder and the system's, never the current one or PATH: a planted DLL is not found.
-    let flags = LOAD_LIBRARY_SEARCH_DLL_LOAD_DIR | LOAD_LIBRARY_SEARCH_SYSTEM32;
-    // SAFETY: a library runs its initialisers here. The path is the administrator's, checked by the agent, and this process
-    // holds nothing but this library.
-    unsafe { Library::load_with_flags(path, flags) }.map(Into::into)
 }
 
 /// Turns a code into an error.

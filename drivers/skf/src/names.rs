@@ -4,8 +4,8 @@
 
 use std::ffi::CString;
 
-use encoding_rs::GB18030;
 use ukey::DriverError;
+use ukey_native::text;
 
 /// Longest name in bytes: the standard allows 32 to 64; device names are paths in some libraries.
 const MAX_NAME_BYTES: usize = 260;
@@ -19,47 +19,15 @@ impl RawName {
         &self.0
     }
 
-    /// For an id: text as it is where that is unambiguous, else every byte that is not printable ASCII as `%XX`.
+    /// For an id, keeping every byte.
     pub(crate) fn to_id(&self) -> String {
-        id_text(self.0.as_bytes())
+        text::id(self.0.as_bytes())
     }
 
     /// For display.
     pub(crate) fn to_text(&self) -> String {
-        text(self.0.as_bytes())
+        text::display(self.0.as_bytes())
     }
-}
-
-/// `%` is the escape and `/` joins parts of an id, so both are escaped too.
-pub(crate) fn id_text(bytes: &[u8]) -> String {
-    let plain = |c: char| !c.is_control() && c != '%' && c != '/';
-    if let Ok(text) = std::str::from_utf8(bytes)
-        && text.chars().all(plain)
-    {
-        return text.to_owned();
-    }
-    bytes.iter().fold(String::new(), |mut id, &byte| {
-        match byte {
-            b'%' | b'/' => id.push_str(&format!("%{byte:02X}")),
-            b' '..=b'~' => id.push(char::from(byte)),
-            _ => id.push_str(&format!("%{byte:02X}")),
-        }
-        id
-    })
-}
-
-/// UTF-8 if it is that, else GB18030 (which holds GBK), else what can be read of it; without control characters.
-pub(crate) fn text(bytes: &[u8]) -> String {
-    let text = match std::str::from_utf8(bytes) {
-        Ok(text) => text.into(),
-        Err(_) => GB18030.decode_without_bom_handling(bytes).0,
-    };
-    text.chars().filter(|c| !c.is_control()).collect::<String>().trim().to_owned()
-}
-
-/// A text field of fixed size: up to the first NUL.
-pub(crate) fn field(bytes: &[u8]) -> &[u8] {
-    bytes.split(|b| *b == 0).next().unwrap_or_default()
 }
 
 /// Takes a multi-string apart. The list ends at an empty name or at the end of the bytes: lengths are met that leave out one
@@ -108,12 +76,6 @@ mod tests {
         assert_eq!(names[0].to_id(), "%D3%A1%D5%C2");
         let utf8 = parse_list("f", "印章\0\0".as_bytes(), 64).unwrap();
         assert_eq!(utf8[0].to_id(), "印章");
-    }
-
-    #[test]
-    fn ids_of_different_names_differ() {
-        let ids: Vec<_> = [b"a%2F".as_slice(), b"a/", b"a%", b"a\x07", b"a\xff"].iter().map(|b| id_text(b)).collect();
-        assert_eq!(ids, ["a%252F", "a%2F", "a%25", "a%07", "a%FF"]);
     }
 
     #[test]

@@ -139,7 +139,7 @@ fn signing_key(session: &mut dyn Session) -> KeyInfo {
 }
 
 fn verify(message: &Sm2Message, signature: &Sm2Signature) {
-    let key = VerifyingKey::from_sec1_bytes(DEFAULT_ID.as_ref(), &message.key().to_sec1()).expect("key on the curve");
+    let key = VerifyingKey::from_sec1_bytes(DEFAULT_ID, &message.key().to_sec1()).expect("key on the curve");
     let signature = Signature::from_slice(&signature.to_raw()).expect("r and s in range");
     key.verify_prehash(message.digest().as_bytes(), &signature).expect("the signature verifies under e");
 }

@@ -17,6 +17,10 @@ pub const MAX_KEYS: usize = 64;
 pub const MAX_SEALS: usize = 64;
 /// Largest seal that is read from a token, in bytes. Real ones are 5 to 60 KB.
 pub const MAX_SEAL_BYTES: usize = 1 << 20;
+/// Most bytes of seals that one token may hold together; an answer frame holds them.
+pub const MAX_SEALS_BYTES: usize = 8 << 20;
+/// Longest label, maker's name or serial number, in bytes.
+pub const MAX_TEXT_BYTES: usize = 512;
 /// Largest certificate that is read from a token, in bytes.
 pub const MAX_CERTIFICATE_BYTES: usize = 64 << 10;
 
@@ -136,6 +140,31 @@ pub trait Authenticated {
     fn sign(&mut self, key: &KeyId, message: &Sm2Message) -> Result<Sm2Signature, DriverError>;
 }
 
+/// Whether a list of tokens keeps the limits above. Libraries have answered lengths that cannot be true.
+pub fn check_tokens(tokens: &[TokenInfo]) -> Result<(), DriverError> {
+    let texts = |t: &TokenInfo| [t.label.len(), t.manufacturer.len(), t.serial.len()].iter().all(|len| *len <= MAX_TEXT_BYTES);
+    let fine = tokens.len() <= MAX_TOKENS && tokens.iter().all(|t| t.id.0.len() <= MAX_ID_BYTES && texts(t));
+    if fine { Ok(()) } else { Err(DriverError::protocol("token list", "more or longer than can be")) }
+}
+
+/// Whether what a token holds keeps the limits above; seals by their lengths.
+pub fn check_content(keys: &[KeyInfo], seals: impl IntoIterator<Item = usize>) -> Result<(), DriverError> {
+    let certificate = |k: &KeyInfo| k.certificate.as_ref().map_or(0, |c| c.0.len());
+    let key = |k: &KeyInfo| k.id.0.len() <= MAX_ID_BYTES && certificate(k) <= MAX_CERTIFICATE_BYTES;
+    if keys.len() > MAX_KEYS || !keys.iter().all(key) {
+        return Err(DriverError::protocol("keys", "more or longer than can be"));
+    }
+    let (mut count, mut total) = (0, 0);
+    for len in seals {
+        count += 1;
+        total += len;
+        if count > MAX_SEALS || len > MAX_SEAL_BYTES || total > MAX_SEALS_BYTES {
+            return Err(DriverError::protocol("seals", "more or larger than can be"));
+        }
+    }
+    Ok(())
+}
+
 /// What a driver cannot do. It says so here, and the contract suite checks that it is so; nothing is skipped in silence.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Lacks {
@@ -145,4 +174,35 @@ pub struct Lacks {
     pub change_pin: bool,
     /// It cannot tell how many tries are left before a wrong try.
     pub tries_left: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token(id: &str) -> TokenInfo {
+        TokenInfo { id: TokenId(id.into()), label: String::new(), manufacturer: String::new(), serial: String::new() }
+    }
+
+    #[test]
+    fn more_tokens_or_longer_names_than_can_be_are_refused() {
+        assert!(check_tokens(&vec![token("t"); MAX_TOKENS]).is_ok());
+        assert!(check_tokens(&vec![token("t"); MAX_TOKENS + 1]).is_err());
+        assert!(check_tokens(&[token(&"t".repeat(MAX_ID_BYTES + 1))]).is_err());
+        assert!(check_tokens(&[TokenInfo { label: "l".repeat(MAX_TEXT_BYTES + 1), ..token("t") }]).is_err());
+    }
+
+    #[test]
+    fn more_keys_or_seals_than_can_be_are_refused() {
+        let secret = ::sm2::SecretKey::from_slice(&[9; 32]).unwrap();
+        let public_key = Sm2PublicKey::from_sec1(&secret.public_key().to_sec1_bytes()).unwrap();
+        let key =
+            |len| KeyInfo { id: KeyId("k".into()), usage: KeyUsage::Signing, public_key, certificate: Some(Bytes(vec![0; len])) };
+        assert!(check_content(&vec![key(1); MAX_KEYS], [MAX_SEAL_BYTES; 8]).is_ok());
+        assert!(check_content(&vec![key(1); MAX_KEYS + 1], []).is_err());
+        assert!(check_content(&[key(MAX_CERTIFICATE_BYTES + 1)], []).is_err());
+        assert!(check_content(&[], [MAX_SEAL_BYTES + 1]).is_err());
+        assert!(check_content(&[], [MAX_SEAL_BYTES; 9]).is_err());
+        assert!(check_content(&[], [1; MAX_SEALS + 1]).is_err());
+    }
 }

@@ -288,7 +288,7 @@ mod tests {
             r: hex("f5a03b0648d2c4630eeac513e1bb81a15944da3827d5b74143ac7eaceee720b3"),
             s: hex("b1b6aa29df212fd8763182bc0d421ca1bb9038fd1f7f42d4840b69c485bbc1aa"),
         };
-        let verifying = VerifyingKey::from_sec1_bytes(DEFAULT_ID.as_ref(), &key.to_sec1()).unwrap();
+        let verifying = VerifyingKey::from_sec1_bytes(DEFAULT_ID, &key.to_sec1()).unwrap();
         verifying.verify_prehash(e.as_bytes(), &::sm2::dsa::Signature::from_slice(&signature.to_raw()).unwrap()).unwrap();
     }
 
@@ -313,9 +313,9 @@ mod tests {
             prop_assume!(secret.is_ok());
             let secret = secret.unwrap();
             let key = Sm2PublicKey::from_sec1(&secret.public_key().to_sec1_bytes()).unwrap();
-            let signature: ::sm2::dsa::Signature = SigningKey::new(DEFAULT_ID.as_ref(), &secret).unwrap().sign(&message);
+            let signature: ::sm2::dsa::Signature = SigningKey::new(DEFAULT_ID, &secret).unwrap().sign(&message);
             let e = Sm2Digest::new(&message, DEFAULT_ID, &key).unwrap();
-            let verifying = VerifyingKey::from_sec1_bytes(DEFAULT_ID.as_ref(), &key.to_sec1()).unwrap();
+            let verifying = VerifyingKey::from_sec1_bytes(DEFAULT_ID, &key.to_sec1()).unwrap();
             prop_assert!(verifying.verify_prehash(e.as_bytes(), &signature).is_ok());
         }
 

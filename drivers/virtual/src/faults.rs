@@ -145,7 +145,8 @@ impl Faults {
         Self { folder: folder.into(), corruption: Arc::default() }
     }
 
-    /// Passes a step and does there what the script says. A fault of the signature itself is given back for [`Self::spoil`].
+    /// Passes a step and does there what the script says. A fault of the signature itself is given back, for
+    /// the signing to act on.
     pub fn pass(&self, step: Step) -> Result<Option<Fault>, DriverError> {
         let Some(fault) = self.take(step).map_err(|e| DriverError::protocol(SCRIPT, e.to_string()))? else { return Ok(None) };
         match fault {
@@ -214,7 +215,7 @@ pub(crate) fn spoil(fault: &Fault, key: &SigningKey, message: &Sm2Message) -> Re
         }
         Fault::Ecdsa => ecdsa(key, e).ok_or_else(no_digest),
         Fault::OtherKey => {
-            let other = SigningKey::from_slice(DEFAULT_ID.as_ref(), &[0x55; 32]).map_err(|_| no_digest())?;
+            let other = SigningKey::from_slice(DEFAULT_ID, &[0x55; 32]).map_err(|_| no_digest())?;
             sign(&other, e)
         }
         _ => {

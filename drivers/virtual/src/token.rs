@@ -279,7 +279,7 @@ impl Token {
     /// Pulls the token out of its socket: it is absent until [`Self::plug`].
     pub fn unplug(&self) -> Result<(), TokenError> {
         let path = self.path(UNPLUGGED_SUFFIX);
-        File::create(&path).map(drop).map_err(|source| TokenError::Io { path, source })
+        open_private(&path).map(drop).map_err(|source| TokenError::Io { path, source })
     }
 
     /// Puts it back.
@@ -330,7 +330,7 @@ impl Token {
     fn lock(&self) -> Result<File, TokenError> {
         let path = self.path(LOCK_SUFFIX);
         let lock = || {
-            let file = File::options().create(true).append(true).open(&path)?;
+            let file = open_private(&path)?;
             file.lock()?;
             Ok(file)
         };
@@ -458,7 +458,7 @@ impl LoadedKey {
         }
         let broken = || DriverError::protocol("virtual token", "the private key does not open");
         let secret = self.record.private_key.open(data_key, &self.record.id.0).ok_or_else(broken)?;
-        let key = SigningKey::from_slice(DEFAULT_ID.as_ref(), &secret).map_err(|_| broken())?;
+        let key = SigningKey::from_slice(DEFAULT_ID, &secret).map_err(|_| broken())?;
         Ok(self.signing_key.get_or_init(|| key))
     }
 }
@@ -546,6 +546,14 @@ fn make_folder(folder: &Path) -> Result<(), TokenError> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(folder).map_err(|source| TokenError::Io { path: folder.to_owned(), source })
+}
+
+/// Opens an empty marker file, made when it is not there, 0600.
+fn open_private(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.create(true).append(true).open(path)
 }
 
 fn read_limited(path: &Path) -> io::Result<Vec<u8>> {

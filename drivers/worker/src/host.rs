@@ -26,7 +26,7 @@ pub(crate) fn host(arguments: &[OsString]) -> Result<Hosted, DriverError> {
         #[cfg(feature = "virtual")]
         ["virtual", _, options @ ..] => {
             let folder = PathBuf::from(&arguments[1]);
-            confine::writes_only_below(&folder);
+            confine::only_files_below(&folder);
             let (driver, corruption): (_, Option<Corruption>) = match options {
                 [] => (ukey_virtual::VirtualDriver::new(folder), None),
                 ["--faults"] => {
@@ -40,6 +40,16 @@ pub(crate) fn host(arguments: &[OsString]) -> Result<Hosted, DriverError> {
                 _ => return Err(unknown(arguments)),
             };
             Ok(Hosted { driver: Box::new(driver), poll: POLL, corruption })
+        }
+        #[cfg(feature = "pkcs11")]
+        ["pkcs11", _, profile @ ..] => {
+            let profile = match profile {
+                [] => None,
+                [name] => Some(ukey_pkcs11::Profile::named(name).ok_or_else(|| unknown(arguments))?),
+                _ => return Err(unknown(arguments)),
+            };
+            let driver = ukey_pkcs11::Pkcs11::load(std::path::Path::new(&arguments[1]), profile)?;
+            Ok(Hosted { driver: Box::new(driver), poll: POLL, corruption: None })
         }
         #[cfg(feature = "skf")]
         ["skf", _, profile @ ..] => {

@@ -7,6 +7,7 @@ use std::{
 
 use ukey::{
     Credential, Driver, DriverError, KeyId, KeyUsage, Pin, Sm2Message, Sm2PublicKey, TokenId, TokenInfo,
+    driver::{check_content, check_tokens},
     wire::{self, Answer, Bytes, Request},
 };
 use zeroize::Zeroizing;
@@ -49,9 +50,10 @@ fn answer(
 ) -> io::Result<()> {
     let result = match request {
         Request::Hello { .. } => Ok(Answer::Hello { version: wire::VERSION }),
-        Request::Tokens => driver.tokens().map(|tokens| {
+        Request::Tokens => driver.tokens().and_then(|tokens| {
+            check_tokens(&tokens)?;
             *known = Some(tokens.clone());
-            Answer::Tokens { tokens }
+            Ok(Answer::Tokens { tokens })
         }),
         Request::Inspect { token } => inspect(driver, &token),
         Request::Sign { token, key, public_key, on_device } => {
@@ -73,11 +75,13 @@ fn answer(
 
 fn inspect(driver: &mut dyn Driver, token: &TokenId) -> Result<Answer, DriverError> {
     let mut session = driver.open(token)?;
-    Ok(Answer::Inspected {
-        keys: session.keys()?,
-        seals: session.seals()?.into_iter().map(Bytes).collect(),
-        pin: session.pin_status()?,
-    })
+    let keys = session.keys()?;
+    let seals = match session.seals() {
+        Err(DriverError::Unsupported { .. }) => Vec::new(), // a token without room for seals is still a token
+        seals => seals?,
+    };
+    check_content(&keys, seals.iter().map(Vec::len))?;
+    Ok(Answer::Inspected { keys, seals: seals.into_iter().map(Bytes).collect(), pin: session.pin_status()? })
 }
 
 fn change_pin(driver: &mut dyn Driver, token: &TokenId, secret: Zeroizing<Vec<u8>>) -> Result<Answer, DriverError> {

@@ -1,0 +1,235 @@
+//! What we make, judged by programs that we did not write: OpenSSL, Bouncy Castle (tests/judges/BcJudge.java) and the ofd-core crate
+//! (tests/judges/ofd-core). Each must accept the good file first and refuse it with one byte changed. Where a judge is not installed
+//! its cases are reported as ignored; `scripts/setup-debian.sh --test` installs all of them.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+#[path = "common/world.rs"]
+mod world;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use sealagent::ses::{SesSignature, Version};
+use world::{World, contract, entry, with_entry};
+
+const SIGNATURE_XML: &str = "Doc_0/Signs/Sign_0/Signature.xml";
+const SIGNED_VALUE: &str = "Doc_0/Signs/Sign_0/SignedValue.dat";
+const JARS: [&str; 3] = ["/usr/share/java/bcprov.jar", "/usr/share/java/bcpkix.jar", "/usr/share/java/bcutil.jar"];
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let no_java = !runs("javac", "-version") || JARS.iter().any(|jar| !Path::new(jar).exists());
+    let no_openssl = !runs("openssl", "version");
+    let mut trials = Vec::new();
+    let mut case = |name: &str, missing: bool, run: fn() -> Result<(), Failed>| {
+        trials.push(Trial::test(name, run).with_ignored_flag(missing));
+    };
+    case("openssl_verifies_tbs_sign_with_the_signers_key", no_openssl, openssl_tbs_sign);
+    case("bouncy_castle_verifies_seals_of_all_versions", no_java, bouncy_castle_seals);
+    case("bouncy_castle_verifies_the_signed_value", no_java, bouncy_castle_value);
+    case("bouncy_castle_verifies_the_sealed_ofd", no_java, bouncy_castle_ofd);
+    case("bouncy_castle_verifies_three_seals_on_one_ofd", no_java, bouncy_castle_three);
+    case("bouncy_castle_builds_the_path_with_its_revocation_lists", no_java, bouncy_castle_path);
+    case("ofd_core_reads_the_sealed_ofd_and_its_digests", false, ofd_core);
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+fn runs(program: &str, argument: &str) -> bool {
+    Command::new(program).arg(argument).output().is_ok_and(|out| out.status.success())
+}
+
+/// Files of one case and the verdicts on them.
+struct Bench {
+    folder: tempfile::TempDir,
+    world: World,
+    sealed: Vec<u8>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let world = World::new(&folder.path().join("region"));
+        let sealed = world.sign(&contract(2, 5), Version::V4);
+        Self { folder, world, sealed }
+    }
+
+    fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.folder.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        path
+    }
+}
+
+/// Good must be accepted, every bad one refused: a judge that refuses everything looks like a working judge.
+fn judge(accepts: impl Fn(&[u8]) -> bool, good: &[u8], bad: &[(&str, Vec<u8>)]) -> Result<(), Failed> {
+    if !accepts(good) {
+        return Err("the judge refuses the good one".into());
+    }
+    match bad.iter().find(|(_, bytes)| accepts(bytes)) {
+        Some((what, _)) => Err(format!("the judge accepts {what}").into()),
+        None => Ok(()),
+    }
+}
+
+fn flipped(bytes: &[u8], at: usize) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    bytes[at] ^= 1;
+    bytes
+}
+
+fn openssl_tbs_sign() -> Result<(), Failed> {
+    let bench = Bench::new();
+    let signed = SesSignature::parse(&entry(&bench.sealed, SIGNED_VALUE)).unwrap();
+    let key = bench.file("signer.pem", pem_of_public_key(&bench.world).as_bytes());
+    let signature = bench.file("signature", signed.signature());
+    let accepts = |message: &[u8]| {
+        let message = bench.file("message", message);
+        Command::new("openssl")
+            .args(["dgst", "-sm3", "-sigopt", "distid:1234567812345678", "-verify"])
+            .arg(&key)
+            .arg("-signature")
+            .arg(&signature)
+            .arg(message)
+            .output()
+            .unwrap()
+            .status
+            .success()
+    };
+    let tbs = signed.signed_bytes();
+    judge(accepts, tbs, &[("a changed first byte", flipped(tbs, 8)), ("a changed last byte", flipped(tbs, tbs.len() - 1))])
+}
+
+fn pem_of_public_key(world: &World) -> String {
+    let point = world.key.public_key().to_sec1();
+    let algorithm = b"\x30\x59\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x81\x1c\xcf\x55\x01\x82\x2d\x03\x42\x00";
+    sealauthority::pem::encode("PUBLIC KEY", &[algorithm.as_slice(), &point].concat())
+}
+
+/// Compiles the judge once; its classes lie in the target folder.
+fn bouncy_castle(arguments: &[&Path], command: &str) -> bool {
+    static CLASSES: OnceLock<PathBuf> = OnceLock::new();
+    let classes = CLASSES.get_or_init(|| {
+        let classes = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bc-judge");
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/judges/BcJudge.java");
+        let compiled = Command::new("javac").args(["-cp", &JARS.join(":"), "-d"]).arg(&classes).arg(source).status().unwrap();
+        assert!(compiled.success(), "BcJudge.java does not compile");
+        classes
+    });
+    let output = Command::new("java")
+        .args(["-XX:TieredStopAtLevel=1", "-cp", &format!("{}:{}", classes.display(), JARS.join(":")), "BcJudge", command])
+        .args(arguments)
+        .output()
+        .unwrap();
+    output.status.success()
+}
+
+fn bouncy_castle_seals() -> Result<(), Failed> {
+    let bench = Bench::new();
+    for version in [Version::V1, Version::V4, Version::V5] {
+        let seal = bench.world.seal(version);
+        let raw = seal.raw();
+        let name = raw.windows(6).position(|w| w == "合同".as_bytes()).unwrap();
+        let accepts = |bytes: &[u8]| bouncy_castle(&[&bench.file("seal.esl", bytes)], "ses");
+        judge(accepts, raw, &[("a changed name", flipped(raw, name + 5)), ("a changed signature", flipped(raw, raw.len() - 1))])
+            .map_err(|e| format!("{version}: {}", e.message().unwrap_or_default()))?;
+    }
+    Ok(())
+}
+
+fn bouncy_castle_value() -> Result<(), Failed> {
+    let bench = Bench::new();
+    let description = bench.file("Signature.xml", &entry(&bench.sealed, SIGNATURE_XML));
+    let value = entry(&bench.sealed, SIGNED_VALUE);
+    let accepts = |bytes: &[u8]| bouncy_castle(&[&bench.file("SignedValue.dat", bytes), &description], "ses");
+    let name = value.windows(6).position(|w| w == "合同".as_bytes()).unwrap();
+    judge(accepts, &value, &[("a changed seal", flipped(&value, name + 5)), ("a changed signature", flipped(&value, value.len() - 1))])?;
+    let other = bench.file("Signature.xml", &flipped(&entry(&bench.sealed, SIGNATURE_XML), 60));
+    if bouncy_castle(&[&bench.file("SignedValue.dat", &value), &other], "ses") {
+        return Err("the judge accepts another Signature.xml".into());
+    }
+    Ok(())
+}
+
+fn changed_packages(sealed: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
+    let flip = |name: &'static str, from_end: usize| {
+        with_entry(sealed, name, move |bytes| {
+            let at = bytes.len() - from_end;
+            bytes[at] ^= 1;
+        })
+    };
+    vec![
+        ("a changed page", flip("Doc_0/Pages/Page_0/Content.xml", 60)),
+        ("a changed Signature.xml", flip(SIGNATURE_XML, 60)),
+        ("a changed signed value", flip(SIGNED_VALUE, 1)),
+        ("a changed seal file", flip("Doc_0/Signs/Sign_0/Seal.esl", 1)),
+    ]
+}
+
+fn bouncy_castle_ofd() -> Result<(), Failed> {
+    let bench = Bench::new();
+    let accepts = |bytes: &[u8]| bouncy_castle(&[&bench.file("sealed.ofd", bytes)], "ofd");
+    judge(accepts, &bench.sealed, &changed_packages(&bench.sealed))
+}
+
+fn bouncy_castle_three() -> Result<(), Failed> {
+    let bench = Bench::new();
+    let thrice = bench.world.sign(&bench.world.sign(&bench.sealed, Version::V5), Version::V1);
+    let accepts = |bytes: &[u8]| bouncy_castle(&[&bench.file("sealed.ofd", bytes)], "ofd");
+    let first = with_entry(&thrice, SIGNED_VALUE, |bytes| *bytes.last_mut().unwrap() ^= 1);
+    judge(accepts, &thrice, &[("a changed first value", first)])
+}
+
+fn bouncy_castle_path() -> Result<(), Failed> {
+    let mut bench = Bench::new();
+    let now = world::SIGNED_AT.parse().unwrap();
+    let root = bench.file("root.cer", bench.world.region.root().der());
+    let ca = bench.file("ca.cer", bench.world.region.ca().der());
+    let at: PathBuf = "1793606400".into(); // 2026-11-02T08:00:00Z
+    let crls = |bench: &Bench| {
+        let trust = bench.folder.path().join("trust");
+        let _ = fs::remove_dir_all(&trust);
+        bench.world.region.write_trust_folder(&trust).unwrap();
+        fs::read_dir(trust.join("crls")).unwrap().map(|e| e.unwrap().path()).collect::<Vec<_>>()
+    };
+    let accepts = |leaf: &[u8], crls: &[PathBuf]| {
+        let leaf = bench.file("leaf.cer", leaf);
+        let (crl, when) = (Path::new("--crl"), Path::new("--at"));
+        let mut arguments = vec![root.as_path(), &ca, &leaf, when, &at];
+        crls.iter().for_each(|path| arguments.extend([crl, path]));
+        bouncy_castle(&arguments, "path")
+    };
+    let lists = crls(&bench);
+    let good = bench.world.certificate.clone();
+    judge(|leaf| accepts(leaf, &lists), &good, &[("a changed signature", flipped(&good, good.len() - 1)), ("a changed name", flipped(&good, good.len() / 2))])?;
+    let serial = sealauthority::certificate::SerialNumber::new(sealagent::pki::Certificate::parse(&good).unwrap().serial()).unwrap();
+    bench.world.region.revoke(&serial, None, now).unwrap();
+    let lists = crls(&bench);
+    let leaf = bench.file("leaf.cer", &good);
+    let mut arguments = vec![root.as_path(), &ca, &leaf, Path::new("--at"), Path::new("1793692800")];
+    lists.iter().for_each(|path| arguments.extend([Path::new("--crl"), path]));
+    if bouncy_castle(&arguments, "path") { Err("the judge accepts the revoked certificate".into()) } else { Ok(()) }
+}
+
+fn ofd_core() -> Result<(), Failed> {
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/judges/ofd-core/Cargo.toml");
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+    let built = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--locked", "--manifest-path", manifest, "--target-dir"])
+        .arg(target)
+        .status()
+        .unwrap();
+    assert!(built.success(), "the ofd-core judge does not build");
+    let bench = Bench::new();
+    let accepts = |bytes: &[u8]| {
+        let path = bench.file("sealed.ofd", bytes);
+        Command::new(target.join("debug/ofd-core-judge")).arg(path).arg("1").output().unwrap().status.success()
+    };
+    let changed = with_entry(&bench.sealed, "Doc_0/Pages/Page_0/Content.xml", |bytes| {
+        let at = bytes.len() - 60;
+        bytes[at] ^= 1;
+    });
+    judge(accepts, &bench.sealed, &[("a changed page", changed)])
+}
