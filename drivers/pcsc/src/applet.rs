@@ -86,18 +86,26 @@ impl Applet {
         Ok(PinStatus { tries_left, blocked: tries_left == Some(0), last_try: tries_left == Some(1), ..PinStatus::default() })
     }
 
+    /// Fewest and most bytes of a PIN.
+    fn pin_bytes(self, channel: &mut dyn Channel) -> Result<(usize, usize), DriverError> {
+        match self {
+            Self::OpenPgp => openpgp::pin_bytes(channel),
+            Self::Piv => Ok(piv::PIN_BYTES),
+        }
+    }
+
     /// The PIN as it is sent, or why it cannot be right.
-    fn pin_data(self, pin: &Pin) -> Result<Zeroizing<Vec<u8>>, DriverError> {
-        let (least, most, len) = match self {
-            Self::OpenPgp => (openpgp::PIN_BYTES.0, openpgp::PIN_BYTES.1, pin.expose().len()),
-            Self::Piv => (piv::PIN_BYTES.0, piv::PIN_BYTES.1, piv::PIN_BYTES.1),
-        };
-        if !(least..=most).contains(&pin.expose().len()) {
+    fn pin_data(self, channel: &mut dyn Channel, pin: &Pin) -> Result<Zeroizing<Vec<u8>>, DriverError> {
+        let (least, most) = self.pin_bytes(channel)?;
+        let pin = pin.expose();
+        if !(least..=most).contains(&pin.len()) {
             return Err(DriverError::PinUnacceptable { reason: format!("{least} to {most} bytes are taken") });
         }
+        // PIV pads with FF (SP 800-73-4 part 2 §2.4.3).
+        let len = if self == Self::Piv { most } else { pin.len() };
         let mut data = Zeroizing::new(Vec::with_capacity(len));
-        data.extend_from_slice(pin.expose());
-        data.resize(len, 0xFF); // PIV pads (SP 800-73-4 part 2 §2.4.3); OpenPGP's length is its own
+        data.extend_from_slice(pin);
+        data.resize(len, 0xFF);
         Ok(data)
     }
 
@@ -110,7 +118,7 @@ impl Applet {
 
     /// Sends the PIN once; one that is locked already or has an impossible form is not sent.
     pub(crate) fn verify(self, channel: &mut dyn Channel, pin: &Pin) -> Result<(), DriverError> {
-        let data = self.pin_data(pin)?;
+        let data = self.pin_data(channel, pin)?;
         if self.pin_status(channel)?.blocked {
             return Err(DriverError::PinBlocked);
         }
@@ -120,7 +128,7 @@ impl Applet {
 
     /// Changes the PIN; sends the old one once.
     pub(crate) fn change_pin(self, channel: &mut dyn Channel, old: &Pin, new: &Pin) -> Result<(), DriverError> {
-        let (old, new) = (self.pin_data(old)?, self.pin_data(new)?);
+        let (old, new) = (self.pin_data(channel, old)?, self.pin_data(channel, new)?);
         if self.pin_status(channel)?.blocked {
             return Err(DriverError::PinBlocked);
         }

@@ -12,8 +12,8 @@ use crate::{
 pub(crate) const AID: &[u8] = b"\xD2\x76\x00\x01\x24\x01";
 /// PW1 for signatures.
 pub(crate) const PIN_REFERENCE: u8 = 0x81;
-/// Fewest bytes of PW1 (§4.3.2), and the most that is ever passed.
-pub(crate) const PIN_BYTES: (usize, usize) = (6, MAX_PIN_BYTES);
+/// Fewest bytes of PW1 (§4.3.2).
+const MIN_PIN_BYTES: usize = 6;
 pub(crate) const SIGN: &str = "PSO: COMPUTE DIGITAL SIGNATURE";
 
 /// The signing key, if it is SM2.
@@ -51,10 +51,20 @@ pub(crate) fn serial(channel: &mut dyn Channel) -> Result<Vec<u8>, DriverError> 
     })
 }
 
-/// From the PW status bytes (§4.4.1, DO C4): the fifth is the tries of PW1.
-pub(crate) fn tries_left(channel: &mut dyn Channel) -> Result<Option<u32>, DriverError> {
+/// The PW status bytes (§4.4.1, DO C4): validity of PW1, longest PW1, two more lengths, tries of PW1, …
+fn pw_status(channel: &mut dyn Channel) -> Result<Option<[u8; 7]>, DriverError> {
     let answer = send(channel, &Command::asking("GET DATA", [0, 0xCA, 0, 0xC4], &[]))?;
-    Ok(if answer.status == OK { answer.data.get(4).map(|tries| u32::from(*tries)) } else { None })
+    Ok(if answer.status == OK { answer.data.try_into().ok() } else { None })
+}
+
+pub(crate) fn tries_left(channel: &mut dyn Channel) -> Result<Option<u32>, DriverError> {
+    Ok(pw_status(channel)?.map(|status| u32::from(status[4])))
+}
+
+/// Fewest and most bytes of PW1. The top bit of the length says that it is a PIN of another form, which is not for us to send.
+pub(crate) fn pin_bytes(channel: &mut dyn Channel) -> Result<(usize, usize), DriverError> {
+    let most = pw_status(channel)?.map_or(MAX_PIN_BYTES, |status| usize::from(status[1] & 0x7F).min(MAX_PIN_BYTES));
+    Ok((MIN_PIN_BYTES, most))
 }
 
 pub(crate) fn sign(channel: &mut dyn Channel, e: &Sm2Digest) -> Result<(Answer, Option<Sm2Signature>), DriverError> {

@@ -1,6 +1,10 @@
 //! Readers and cards through the PC/SC service.
 
-use std::{ffi::CString, time::Duration};
+use std::{
+    ffi::CString,
+    thread,
+    time::{Duration, Instant},
+};
 
 use pcsc::{Card, Context, Disposition, Error, Protocols, ReaderState, Scope, ShareMode, State, Transaction};
 use ukey::DriverError;
@@ -9,6 +13,8 @@ use crate::apdu::Channel;
 
 /// Longest answer to a short command: 256 bytes and the status word.
 const ANSWER_BYTES: usize = 258;
+/// A card's removal is noticed by the service within this time.
+const REMOVAL_NOTICE: Duration = Duration::from_secs(1);
 
 /// The error for a code of the service, and the call that gave it.
 pub(crate) fn error(function: &'static str, error: Error) -> DriverError {
@@ -92,6 +98,9 @@ impl Connected {
         };
         let reconnected = card.reconnect(ShareMode::Shared, Protocols::ANY, Disposition::LeaveCard);
         reconnected.map_err(|e| error("SCardReconnect", e))?;
+        if !presence.is_there() {
+            return Err(DriverError::TokenAbsent); // not reset, but swapped
+        }
         let transaction = card.transaction().map_err(|e| error("SCardBeginTransaction", e))?;
         Ok(Exchange { transaction, presence })
     }
@@ -115,16 +124,24 @@ struct Presence {
 }
 
 impl Presence {
-    /// A call to a card that was pulled out fails in any way. If the reader no longer has it, that is why.
+    fn is_there(&self) -> bool {
+        present(&self.context).map_or(true, |cards| cards.contains(&self.present))
+    }
+
+    /// A call to a card that was pulled out fails in any way. If the reader no longer has it, that is why. The service notices after up to
+    /// half a second, so a failure waits for it.
     fn explain(&self, error: DriverError) -> DriverError {
-        match error {
-            DriverError::Module { .. } | DriverError::Protocol { .. }
-                if present(&self.context).is_ok_and(|cards| !cards.contains(&self.present)) =>
-            {
-                DriverError::TokenAbsent
-            }
-            error => error,
+        if !matches!(error, DriverError::Module { .. } | DriverError::Protocol { .. }) {
+            return error;
         }
+        let start = Instant::now();
+        while self.is_there() {
+            if start.elapsed() > REMOVAL_NOTICE {
+                return error;
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        DriverError::TokenAbsent
     }
 }
 
@@ -138,7 +155,9 @@ impl Channel for Exchange<'_> {
     fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, DriverError> {
         let mut answer = [0; ANSWER_BYTES];
         match self.transaction.transmit(command, &mut answer) {
-            Ok(answer) => Ok(answer.to_vec()),
+            Ok(answer) if answer.len() >= 2 => Ok(answer.to_vec()),
+            // Some readers' drivers say so when the card goes during a command.
+            Ok(_) => Err(self.presence.explain(DriverError::protocol("SCardTransmit", "an answer without a status word"))),
             Err(e) => Err(self.presence.explain(error("SCardTransmit", e))),
         }
     }

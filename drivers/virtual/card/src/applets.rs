@@ -189,7 +189,7 @@ impl Card {
             }
             (0xCA, 0, 0xC4) => {
                 let left = self.token.pin_status().map_err(status)?.tries_left.unwrap_or(0);
-                Ok(vec![0, 64, 64, 64, left as u8, 0, 3])
+                Ok(vec![0, 16, 16, 16, left as u8, 0, 3])
             }
             (0xA5, occurrence, 4) => {
                 self.occurrence = occurrence;

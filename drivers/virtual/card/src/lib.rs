@@ -27,7 +27,7 @@ pub struct Switches {
     pub corrupt: Vec<u8>,
     /// GET RESPONSE always has more.
     pub endless: bool,
-    /// An Le that is not exact is answered by 6Cxx.
+    /// An Le that is not exact is answered by 6Cxx when data are read.
     pub exact_le: bool,
     /// What happens at which command; the function is the instruction in hexadecimal, such as `87`.
     pub faults: Vec<CallFault>,
@@ -123,6 +123,12 @@ impl Card {
         }
     }
 
+    /// Changes the switches; calls are counted from here on.
+    fn set(&mut self, change: impl FnOnce(&mut Switches)) {
+        change(&mut self.switches);
+        self.calls = Calls::default();
+    }
+
     /// Power was switched off or on.
     pub fn reset(&mut self) {
         (self.selected, self.login, self.occurrence) = (Applet::None, None, 0);
@@ -165,7 +171,8 @@ impl Card {
             data.truncate(data.len() / 2);
         }
         let le = command.le.unwrap_or(256);
-        if self.switches.exact_le && !data.is_empty() && data.len() < le && command.instruction != 0xC0 {
+        let reads = matches!(command.instruction, 0xCA | 0xCB | 0xF7 | 0xF8);
+        if self.switches.exact_le && reads && !data.is_empty() && data.len() < le {
             return vec![0x6C, data.len() as u8]; // less than 256
         }
         let status = if data.len() > le || self.switches.endless && command.instruction == 0xC0 {

@@ -5,10 +5,11 @@
 use std::{
     io::{self, Read as _, Write as _},
     net::{Ipv4Addr, Shutdown, TcpStream},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread::{self, JoinHandle},
 };
 
-use crate::{ATR, Card, Outcome};
+use crate::{ATR, Card, Outcome, Switches};
 
 const POWER_OFF: u8 = 0;
 const POWER_ON: u8 = 1;
@@ -17,22 +18,30 @@ const GIVE_ATR: u8 = 4;
 
 /// A card that is in a reader. Dropping it pulls the card out.
 pub struct Inserted {
+    card: Arc<Mutex<Card>>,
     stream: TcpStream,
     thread: Option<JoinHandle<io::Result<()>>>,
 }
 
 impl Inserted {
     /// Puts a card into the reader that listens on this port of the loopback address.
-    pub fn new(port: u16, mut card: Card) -> io::Result<Self> {
+    pub fn new(port: u16, card: Card) -> io::Result<Self> {
+        let card = Arc::new(Mutex::new(card));
         let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
         stream.set_nodelay(true)?;
         let mut own = stream.try_clone()?;
+        let own_card = Arc::clone(&card);
         let thread = thread::spawn(move || {
-            let served = serve(&mut own, &mut card);
+            let served = serve(&mut own, &own_card);
             let _ = own.shutdown(Shutdown::Both); // it may be shut already
             served
         });
-        Ok(Self { stream, thread: Some(thread) })
+        Ok(Self { card, stream, thread: Some(thread) })
+    }
+
+    /// Changes the card's switches while it is in; calls are counted from here on.
+    pub fn set(&self, change: impl FnOnce(&mut Switches)) {
+        lock(&self.card).set(change);
     }
 
     /// Waits until the reader goes, or until a fault pulls the card out.
@@ -50,7 +59,11 @@ impl Drop for Inserted {
     }
 }
 
-fn serve(stream: &mut TcpStream, card: &mut Card) -> io::Result<()> {
+fn lock(card: &Mutex<Card>) -> MutexGuard<'_, Card> {
+    card.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn serve(stream: &mut TcpStream, card: &Mutex<Card>) -> io::Result<()> {
     loop {
         let mut len = [0; 2];
         match read(stream, &mut len) {
@@ -61,11 +74,11 @@ fn serve(stream: &mut TcpStream, card: &mut Card) -> io::Result<()> {
         read(stream, &mut message)?;
         let answer = match message.as_slice() {
             [POWER_OFF | POWER_ON | RESET] => {
-                card.reset();
+                lock(card).reset();
                 continue;
             }
             [GIVE_ATR] => ATR.to_vec(),
-            command => match card.exchange(command) {
+            command => match lock(card).exchange(command) {
                 Outcome::Answer(answer) => answer,
                 Outcome::Removed => return Ok(()),
                 // Until the other side closes.
