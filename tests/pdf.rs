@@ -34,7 +34,7 @@ fn foxit_sample(path: &PathBuf) -> Result<(), Failed> {
     assert_eq!(sm3.as_deref(), Some("883575bf9009083c8dc44b3e818f8151ee48cea87a7095f52ac566bd3717ccde"));
     assert_eq!(document.ambiguities(), []);
     assert_eq!(document.tolerances(), [Tolerance::GenerationOutOfRange]);
-    let sizes: Vec<_> = document.pages()?.iter().map(|page| page.size_mm()).collect();
-    assert!(sizes.len() == 3 && sizes.iter().all(|(w, h)| (w - 210.0).abs() < 0.1 && (h - 297.0).abs() < 0.1), "{sizes:?}");
+    let sizes: Vec<_> = document.pages()?.iter().map(|page| page.size()).collect();
+    assert!(sizes.len() == 3 && sizes.iter().all(|s| (s.width - 210.0).abs() < 0.1 && (s.height - 297.0).abs() < 0.1), "{sizes:?}");
     Ok(())
 }

@@ -81,7 +81,7 @@ fn judge<R: Read + Seek>(verifier: &mut Verifier<'_>, input: R) -> Result<Report
         }
         let report = one(verifier, &mut document, i, signature, &judged);
         if let Some(field) = &signature.field {
-            let shows = signature.widgets.iter().any(|w| w.rect_mm[2] > 0.0 && w.rect_mm[3] > 0.0);
+            let shows = signature.widgets.iter().any(|w| w.rect.width > 0.0 && w.rect.height > 0.0);
             judged.insert(field, (report.indication, shows));
         }
         reports.push(report);
