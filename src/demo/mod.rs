@@ -182,9 +182,11 @@ async fn present(stage: Stage, language: Language) -> Result<(), DemoError> {
         println!("{}", text("no_browser", language));
     }
     tokio::select! {
+        // First: Ctrl-C reaches the agent too, and its end is then no failure.
+        biased;
+        _ = tokio::signal::ctrl_c() => Ok(()),
         served = stage.serve() => served,
         ended = agent.ended() => Err(ended),
-        _ = tokio::signal::ctrl_c() => Ok(()),
     }
 }
 
@@ -202,9 +204,10 @@ async fn play(stage: Stage, language: Language) -> Result<(), DemoError> {
         move || (terminal.answer(&expected, &pin, language), terminal)
     });
     let played = tokio::select! {
+        biased;
+        _ = tokio::signal::ctrl_c() => return Ok(()),
         played = show(&page, &stage, person, language) => played,
         ended = agent.ended() => Err(ended),
-        _ = tokio::signal::ctrl_c() => return Ok(()),
     };
     agent.stop().await;
     played

@@ -24,13 +24,12 @@ pub fn text(key: &str, language: Language) -> &'static str {
     TEXTS.get(key).map_or("", |[en, zh]| language.pick(en, zh))
 }
 
-fn word<'a>(key: &'a str, language: Language) -> &'a str {
+fn word(key: &str, language: Language) -> &str {
     PAGE_TEXTS.get(key).and_then(|texts| texts.get(language.pick("en", "zh"))).map_or(key, String::as_str)
 }
 
 /// What went wrong and what to do.
 pub fn failure(error: &DemoError, language: Language) -> String {
-    let seconds_text;
     let (key, values): (&str, Vec<(&str, String)>) = match error {
         DemoError::AgentEnded { status, log, said } => {
             ("agent_ended", vec![("status", status.clone()), ("path", log.display().to_string()), ("said", said.clone())])
@@ -44,10 +43,7 @@ pub fn failure(error: &DemoError, language: Language) -> String {
         }
         DemoError::FolderUsed(path) => ("folder_used", vec![("path", path.display().to_string())]),
         DemoError::Io { path, source } => ("io", vec![("path", path.display().to_string()), ("reason", source.to_string())]),
-        DemoError::NoPrompt(seconds) => {
-            seconds_text = seconds.to_string();
-            ("no_prompt", vec![("seconds", seconds_text)])
-        }
+        DemoError::NoPrompt(seconds) => ("no_prompt", vec![("seconds", seconds.to_string())]),
         DemoError::NoSeal => ("no_seal", Vec::new()),
         DemoError::NotPassed(indication) => ("not_passed", vec![("indication", indication.clone())]),
         DemoError::NotShown(what) => ("not_shown", vec![("what", what.clone())]),

@@ -265,6 +265,9 @@ pub enum ToleranceKind {
     /// `SignatureDateTime` is in no known form.
     #[error("SignatureDateTime is in no known form")]
     SignatureDateTimeForm,
+    /// A `StampAnnot` without ID.
+    #[error("StampAnnot has no ID")]
+    StampIdMissing,
     /// A ZIP name in UTF-8 without the flag that says so.
     #[error("ZIP name in UTF-8 without its flag")]
     Utf8NameUnflagged,

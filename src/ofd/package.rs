@@ -10,6 +10,9 @@ use super::{OfdError, PackagePath, Tolerance, ToleranceKind};
 use crate::document::DocumentError;
 use crate::sm::{Sm3, Sm3Digest};
 
+/// Tolerances noted of one package. A hostile one can spell a name in more ways than memory holds; nobody reads a thousand.
+const MAX_TOLERANCES: usize = 1_000;
+
 /// The files of a package. Opening reads and checks every header and none of the contents.
 pub struct Package<R> {
     source: R,
@@ -23,7 +26,7 @@ impl<R: Read + Seek> Package<R> {
     /// Opens a package and checks its whole ZIP structure; nothing is inflated yet.
     pub fn open(mut source: R) -> Result<Self, OfdError> {
         let mut directory = Directory::read(&mut source)?;
-        let tolerances = std::mem::take(&mut directory.tolerances).into_iter().collect();
+        let tolerances = std::mem::take(&mut directory.tolerances).into_iter().take(MAX_TOLERANCES).collect();
         Ok(Self { source, directory, digests: HashMap::new(), tolerances })
     }
 
@@ -87,13 +90,15 @@ impl<R: Read + Seek> Package<R> {
         digest
     }
 
-    /// What was let pass so far, by name, without repetition.
+    /// What was let pass so far, by name, without repetition; at most a thousand.
     pub fn tolerances(&self) -> impl Iterator<Item = &Tolerance> {
         self.tolerances.iter()
     }
 
     pub(super) fn tolerate(&mut self, path: &PackagePath, kind: ToleranceKind) {
-        self.tolerances.insert(Tolerance { path: path.to_string(), kind });
+        if self.tolerances.len() < MAX_TOLERANCES {
+            self.tolerances.insert(Tolerance { path: path.to_string(), kind });
+        }
     }
 
     /// The file that `location`, as it stands in the file `base`, names. It need not exist; where it does, the result is its name.

@@ -144,6 +144,7 @@ reasons! {
     FormatUnknown: Format "unknown" Error FormatFailure;
     FormatContainer: Format "container" Error FormatFailure;
     FormatDescription: Format "description" Error FormatFailure;
+    FormatUnlinked: Format "unlinked" Error FormatFailure;
     FormatValue: Format "value" Error FormatFailure;
     FormatCertificate: Format "certificate" Error FormatFailure;
     FormatTimeStamp: Format "timeStamp" Error FormatFailure;

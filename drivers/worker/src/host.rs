@@ -41,6 +41,16 @@ pub(crate) fn host(arguments: &[OsString]) -> Result<Hosted, DriverError> {
             };
             Ok(Hosted { driver: Box::new(driver), poll: POLL, corruption })
         }
+        #[cfg(feature = "pkcs11")]
+        ["pkcs11", _, profile @ ..] => {
+            let profile = match profile {
+                [] => None,
+                [name] => Some(ukey_pkcs11::Profile::named(name).ok_or_else(|| unknown(arguments))?),
+                _ => return Err(unknown(arguments)),
+            };
+            let driver = ukey_pkcs11::Pkcs11::load(std::path::Path::new(&arguments[1]), profile)?;
+            Ok(Hosted { driver: Box::new(driver), poll: POLL, corruption: None })
+        }
         #[cfg(feature = "skf")]
         ["skf", _, profile @ ..] => {
             let library = std::path::Path::new(&arguments[1]);

@@ -32,7 +32,7 @@ function translate() {
 async function loadSeals() {
   try {
     await call(agent, 'GET', '/v1/info');
-    const { seals } = await call(agent, 'GET', '/v1/seals');
+    const seals = await call(agent, 'GET', '/v1/seals');
     shown.seals = await Promise.all(seals.map(async (seal) => {
       const picture = await call(agent, 'GET', `/v1/seals/${encodeURIComponent(seal.esId)}/picture`).catch(() => null);
       return { ...seal, picture: picture instanceof Blob ? URL.createObjectURL(picture) : null };
@@ -48,10 +48,10 @@ function showSeals() {
   const chosen = chosenSeal();
   const options = shown.seals.map((seal) => {
     const label = element('label', undefined, { className: 'option' });
-    const isAbsent = seal.state === 'absent';
-    const input = element('input', undefined, { type: 'radio', name: 'seal', value: seal.esId, disabled: isAbsent });
+    const isReady = seal.state === 'ready';
+    const input = element('input', undefined, { type: 'radio', name: 'seal', value: seal.esId, disabled: !isReady });
     const text = element('span');
-    text.append(element('b', seal.name), element('small', isAbsent ? t('sealAbsent') : `${t('sealCode')} ${seal.esId}`));
+    text.append(element('b', seal.name), element('small', isReady ? `${t('sealCode')} ${seal.esId}` : t(`seal_${seal.state}`)));
     label.append(input, text);
     if (seal.picture) label.append(element('img', undefined, { src: seal.picture, alt: seal.name }));
     return label;
