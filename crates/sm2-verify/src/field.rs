@@ -1,0 +1,251 @@
+//! The field of the curve, p = 2^256 − 2^224 − 2^96 + 2^64 − 1, in Montgomery form with R = 2^256.
+//!
+//! −p⁻¹ mod 2^64 is 1 and the digits of p are sparse, so that a reduction step needs no multiplication: only shifts and additions.
+
+/// p, least significant digit first.
+pub(crate) const P: [u64; 4] = [0xffff_ffff_ffff_ffff, 0xffff_ffff_0000_0000, 0xffff_ffff_ffff_ffff, 0xffff_fffe_ffff_ffff];
+/// R² mod p: brings a number into Montgomery form.
+const R_SQUARED: [u64; 4] = [0x0000_0002_0000_0003, 0x0000_0002_ffff_ffff, 0x0000_0001_0000_0001, 0x0000_0004_0000_0002];
+
+/// a + b + carry: the digit and the next carry.
+#[inline(always)]
+pub(crate) const fn add_carry(a: u64, b: u64, carry: bool) -> (u64, bool) {
+    let (sum, over) = a.overflowing_add(b);
+    let (sum, over_again) = sum.overflowing_add(carry as u64);
+    (sum, over | over_again)
+}
+
+/// a − b − borrow: the digit and the next borrow.
+#[inline(always)]
+pub(crate) const fn sub_borrow(a: u64, b: u64, borrow: bool) -> (u64, bool) {
+    let (difference, under) = a.overflowing_sub(b);
+    let (difference, under_again) = difference.overflowing_sub(borrow as u64);
+    (difference, under | under_again)
+}
+
+/// a + b·c + carry: the digit and the next carry. Cannot overflow: (2^64 − 1)² + 2·(2^64 − 1) = 2^128 − 1.
+#[inline(always)]
+const fn mul_add(a: u64, b: u64, c: u64, carry: u64) -> (u64, u64) {
+    let wide = a as u128 + b as u128 * c as u128 + carry as u128;
+    (wide as u64, (wide >> 64) as u64)
+}
+
+/// a + b, with the carry out.
+#[inline(always)]
+pub(crate) const fn add_wide(a: &[u64; 4], b: &[u64; 4]) -> ([u64; 4], bool) {
+    let (d0, c) = add_carry(a[0], b[0], false);
+    let (d1, c) = add_carry(a[1], b[1], c);
+    let (d2, c) = add_carry(a[2], b[2], c);
+    let (d3, c) = add_carry(a[3], b[3], c);
+    ([d0, d1, d2, d3], c)
+}
+
+/// a − b, with the borrow out.
+#[inline(always)]
+pub(crate) const fn sub_wide(a: &[u64; 4], b: &[u64; 4]) -> ([u64; 4], bool) {
+    let (d0, c) = sub_borrow(a[0], b[0], false);
+    let (d1, c) = sub_borrow(a[1], b[1], c);
+    let (d2, c) = sub_borrow(a[2], b[2], c);
+    let (d3, c) = sub_borrow(a[3], b[3], c);
+    ([d0, d1, d2, d3], c)
+}
+
+/// The value `carry·2^256 + a`, known to be below 2m, reduced modulo m.
+#[inline(always)]
+pub(crate) const fn subtract_once(a: [u64; 4], carry: bool, m: &[u64; 4]) -> [u64; 4] {
+    let (less, borrow) = sub_wide(&a, m);
+    // Digit by digit, so that the compiler selects instead of branching: the outcome is close to a coin toss.
+    let keep = !carry & borrow;
+    let mask = (keep as u64).wrapping_neg();
+    [
+        less[0] ^ (mask & (less[0] ^ a[0])),
+        less[1] ^ (mask & (less[1] ^ a[1])),
+        less[2] ^ (mask & (less[2] ^ a[2])),
+        less[3] ^ (mask & (less[3] ^ a[3])),
+    ]
+}
+
+/// Whether a < b.
+pub(crate) const fn is_less(a: &[u64; 4], b: &[u64; 4]) -> bool {
+    sub_wide(a, b).1
+}
+
+/// Whether a is zero.
+pub(crate) const fn is_zero(a: &[u64; 4]) -> bool {
+    a[0] | a[1] | a[2] | a[3] == 0
+}
+
+/// Reads 32 big-endian bytes.
+pub(crate) const fn from_be_bytes(bytes: &[u8; 32]) -> [u64; 4] {
+    let mut out = [0; 4];
+    let mut i = 0;
+    while i < 32 {
+        out[3 - i / 8] = out[3 - i / 8] << 8 | bytes[i] as u64;
+        i += 1;
+    }
+    out
+}
+
+/// An element of the field: Montgomery form, always below p.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Fp([u64; 4]);
+
+impl Fp {
+    pub(crate) const ZERO: Self = Self([0; 4]);
+    /// R mod p.
+    pub(crate) const ONE: Self = Self([1, 0x0000_0000_ffff_ffff, 0, 0x0000_0001_0000_0000]);
+
+    /// From a number; `None` when it is not below p.
+    pub(crate) const fn new(digits: [u64; 4]) -> Option<Self> {
+        if is_less(&digits, &P) { Some(Self(digits).mul(&Self(R_SQUARED))) } else { None }
+    }
+
+    /// The number itself, out of Montgomery form.
+    pub(crate) const fn to_digits(self) -> [u64; 4] {
+        reduce([self.0[0], self.0[1], self.0[2], self.0[3], 0, 0, 0, 0])
+    }
+
+    #[inline(always)]
+    pub(crate) const fn is_zero(&self) -> bool {
+        is_zero(&self.0)
+    }
+
+    #[inline(always)]
+    pub(crate) const fn equals(&self, other: &Self) -> bool {
+        is_zero(&[self.0[0] ^ other.0[0], self.0[1] ^ other.0[1], self.0[2] ^ other.0[2], self.0[3] ^ other.0[3]])
+    }
+
+    #[inline(always)]
+    pub(crate) const fn add(&self, other: &Self) -> Self {
+        let (sum, carry) = add_wide(&self.0, &other.0);
+        Self(subtract_once(sum, carry, &P))
+    }
+
+    #[inline(always)]
+    pub(crate) const fn double(&self) -> Self {
+        self.add(self)
+    }
+
+    #[inline(always)]
+    pub(crate) const fn sub(&self, other: &Self) -> Self {
+        let (difference, borrow) = sub_wide(&self.0, &other.0);
+        let mask = (borrow as u64).wrapping_neg();
+        Self(add_wide(&difference, &[P[0] & mask, P[1] & mask, P[2] & mask, P[3] & mask]).0)
+    }
+
+    #[inline(always)]
+    pub(crate) const fn negate(&self) -> Self {
+        Self::ZERO.sub(self)
+    }
+
+    #[inline(always)]
+    pub(crate) const fn mul(&self, other: &Self) -> Self {
+        let (a, b) = (&self.0, &other.0);
+        let (t0, c) = mul_add(0, a[0], b[0], 0);
+        let (t1, c) = mul_add(0, a[0], b[1], c);
+        let (t2, c) = mul_add(0, a[0], b[2], c);
+        let (t3, t4) = mul_add(0, a[0], b[3], c);
+        let (t1, c) = mul_add(t1, a[1], b[0], 0);
+        let (t2, c) = mul_add(t2, a[1], b[1], c);
+        let (t3, c) = mul_add(t3, a[1], b[2], c);
+        let (t4, t5) = mul_add(t4, a[1], b[3], c);
+        let (t2, c) = mul_add(t2, a[2], b[0], 0);
+        let (t3, c) = mul_add(t3, a[2], b[1], c);
+        let (t4, c) = mul_add(t4, a[2], b[2], c);
+        let (t5, t6) = mul_add(t5, a[2], b[3], c);
+        let (t3, c) = mul_add(t3, a[3], b[0], 0);
+        let (t4, c) = mul_add(t4, a[3], b[1], c);
+        let (t5, c) = mul_add(t5, a[3], b[2], c);
+        let (t6, t7) = mul_add(t6, a[3], b[3], c);
+        Self(reduce([t0, t1, t2, t3, t4, t5, t6, t7]))
+    }
+
+    #[inline(always)]
+    pub(crate) const fn square(&self) -> Self {
+        let a = &self.0;
+        // The products of different digits, once,
+        let (t1, c) = mul_add(0, a[0], a[1], 0);
+        let (t2, c) = mul_add(0, a[0], a[2], c);
+        let (t3, t4) = mul_add(0, a[0], a[3], c);
+        let (t3, c) = mul_add(t3, a[1], a[2], 0);
+        let (t4, t5) = mul_add(t4, a[1], a[3], c);
+        let (t5, t6) = mul_add(t5, a[2], a[3], 0);
+        // doubled,
+        let t7 = t6 >> 63;
+        let t6 = t6 << 1 | t5 >> 63;
+        let t5 = t5 << 1 | t4 >> 63;
+        let t4 = t4 << 1 | t3 >> 63;
+        let t3 = t3 << 1 | t2 >> 63;
+        let t2 = t2 << 1 | t1 >> 63;
+        let t1 = t1 << 1;
+        // and the squares.
+        let (t0, h0) = mul_add(0, a[0], a[0], 0);
+        let (l1, h1) = mul_add(0, a[1], a[1], 0);
+        let (l2, h2) = mul_add(0, a[2], a[2], 0);
+        let (l3, h3) = mul_add(0, a[3], a[3], 0);
+        let (t1, c) = add_carry(t1, h0, false);
+        let (t2, c) = add_carry(t2, l1, c);
+        let (t3, c) = add_carry(t3, h1, c);
+        let (t4, c) = add_carry(t4, l2, c);
+        let (t5, c) = add_carry(t5, h2, c);
+        let (t6, c) = add_carry(t6, l3, c);
+        let (t7, _) = add_carry(t7, h3, c);
+        Self(reduce([t0, t1, t2, t3, t4, t5, t6, t7]))
+    }
+
+    const fn square_times(self, times: u32) -> Self {
+        let mut out = self;
+        let mut i = 0;
+        while i < times {
+            out = out.square();
+            i += 1;
+        }
+        out
+    }
+
+    /// The inverse, by Fermat's little theorem; zero gives zero.
+    pub(crate) const fn invert(&self) -> Self {
+        // Each `onesN` is self^(2^N − 1). p − 2 in words of 32 bits: fffffffe, ffffffff ×4, 00000000, ffffffff, fffffffd.
+        let ones3 = self.square().mul(self).square().mul(self);
+        let ones6 = ones3.square_times(3).mul(&ones3);
+        let ones12 = ones6.square_times(6).mul(&ones6);
+        let ones15 = ones12.square_times(3).mul(&ones3);
+        let ones30 = ones15.square_times(15).mul(&ones15);
+        let ones31 = ones30.square().mul(self);
+        let ones32 = ones31.square().mul(self);
+        let mut out = ones31.square();
+        let mut word = 0;
+        while word < 4 {
+            out = out.square_times(32).mul(&ones32);
+            word += 1;
+        }
+        out.square_times(64).mul(&ones32).square_times(30).mul(&ones30).square_times(2).mul(self)
+    }
+}
+
+/// Montgomery reduction of a number below p·2^256: the number divided by 2^256, modulo p.
+#[inline(always)]
+const fn reduce(t: [u64; 8]) -> [u64; 4] {
+    let window = [t[0], t[1], t[2], t[3]];
+    let window = reduce_digit(reduce_digit(reduce_digit(reduce_digit(window))));
+    // window ≤ p and the high half is below p: the sum is below 2p.
+    let (sum, carry) = add_wide(&window, &[t[4], t[5], t[6], t[7]]);
+    subtract_once(sum, carry, &P)
+}
+
+/// (w + m·p) / 2^64 where m = w[0], as p ≡ −1 modulo 2^64. It is below 2^192 + p < 2^256: nothing is carried out.
+#[inline(always)]
+const fn reduce_digit(w: [u64; 4]) -> [u64; 4] {
+    // (m·p + m) / 2^64 = m·(2^192 − 2^160 − 2^32 + 1)
+    let m = w[0];
+    let (low, high) = (m << 32, m >> 32);
+    let (u0, b) = sub_borrow(m, low, false);
+    let (u1, b) = sub_borrow(0, high, b);
+    let (u2, b) = sub_borrow(0, low, b);
+    let (u3, _) = sub_borrow(m, high, b);
+    let (d0, c) = add_carry(w[1], u0, false);
+    let (d1, c) = add_carry(w[2], u1, c);
+    let (d2, c) = add_carry(w[3], u2, c);
+    let (d3, _) = add_carry(u3, 0, c);
+    [d0, d1, d2, d3]
+}

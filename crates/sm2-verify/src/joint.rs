@@ -1,0 +1,62 @@
+//! s·G + t·Q for a Q never met before: one run of doublings for both, digits of width [`WIDTH_G`] and [`WIDTH_Q`] (wNAF).
+
+use crate::field::Fp;
+use crate::point::{Affine, G, Jacobian, odd_multiples, to_affine};
+use crate::scalar::Scalar;
+
+/// Width of G's digits: 64 points, 4 KiB, made when the crate is compiled.
+const WIDTH_G: usize = 8;
+/// Width of Q's digits: 8 points, made anew for each Q. One wider costs more in the table than it saves in the sum.
+const WIDTH_Q: usize = 5;
+
+/// G, 3·G, 5·G … 127·G.
+static TABLE_G: [Affine; 1 << (WIDTH_G - 2)] = to_affine(&odd_multiples(&G));
+
+/// The digits of a scalar, least significant first: each zero or odd and below 2^(width−1) in absolute value, and of any `width` in a
+/// row at most one is not zero. `width` is at most 8.
+fn wnaf(scalar: &Scalar, width: usize) -> [i8; 257] {
+    let mut digits = [0; 257];
+    let (mut at, mut carry) = (0, 0);
+    while at < digits.len() {
+        if scalar.bits(at, 1) == carry {
+            at += 1;
+            continue;
+        }
+        // Odd, as the lowest bit differs from the carry.
+        let window = (scalar.bits(at, width) + carry) as i32;
+        carry = (window >> (width - 1)) as u32 & 1;
+        digits[at] = (window - ((carry as i32) << width)) as i8;
+        at += width;
+    }
+    digits
+}
+
+/// s·G + t·Q.
+pub(crate) fn multiply(s: &Scalar, t: &Scalar, q: &Affine) -> Jacobian {
+    let table_q: [Jacobian; 1 << (WIDTH_Q - 2)] = odd_multiples(q);
+    let (digits_g, digits_q) = (wnaf(s, WIDTH_G), wnaf(t, WIDTH_Q));
+    let mut sum = Jacobian::INFINITY;
+    for (digit_g, digit_q) in digits_g.iter().zip(&digits_q).rev() {
+        sum = sum.double();
+        if *digit_q != 0 {
+            let point = &table_q[usize::from(digit_q.unsigned_abs() / 2)];
+            sum = if *digit_q > 0 { sum.add(point) } else { sum.add(&point.negate()) };
+        }
+        if *digit_g != 0 {
+            let point = &TABLE_G[usize::from(digit_g.unsigned_abs() / 2)];
+            sum = if *digit_g > 0 { sum.add_affine(point) } else { sum.add_affine(&point.negate()) };
+        }
+    }
+    sum
+}
+
+/// Whether the x of `point` is `x` modulo n, without an inversion: x·Z² = X, and the same for x + n where that is below p. Infinity has
+/// no x.
+pub(crate) fn has_x(point: &Jacobian, x: &Scalar) -> bool {
+    if point.is_infinity() {
+        return false;
+    }
+    let zz = point.z.square();
+    let matches = |digits| Fp::new(digits).is_some_and(|x| x.mul(&zz).equals(&point.x));
+    matches(x.0) || x.plus_n().is_some_and(matches)
+}
