@@ -34,6 +34,54 @@ fn any_key(bencher: Bencher) {
 }
 
 #[divan::bench]
+fn known_key(bencher: Bencher) {
+    let (xy, items) = signed(64);
+    let key = sm2_verify::PreparedKey::new(&sm2_verify::PublicKey::from_xy(&xy).unwrap());
+    let mut next = items.iter().cycle();
+    bencher.bench_local(|| {
+        let [e, r, s] = next.next().unwrap();
+        assert!(key.verify(e, r, s));
+    });
+}
+
+#[divan::bench]
+fn known_key_from_tables(bencher: Bencher) {
+    let (xy, items) = signed(64);
+    let tables = sm2_verify::Tables::new(32);
+    let mut next = items.iter().cycle();
+    bencher.bench_local(|| {
+        let [e, r, s] = next.next().unwrap();
+        let key = sm2_verify::PublicKey::from_xy(&xy).unwrap();
+        assert!(tables.verify(&key, e, r, s));
+    });
+}
+
+#[divan::bench]
+fn table_of_a_key(bencher: Bencher) {
+    let (xy, _) = signed(0);
+    let key = sm2_verify::PublicKey::from_xy(&xy).unwrap();
+    bencher.bench_local(|| sm2_verify::PreparedKey::new(&key));
+}
+
+/// 128 signatures each iteration.
+#[divan::bench]
+fn many_any_key_128(bencher: Bencher) {
+    let (xy, items) = signed(128);
+    let key = sm2_verify::PublicKey::from_xy(&xy).unwrap();
+    let items: Vec<_> = items.iter().map(|[e, r, s]| sm2_verify::Item { key: &key, e, r, s }).collect();
+    bencher.bench_local(|| assert!(sm2_verify::verify_many(&items).iter().all(|v| *v)));
+}
+
+/// 128 signatures each iteration.
+#[divan::bench]
+fn many_known_key_128(bencher: Bencher) {
+    let (xy, items) = signed(128);
+    let key = sm2_verify::PreparedKey::new(&sm2_verify::PublicKey::from_xy(&xy).unwrap());
+    let items: Vec<_> = items.iter().map(|[e, r, s]| sm2_verify::PreparedItem { key: &key, e, r, s }).collect();
+    bencher.bench_local(|| assert!(sm2_verify::verify_many_prepared(&items).iter().all(|v| *v)));
+}
+
+#[divan::bench]
 fn crate_sm2(bencher: Bencher) {
     let (xy, items) = signed(64);
     let mut sec1 = [4; 65];

@@ -4,6 +4,8 @@
 
 /// p, least significant digit first.
 pub(crate) const P: [u64; 4] = [0xffff_ffff_ffff_ffff, 0xffff_ffff_0000_0000, 0xffff_ffff_ffff_ffff, 0xffff_fffe_ffff_ffff];
+/// 2^256 − p, which is also R mod p.
+const P_COMPLEMENT: [u64; 4] = [1, 0x0000_0000_ffff_ffff, 0, 0x0000_0001_0000_0000];
 /// R² mod p: brings a number into Montgomery form.
 const R_SQUARED: [u64; 4] = [0x0000_0002_0000_0003, 0x0000_0002_ffff_ffff, 0x0000_0001_0000_0001, 0x0000_0004_0000_0002];
 
@@ -50,18 +52,19 @@ pub(crate) const fn sub_wide(a: &[u64; 4], b: &[u64; 4]) -> ([u64; 4], bool) {
     ([d0, d1, d2, d3], c)
 }
 
-/// The value `carry·2^256 + a`, known to be below 2m, reduced modulo m.
+/// The value `carry·2^256 + a`, known to be below 2m, reduced modulo m; `complement` is 2^256 − m.
+///
+/// a ≥ m shows as a carry out of a + (2^256 − m). Adding the complement rather than subtracting m keeps the compiler's carry chain whole.
 #[inline(always)]
-pub(crate) const fn subtract_once(a: [u64; 4], carry: bool, m: &[u64; 4]) -> [u64; 4] {
-    let (less, borrow) = sub_wide(&a, m);
+pub(crate) const fn subtract_once(a: [u64; 4], carry: bool, complement: &[u64; 4]) -> [u64; 4] {
+    let (less, over) = add_wide(&a, complement);
     // Digit by digit, so that the compiler selects instead of branching: the outcome is close to a coin toss.
-    let keep = !carry & borrow;
-    let mask = (keep as u64).wrapping_neg();
+    let take = carry | over;
     [
-        less[0] ^ (mask & (less[0] ^ a[0])),
-        less[1] ^ (mask & (less[1] ^ a[1])),
-        less[2] ^ (mask & (less[2] ^ a[2])),
-        less[3] ^ (mask & (less[3] ^ a[3])),
+        if take { less[0] } else { a[0] },
+        if take { less[1] } else { a[1] },
+        if take { less[2] } else { a[2] },
+        if take { less[3] } else { a[3] },
     ]
 }
 
@@ -86,14 +89,23 @@ pub(crate) const fn from_be_bytes(bytes: &[u8; 32]) -> [u64; 4] {
     out
 }
 
-/// An element of the field: Montgomery form, always below p.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// An element of the field in Montgomery form. Any number below 2^256 stands for its class modulo p: the few classes below 2^256 − p have
+/// two forms, and only [`Fp::is_zero`], [`Fp::equals`] and [`Fp::to_digits`] need to know. That saves a comparison with p, which the
+/// compiler makes long, in each operation.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Fp([u64; 4]);
+
+/// `carry·(2^256 − p)`: what stands for a carry out of 2^256.
+#[inline(always)]
+const fn folded(carry: bool) -> [u64; 4] {
+    let mask = (carry as u64).wrapping_neg();
+    [carry as u64, mask >> 32, 0, mask & 1 << 32]
+}
 
 impl Fp {
     pub(crate) const ZERO: Self = Self([0; 4]);
     /// R mod p.
-    pub(crate) const ONE: Self = Self([1, 0x0000_0000_ffff_ffff, 0, 0x0000_0001_0000_0000]);
+    pub(crate) const ONE: Self = Self(P_COMPLEMENT);
 
     /// From a number; `None` when it is not below p.
     pub(crate) const fn new(digits: [u64; 4]) -> Option<Self> {
@@ -102,23 +114,26 @@ impl Fp {
 
     /// The number itself, out of Montgomery form.
     pub(crate) const fn to_digits(self) -> [u64; 4] {
-        reduce([self.0[0], self.0[1], self.0[2], self.0[3], 0, 0, 0, 0])
+        subtract_once(reduce([self.0[0], self.0[1], self.0[2], self.0[3], 0, 0, 0, 0]), false, &P_COMPLEMENT)
     }
 
     #[inline(always)]
     pub(crate) const fn is_zero(&self) -> bool {
-        is_zero(&self.0)
+        let a = &self.0;
+        is_zero(a) || is_zero(&[a[0] ^ P[0], a[1] ^ P[1], a[2] ^ P[2], a[3] ^ P[3]])
     }
 
     #[inline(always)]
     pub(crate) const fn equals(&self, other: &Self) -> bool {
-        is_zero(&[self.0[0] ^ other.0[0], self.0[1] ^ other.0[1], self.0[2] ^ other.0[2], self.0[3] ^ other.0[3]])
+        self.sub(other).is_zero()
     }
 
     #[inline(always)]
     pub(crate) const fn add(&self, other: &Self) -> Self {
         let (sum, carry) = add_wide(&self.0, &other.0);
-        Self(subtract_once(sum, carry, &P))
+        let (sum, again) = add_wide(&sum, &folded(carry));
+        // Only where both were p or more. What is left is below 2^256 − p: no third carry.
+        if again { Self(add_wide(&sum, &folded(true)).0) } else { Self(sum) }
     }
 
     #[inline(always)]
@@ -129,8 +144,9 @@ impl Fp {
     #[inline(always)]
     pub(crate) const fn sub(&self, other: &Self) -> Self {
         let (difference, borrow) = sub_wide(&self.0, &other.0);
-        let mask = (borrow as u64).wrapping_neg();
-        Self(add_wide(&difference, &[P[0] & mask, P[1] & mask, P[2] & mask, P[3] & mask]).0)
+        let (difference, again) = sub_wide(&difference, &folded(borrow));
+        // Only where the second was p or more. What is left is above p: no third borrow.
+        if again { Self(sub_wide(&difference, &folded(true)).0) } else { Self(difference) }
     }
 
     #[inline(always)]
@@ -223,14 +239,14 @@ impl Fp {
     }
 }
 
-/// Montgomery reduction of a number below p·2^256: the number divided by 2^256, modulo p.
+/// Montgomery reduction: the number divided by 2^256, modulo p, and below 2^256.
 #[inline(always)]
 const fn reduce(t: [u64; 8]) -> [u64; 4] {
     let window = [t[0], t[1], t[2], t[3]];
     let window = reduce_digit(reduce_digit(reduce_digit(reduce_digit(window))));
-    // window ≤ p and the high half is below p: the sum is below 2p.
+    // window ≤ p, so that the sum less p is below 2^256: no second carry.
     let (sum, carry) = add_wide(&window, &[t[4], t[5], t[6], t[7]]);
-    subtract_once(sum, carry, &P)
+    add_wide(&sum, &folded(carry)).0
 }
 
 /// (w + m·p) / 2^64 where m = w[0], as p ≡ −1 modulo 2^64. It is below 2^192 + p < 2^256: nothing is carried out.

@@ -1,16 +1,25 @@
 //! s·G + t·Q for a Q never met before: one run of doublings for both, digits of width [`WIDTH_G`] and [`WIDTH_Q`] (wNAF).
 
+use alloc::vec;
+use alloc::vec::Vec;
+
 use crate::field::Fp;
 use crate::point::{Affine, G, Jacobian, odd_multiples, to_affine};
 use crate::scalar::Scalar;
 
 /// Width of G's digits: 64 points, 4 KiB, made when the crate is compiled.
 const WIDTH_G: usize = 8;
+const COUNT_G: usize = 1 << (WIDTH_G - 2);
 /// Width of Q's digits: 8 points, made anew for each Q. One wider costs more in the table than it saves in the sum.
 const WIDTH_Q: usize = 5;
+const COUNT_Q: usize = 1 << (WIDTH_Q - 2);
 
 /// G, 3·G, 5·G … 127·G.
-static TABLE_G: [Affine; 1 << (WIDTH_G - 2)] = to_affine(&odd_multiples(&G));
+static TABLE_G: [Affine; COUNT_G] = {
+    let (mut products, mut out) = ([Fp::ONE; COUNT_G], [G; COUNT_G]);
+    to_affine(&odd_multiples::<COUNT_G>(&G), &mut products, &mut out);
+    out
+};
 
 /// The digits of a scalar, least significant first: each zero or odd and below 2^(width−1) in absolute value, and of any `width` in a
 /// row at most one is not zero. `width` is at most 8.
@@ -33,14 +42,33 @@ fn wnaf(scalar: &Scalar, width: usize) -> [i8; 257] {
 
 /// s·G + t·Q.
 pub(crate) fn multiply(s: &Scalar, t: &Scalar, q: &Affine) -> Jacobian {
-    let table_q: [Jacobian; 1 << (WIDTH_Q - 2)] = odd_multiples(q);
+    let table: [Jacobian; COUNT_Q] = odd_multiples(q);
+    run(s, t, &table, Jacobian::negate, Jacobian::add)
+}
+
+/// s·G + t·Q with Q's table in affine form.
+pub(crate) fn multiply_affine(s: &Scalar, t: &Scalar, table: &[Affine; COUNT_Q]) -> Jacobian {
+    run(s, t, table, Affine::negate, Jacobian::add_affine)
+}
+
+/// The tables of many points, with one inversion for all.
+pub(crate) fn affine_tables<'a>(points: impl Iterator<Item = &'a Affine>) -> Vec<[Affine; COUNT_Q]> {
+    let tables: Vec<[Jacobian; COUNT_Q]> = points.map(odd_multiples).collect();
+    let mut out = vec![[G; COUNT_Q]; tables.len()];
+    let mut products = vec![Fp::ONE; tables.len() * COUNT_Q];
+    to_affine(tables.as_flattened(), &mut products, out.as_flattened_mut());
+    out
+}
+
+#[inline(always)]
+fn run<P>(s: &Scalar, t: &Scalar, table: &[P; COUNT_Q], negate: impl Fn(&P) -> P, add: impl Fn(&Jacobian, &P) -> Jacobian) -> Jacobian {
     let (digits_g, digits_q) = (wnaf(s, WIDTH_G), wnaf(t, WIDTH_Q));
     let mut sum = Jacobian::INFINITY;
     for (digit_g, digit_q) in digits_g.iter().zip(&digits_q).rev() {
         sum = sum.double();
         if *digit_q != 0 {
-            let point = &table_q[usize::from(digit_q.unsigned_abs() / 2)];
-            sum = if *digit_q > 0 { sum.add(point) } else { sum.add(&point.negate()) };
+            let point = &table[usize::from(digit_q.unsigned_abs() / 2)];
+            sum = if *digit_q > 0 { add(&sum, point) } else { add(&sum, &negate(point)) };
         }
         if *digit_g != 0 {
             let point = &TABLE_G[usize::from(digit_g.unsigned_abs() / 2)];

@@ -18,7 +18,7 @@ pub(crate) const G: Affine = Affine {
 };
 
 /// A point other than infinity.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Affine {
     pub(crate) x: Fp,
     pub(crate) y: Fp,
@@ -140,18 +140,17 @@ pub(crate) const fn odd_multiples<const COUNT: usize>(point: &Affine) -> [Jacobi
     out
 }
 
-/// The same points in affine form, with one inversion for all. None of them may be infinity.
-pub(crate) const fn to_affine<const COUNT: usize>(points: &[Jacobian; COUNT]) -> [Affine; COUNT] {
-    let mut products = [Fp::ONE; COUNT];
+/// Writes the points in affine form to `out`, with one inversion for all. None of them may be infinity; `products` is room to work in.
+/// All three have the same length.
+pub(crate) const fn to_affine(points: &[Jacobian], products: &mut [Fp], out: &mut [Affine]) {
     let mut product = Fp::ONE;
     let mut i = 0;
-    while i < COUNT {
+    while i < points.len() {
         products[i] = product;
         product = product.mul(&points[i].z);
         i += 1;
     }
     let mut inverse = product.invert();
-    let mut out = [G; COUNT];
     while i > 0 {
         i -= 1;
         let z = inverse.mul(&products[i]);
@@ -159,5 +158,4 @@ pub(crate) const fn to_affine<const COUNT: usize>(points: &[Jacobian; COUNT]) ->
         let zz = z.square();
         out[i] = Affine { x: points[i].x.mul(&zz), y: points[i].y.mul(&zz.mul(&z)) };
     }
-    out
 }

@@ -4,6 +4,8 @@ use crate::field::{add_wide, from_be_bytes, is_less, is_zero, sub_wide, subtract
 
 /// n, least significant digit first.
 pub(crate) const N: [u64; 4] = [0x53bb_f409_39d5_4123, 0x7203_df6b_21c6_052b, 0xffff_ffff_ffff_ffff, 0xffff_fffe_ffff_ffff];
+/// 2^256 − n.
+const N_COMPLEMENT: [u64; 4] = [!N[0] + 1, !N[1], !N[2], !N[3]];
 
 /// A number below n.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -18,12 +20,12 @@ impl Scalar {
 
     /// A digest, reduced: 2^256 < 2n, so one subtraction does.
     pub(crate) fn reduced(bytes: &[u8; 32]) -> Self {
-        Self(subtract_once(from_be_bytes(bytes), false, &N))
+        Self(subtract_once(from_be_bytes(bytes), false, &N_COMPLEMENT))
     }
 
     pub(crate) fn add(&self, other: &Self) -> Self {
         let (sum, carry) = add_wide(&self.0, &other.0);
-        Self(subtract_once(sum, carry, &N))
+        Self(subtract_once(sum, carry, &N_COMPLEMENT))
     }
 
     pub(crate) fn sub(&self, other: &Self) -> Self {
