@@ -148,3 +148,62 @@ fn add_each(sums: &mut [Option<Affine>], addends: &[Option<Affine>], scratch: &m
         *sum = Some(Affine { x, y });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_case_of_adding_in_step() {
+        let multiples: Vec<Affine> = Comb::<5, 52>::new(&G).points[..4].to_vec();
+        let [one, two, three, four] = [0, 1, 2, 3].map(|i| Some(multiples[i]));
+        let minus_one = Some(G.negate());
+        let cases = [
+            (one, one, two),
+            (one, two, three),
+            (two, two, four),
+            (one, minus_one, None),
+            (None, one, one),
+            (one, None, one),
+            (None, None, None),
+            (minus_one, two, one),
+            (three, one, four),
+        ];
+        for skip in 0..cases.len() {
+            let mut sums: Vec<_> = cases[skip..].iter().map(|(a, ..)| *a).collect();
+            let addends: Vec<_> = cases[skip..].iter().map(|(_, b, _)| *b).collect();
+            add_each(&mut sums, &addends, &mut Vec::new());
+            for (sum, (_, _, expected)) in sums.iter().zip(&cases[skip..]) {
+                match (sum, expected) {
+                    (Some(a), Some(b)) => assert!(a.x.equals(&b.x) && a.y.equals(&b.y)),
+                    (a, b) => assert!(a.is_none() && b.is_none()),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn digits_of_windows_add_up_to_the_scalar() {
+        use crate::scalar::N;
+        for digits in [
+            [0; 4],
+            [1, 0, 0, 0],
+            [N[0] - 1, N[1], N[2], N[3]],
+            [0x5555_5555_5555_5555; 4],
+            [u64::MAX, u64::MAX, u64::MAX, N[3] - 1],
+        ] {
+            let (mut carry, mut sum) = (0, Jacobian::INFINITY);
+            let found: Vec<_> = (0..52).map(|window| KeyComb::digit(&Scalar(digits), window, &mut carry)).collect();
+            assert_eq!(carry, 0);
+            assert!(found.iter().all(|digit| (-16..=16).contains(digit)));
+            for digit in found.iter().rev() {
+                sum = (0..5).fold(sum, |sum, _| sum.double());
+                for _ in 0..digit.abs() {
+                    sum = sum.add_affine(&if *digit < 0 { G.negate() } else { G });
+                }
+            }
+            let other = generator().add_to(Jacobian::INFINITY, &Scalar(digits)).add(&sum.negate());
+            assert!(other.is_infinity());
+        }
+    }
+}

@@ -90,7 +90,7 @@ pub(crate) const fn from_be_bytes(bytes: &[u8; 32]) -> [u64; 4] {
 }
 
 /// An element of the field in Montgomery form. Any number below 2^256 stands for its class modulo p: the few classes below 2^256 − p have
-/// two forms, and only [`Fp::is_zero`], [`Fp::equals`] and [`Fp::to_digits`] need to know. That saves a comparison with p, which the
+/// two forms, and only [`Fp::is_zero`] and [`Fp::equals`] need to know. That saves a comparison with p, which the
 /// compiler makes long, in each operation.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fp([u64; 4]);
@@ -112,7 +112,8 @@ impl Fp {
         if is_less(&digits, &P) { Some(Self(digits).mul(&Self(R_SQUARED))) } else { None }
     }
 
-    /// The number itself, out of Montgomery form.
+    /// The number itself, out of Montgomery form, below p.
+    #[cfg(test)]
     pub(crate) const fn to_digits(self) -> [u64; 4] {
         subtract_once(reduce([self.0[0], self.0[1], self.0[2], self.0[3], 0, 0, 0, 0]), false, &P_COMPLEMENT)
     }
@@ -264,4 +265,84 @@ const fn reduce_digit(w: [u64; 4]) -> [u64; 4] {
     let (d2, c) = add_carry(w[3], u2, c);
     let (d3, _) = add_carry(u3, 0, c);
     [d0, d1, d2, d3]
+}
+
+#[cfg(test)]
+mod tests {
+    use sm2::elliptic_curve::bigint::{NonZero, U256};
+
+    use super::*;
+
+    /// Digits at which carries turn over, all combinations: numbers from p to 2^256 − 1 among them.
+    fn edges() -> Vec<[u64; 4]> {
+        let digits = [0, 1, 0xffff_ffff, 0xffff_fffe_ffff_ffff, 0xffff_ffff_0000_0000, u64::MAX];
+        let mut out = Vec::new();
+        for i in 0..digits.len().pow(4) {
+            out.push([0, 1, 2, 3].map(|place| digits[i / digits.len().pow(place) % digits.len()]));
+        }
+        for near in [P, P_COMPLEMENT, R_SQUARED] {
+            for distance in [1, 2, 1 << 32] {
+                out.push(add_wide(&near, &[distance, 0, 0, 0]).0);
+                out.push(sub_wide(&near, &[distance, 0, 0, 0]).0);
+            }
+        }
+        out
+    }
+
+    fn big(digits: [u64; 4]) -> U256 {
+        U256::from_words(digits)
+    }
+
+    fn modulus() -> NonZero<U256> {
+        NonZero::new(big(P)).unwrap()
+    }
+
+    /// What `a` stands for: a / R.
+    fn class(a: &Fp) -> U256 {
+        big(a.to_digits())
+    }
+
+    #[test]
+    fn operations_on_edges_agree_with_crypto_bigint() {
+        let p = modulus();
+        let edges = edges();
+        // The classes, by an independent road: a·R⁻¹ where R⁻¹ is found as the inverse of 2^256 mod p.
+        let r_inverse = Option::<U256>::from(big(P_COMPLEMENT).invert_odd_mod(&p.get().to_odd().unwrap())).unwrap();
+        let classes: Vec<_> = edges.iter().map(|a| big(*a).rem(&p).mul_mod(&r_inverse, &p)).collect();
+        for (a, a_class) in edges.iter().zip(&classes) {
+            let a = Fp(*a);
+            assert_eq!(class(&a), *a_class);
+            assert_eq!(class(&a.square()), a_class.square_mod(&p));
+            assert_eq!(class(&a.negate()), a_class.neg_mod(&p));
+            assert_eq!(a.is_zero(), *a_class == U256::ZERO);
+        }
+        // Every edge with a spread of others; all pairs would take minutes.
+        for (i, (a, a_class)) in edges.iter().zip(&classes).enumerate() {
+            for (b, b_class) in edges.iter().zip(&classes).skip(i % 17).step_by(17) {
+                let (a, b) = (Fp(*a), Fp(*b));
+                assert_eq!(class(&a.mul(&b)), a_class.mul_mod(b_class, &p), "{a:x?} {b:x?}");
+                assert_eq!(class(&a.add(&b)), a_class.add_mod(b_class, &p), "{a:x?} {b:x?}");
+                assert_eq!(class(&a.sub(&b)), a_class.sub_mod(b_class, &p), "{a:x?} {b:x?}");
+                assert_eq!(a.equals(&b), a_class == b_class, "{a:x?} {b:x?}");
+            }
+        }
+    }
+
+    #[test]
+    fn inverse_times_itself_is_one() {
+        for a in edges().into_iter().step_by(7).map(Fp) {
+            let product = a.mul(&a.invert());
+            assert!(if a.is_zero() { product.is_zero() } else { product.equals(&Fp::ONE) });
+        }
+    }
+
+    #[test]
+    fn numbers_from_p_on_are_not_elements() {
+        assert!(Fp::new(P).is_none());
+        assert!(Fp::new([u64::MAX; 4]).is_none());
+        assert!(Fp::new(add_wide(&P, &[1, 0, 0, 0]).0).is_none());
+        let largest = sub_wide(&P, &[1, 0, 0, 0]).0;
+        assert_eq!(Fp::new(largest).unwrap().to_digits(), largest);
+        assert_eq!(Fp::new([0; 4]).unwrap().to_digits(), [0; 4]);
+    }
 }

@@ -61,7 +61,13 @@ pub(crate) fn affine_tables<'a>(points: impl Iterator<Item = &'a Affine>) -> Vec
 }
 
 #[inline(always)]
-fn run<P>(s: &Scalar, t: &Scalar, table: &[P; COUNT_Q], negate: impl Fn(&P) -> P, add: impl Fn(&Jacobian, &P) -> Jacobian) -> Jacobian {
+fn run<P>(
+    s: &Scalar,
+    t: &Scalar,
+    table: &[P; COUNT_Q],
+    negate: impl Fn(&P) -> P,
+    add: impl Fn(&Jacobian, &P) -> Jacobian,
+) -> Jacobian {
     let (digits_g, digits_q) = (wnaf(s, WIDTH_G), wnaf(t, WIDTH_Q));
     let mut sum = Jacobian::INFINITY;
     for (digit_g, digit_q) in digits_g.iter().zip(&digits_q).rev() {
@@ -87,4 +93,39 @@ pub(crate) fn has_x(point: &Jacobian, x: &Scalar) -> bool {
     let zz = point.z.square();
     let matches = |digits| Fp::new(digits).is_some_and(|x| x.mul(&zz).equals(&point.x));
     matches(x.0) || x.plus_n().is_some_and(matches)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scalar::N;
+
+    #[test]
+    fn digits_are_sparse_odd_and_add_up_to_the_scalar() {
+        for width in [WIDTH_Q, WIDTH_G] {
+            for digits in [
+                [0; 4],
+                [1, 0, 0, 0],
+                [N[0] - 1, N[1], N[2], N[3]],
+                [0x5555_5555_5555_5555; 4],
+                [u64::MAX, u64::MAX, u64::MAX, N[3] - 1],
+            ] {
+                let found = wnaf(&Scalar(digits), width);
+                let places: Vec<_> = (0..257).filter(|i| found[*i] != 0).collect();
+                assert!(places.windows(2).all(|pair| pair[1] - pair[0] >= width));
+                assert!(places.iter().all(|i| found[*i] % 2 != 0 && i32::from(found[*i]).abs() < 1 << (width - 1)));
+                // Modulo 2^256, from the top.
+                let sum = found.iter().rev().fold([0u64; 4], |sum, digit| {
+                    let double = crate::field::add_wide(&sum, &sum).0;
+                    let magnitude = [u64::from(digit.unsigned_abs()), 0, 0, 0];
+                    if *digit < 0 {
+                        crate::field::sub_wide(&double, &magnitude).0
+                    } else {
+                        crate::field::add_wide(&double, &magnitude).0
+                    }
+                });
+                assert_eq!(sum, digits);
+            }
+        }
+    }
 }

@@ -159,3 +159,63 @@ pub(crate) const fn to_affine(points: &[Jacobian], products: &mut [Fp], out: &mu
         out[i] = Affine { x: points[i].x.mul(&zz), y: points[i].y.mul(&zz.mul(&z)) };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn same(a: &Jacobian, b: &Jacobian) -> bool {
+        match (a.is_infinity(), b.is_infinity()) {
+            (false, false) => {
+                let (za, zb) = (a.z.square(), b.z.square());
+                a.x.mul(&zb).equals(&b.x.mul(&za)) && a.y.mul(&zb.mul(&b.z)).equals(&b.y.mul(&za.mul(&a.z)))
+            }
+            (a, b) => a == b,
+        }
+    }
+
+    /// The same point with another denominator.
+    fn disguised(a: &Jacobian, z: &Fp) -> Jacobian {
+        let zz = z.square();
+        Jacobian { x: a.x.mul(&zz), y: a.y.mul(&zz.mul(z)), z: a.z.mul(z) }
+    }
+
+    #[test]
+    fn every_case_of_addition() {
+        let g = G.to_jacobian();
+        let two = g.double();
+        let three = two.add(&g);
+        let z = constant([7, 0, 0, 9]);
+        assert!(!same(&two, &g) && !same(&three, &two) && !three.is_infinity());
+        for g in [g, disguised(&g, &z)] {
+            assert!(same(&g.add(&G.to_jacobian()), &two), "equal points");
+            assert!(same(&g.add_affine(&G), &two), "equal points");
+            assert!(g.add(&G.to_jacobian().negate()).is_infinity(), "opposite points");
+            assert!(g.add_affine(&G.negate()).is_infinity(), "opposite points");
+            assert!(same(&g.add(&Jacobian::INFINITY), &g));
+            assert!(same(&Jacobian::INFINITY.add(&g), &g));
+            assert!(same(&g.add(&two), &three));
+            assert!(same(&two.add_affine(&G), &three));
+            assert!(same(&three.add_affine(&G.negate()), &two));
+        }
+        assert!(same(&Jacobian::INFINITY.add_affine(&G), &g));
+        assert!(Jacobian::INFINITY.add(&Jacobian::INFINITY).is_infinity());
+        assert!(Jacobian::INFINITY.double().is_infinity());
+        // Infinity that came of a sum goes on as any other.
+        let infinity = g.add_affine(&G.negate());
+        assert!(same(&infinity.double().add_affine(&G), &g) && same(&infinity.add(&two), &two));
+    }
+
+    #[test]
+    fn odd_multiples_are_odd_multiples() {
+        let table: [Jacobian; 5] = odd_multiples(&G);
+        let mut sum = G.to_jacobian();
+        for multiple in table {
+            assert!(same(&multiple, &sum));
+            sum = sum.add_affine(&G).add_affine(&G);
+        }
+        let (mut products, mut out) = ([Fp::ONE; 5], [G; 5]);
+        to_affine(&table, &mut products, &mut out);
+        assert!(table.iter().zip(out).all(|(a, b)| same(a, &b.to_jacobian())));
+    }
+}

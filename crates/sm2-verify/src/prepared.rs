@@ -53,7 +53,11 @@ pub fn verify_many_prepared(items: &[PreparedItem<'_>]) -> Vec<bool> {
     let mut verdicts = vec![false; items.len()];
     for (items, verdicts) in items.chunks(IN_STEP).zip(verdicts.chunks_mut(IN_STEP)) {
         let equations: Vec<_> = items.iter().map(|item| Equation::new(item.e, item.r, item.s)).collect();
-        let jobs: Vec<_> = items.iter().zip(&equations).filter_map(|(item, wanted)| wanted.as_ref().map(|w| (&item.key.table, &w.s, &w.t))).collect();
+        let jobs: Vec<_> = items
+            .iter()
+            .zip(&equations)
+            .filter_map(|(item, wanted)| wanted.as_ref().map(|w| (&item.key.table, &w.s, &w.t)))
+            .collect();
         let mut sums = multiply_each(&jobs).into_iter();
         for (verdict, wanted) in verdicts.iter_mut().zip(&equations) {
             let Some(wanted) = wanted else { continue };
