@@ -133,8 +133,8 @@ mod tests {
         let (_canceller, cancel) = Canceller::new();
         let signer = Requester::Origin(shown("sign").origin);
         let place = queue.admit(&signer).unwrap();
-        let end = in_seconds(100);
-        let (answer, ()) = tokio::join!(queue.ask_pairing(&shown("new"), end, &cancel), async {
+        let new = shown("new");
+        let (answer, ()) = tokio::join!(queue.ask_pairing(&new, in_seconds(100), &cancel), async {
             tokio::time::sleep(Duration::from_secs(10)).await;
             assert_eq!(script.pairings().len(), 0, "a signature waits");
             drop(place);
