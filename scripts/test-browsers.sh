@@ -1,15 +1,25 @@
 #!/bin/sh
-# Drives real browsers against the agent. Needs chromium, node 20, npm and openssl; where one is missing it says SKIPPED and succeeds,
-# unless it is called with --must-run. The test of frames also needs root and /etc/chromium/policies/managed.
+# Drives real browsers, Chromium and Firefox, against the agent. Needs one of them, node 20, npm and openssl; what is missing it says,
+# with the word SKIPPED, and succeeds, unless it is called with --must-run. The test of frames also needs root and the folder
+# /etc/chromium/policies/managed.
 set -eu
 cd "$(dirname "$0")/.."
 
-for program in chromium node npm openssl; do
+skip() {
+    echo "SKIPPED: $1 is not found, $2. Debian: apt-get install chromium firefox-esr nodejs npm openssl"
+    if [ "$must_run" = yes ]; then exit 1; fi
+}
+
+must_run=no
+[ "${1-}" = --must-run ] && must_run=yes
+for program in node npm openssl; do
     if ! command -v "$program" >/dev/null 2>&1; then
-        echo "SKIPPED: $program is not found, no browser is tested. Debian: apt-get install chromium nodejs npm openssl"
-        [ "${1-}" = --must-run ] && exit 1
+        skip "$program" "no browser is tested"
         exit 0
     fi
+done
+for browser in chromium firefox-esr; do
+    command -v "$browser" >/dev/null 2>&1 || skip "$browser" "it is not tested"
 done
 
 [ -d tests/browser/node_modules ] || (cd tests/browser && npm ci --no-progress)

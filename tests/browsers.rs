@@ -22,12 +22,19 @@ use sealagent::consent::summary::{DocumentShown, Summary};
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let chromium = found("chromium");
-    let packages = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser/node_modules/playwright-core");
-    let is_missing = chromium.is_none() || found("node").is_none() || found("openssl").is_none() || !packages.is_dir();
-    let chromium = chromium.unwrap_or_default();
-    let trial = Trial::test("chromium", move || in_chromium(&chromium)).with_ignored_flag(is_missing);
-    libtest_mimic::run(&arguments, vec![trial]).exit_code()
+    let browsers: [(&str, &str, &[&str]); 2] =
+        [("chromium", "playwright-core", &["sign", "sign", "second", "pair"]), ("firefox-esr", "ws", &["sign", "pair"])];
+    let trials = browsers.map(|(name, package, asked)| {
+        let program = found(name);
+        let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser/node_modules").join(package);
+        let is_missing = program.is_none() || found("node").is_none() || found("openssl").is_none() || !package.is_dir();
+        let program = program.unwrap_or_default();
+        let tests = format!("tests/browser/{}.test.mjs", name.trim_end_matches("-esr"));
+        Trial::test(name, move || drive(&program, &tests, asked)).with_ignored_flag(is_missing)
+    });
+    // One after the other: each takes the machine for itself.
+    let arguments = Arguments { test_threads: Some(1), ..arguments };
+    libtest_mimic::run(&arguments, trials.into()).exit_code()
 }
 
 fn found(program: &str) -> Option<PathBuf> {
@@ -44,23 +51,28 @@ fn person(summary: &Summary) -> Reply {
     }
 }
 
-fn in_chromium(chromium: &Path) -> Result<(), Failed> {
-    // The page's port must be known before its origin can be allowed; it is free now.
-    let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+/// `asked`: the sites whose signatures the person was asked about, in order.
+fn drive(program: &Path, tests: &str, asked: &[&str]) -> Result<(), Failed> {
+    // The page's port must be known before its origin can be allowed. Both are free now, and nobody listens on the second.
+    let free = || TcpListener::bind(("127.0.0.1", 0));
+    let (one, other) = (free()?, free()?);
+    let (port, closed_port) = (one.local_addr()?.port(), other.local_addr()?.port());
+    drop((one, other));
     let site = |name: &str| Origin::parse(&format!("https://{name}.example:{port}")).unwrap();
     let rig = Rig::with(person, |config| config.http.origins.extend(["sign", "second"].map(site)));
     let paired = site("pair");
     rig.person.on_pairing(move |shown| Some(if shown.origin == paired { PairingAnswer::Always } else { PairingAnswer::Refused }));
     let folder = tempfile::tempdir()?;
     std::fs::write(folder.path().join("sample.ofd"), document(3))?;
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser/chromium.test.mjs");
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join(tests);
     let driver = Command::new("node")
         .args(["--test", "--test-reporter=spec", "--test-timeout=60000"])
         .arg(tests)
         .env("BROWSER_TEST_FOLDER", folder.path())
         .env("BROWSER_TEST_AGENT_PORT", rig.port.to_string())
         .env("BROWSER_TEST_SITE_PORT", port.to_string())
-        .env("BROWSER_TEST_CHROMIUM", chromium)
+        .env("BROWSER_TEST_PROGRAM", program)
+        .env("BROWSER_TEST_CLOSED_PORT", closed_port.to_string())
         .env("BROWSER_TEST_SEAL", rig.seal.es_id())
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::inherit())
@@ -76,7 +88,6 @@ fn in_chromium(chromium: &Path) -> Result<(), Failed> {
     std::fs::write(folder.path().join("stopped"), "")?;
     let output = output.join().unwrap()?;
     let said = String::from_utf8_lossy(&output.stdout);
-    println!("{said}");
     if !output.status.success() {
         return Err(Failed::from(said.into_owned()));
     }
@@ -87,6 +98,7 @@ fn in_chromium(chromium: &Path) -> Result<(), Failed> {
     assert_eq!(shown[0], (site("pair").as_str(), code.as_str()));
     assert_eq!((shown.len(), shown[1].0), (2, site("refuse").as_str()));
     // Attack item 15: of all that the pages tried, the person was asked about what the client asked for, and nothing else.
-    assert_eq!(origins, ["sign", "sign", "second", "pair"].map(|name| site(name).to_string()));
+    let expected: Vec<_> = asked.iter().map(|name| site(name).to_string()).collect();
+    assert_eq!(origins, expected);
     Ok(())
 }

@@ -11,8 +11,10 @@ import { serve } from './site.mjs';
 const folder = process.env.BROWSER_TEST_FOLDER;
 const agentPort = Number(process.env.BROWSER_TEST_AGENT_PORT);
 const port = Number(process.env.BROWSER_TEST_SITE_PORT);
-const executablePath = process.env.BROWSER_TEST_CHROMIUM;
+const executablePath = process.env.BROWSER_TEST_PROGRAM;
 const site = (name) => `https://${name}.example:${port}`;
+// Allowed by the pages' policy; nothing listens there.
+const closedPort = Number(process.env.BROWSER_TEST_CLOSED_PORT);
 const seal = process.env.BROWSER_TEST_SEAL;
 
 const args = [
@@ -25,7 +27,7 @@ let server;
 let browser;
 
 before(async () => {
-  server = await serve({ port, agentPort, folder, sample: readFileSync(join(folder, 'sample.ofd')) });
+  server = await serve({ port, agentPort, closedPort, folder, sample: readFileSync(join(folder, 'sample.ofd')) });
   browser = await chromium.launch({ executablePath, args });
 });
 
@@ -143,8 +145,8 @@ test('the page\'s own policy is named as the cause', async () => {
 
 test('a port where nothing listens is not running', async () => {
   const { page, close } = await open(`${site('sign')}/empty.html`);
-  assert.equal((await run(page, connect, { ports: [1] })).error, 'NotRunning');
-  assert.equal((await run(page, (agent) => agent.connect().then((info) => info.paired), { ports: [1, agentPort] })).value, true);
+  assert.equal((await run(page, connect, { ports: [closedPort] })).error, 'NotRunning');
+  assert.equal((await run(page, (agent) => agent.connect().then((info) => info.paired), { ports: [closedPort, agentPort] })).value, true);
   await close();
 });
 

@@ -10,8 +10,8 @@ const assets = join(root, 'src', 'demo', 'assets');
 const TYPES = { html: 'text/html; charset=utf-8', js: 'text/javascript; charset=utf-8', css: 'text/css', json: 'application/json', ofd: 'application/ofd' };
 const empty = '<!doctype html><meta charset="utf-8"><title>test</title>';
 
-/** Serves on `port`; the agent is on `agentPort`; `sample` is a document's bytes. */
-export async function serve({ port, agentPort, folder, sample }) {
+/** Serves on `port`; the agent is on `agentPort`, nobody on `closedPort`; `sample` is a document's bytes. */
+export async function serve({ port, agentPort, closedPort, folder, sample }) {
   const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
   const made = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2', '-subj', '/CN=test'];
   execFileSync('openssl', [...made, '-keyout', key, '-out', cert], { stdio: 'ignore' });
@@ -22,6 +22,7 @@ export async function serve({ port, agentPort, folder, sample }) {
     '/sealagent.js': readFileSync(join(root, 'sdk', 'js', 'dist', 'sealagent.js')),
     '/sealagent.script.js': readFileSync(join(root, 'sdk', 'js', 'dist', 'sealagent.script.js')),
     '/empty.html': empty,
+    '/socket.html': empty,
     '/no-connect.html': empty,
     '/frame-without.html': `${empty}<iframe src="https://sign.example:${port}/empty.html"></iframe>`,
     '/frame-with.html': `${empty}<iframe allow="loopback-network; local-network-access" src="https://sign.example:${port}/empty.html"></iframe>`,
@@ -30,7 +31,7 @@ export async function serve({ port, agentPort, folder, sample }) {
   for (const name of ['index.html', 'style.css', 'app.js', 'seal.js', 'texts.json']) files[`/${name}`] = readFileSync(join(assets, name));
   const server = createServer({ key: readFileSync(key), cert: readFileSync(cert) }, (request, answer) => {
     const path = request.url === '/' ? '/index.html' : request.url.split('?')[0];
-    const agent = path === '/no-connect.html' ? '' : ` http://127.0.0.1:${agentPort} http://127.0.0.1:1`;
+    const agent = path === '/no-connect.html' ? '' : ` http://127.0.0.1:${agentPort} ws://127.0.0.1:${agentPort} http://127.0.0.1:${closedPort}`;
     answer.setHeader('Content-Security-Policy', `default-src 'none'; script-src 'self'; style-src 'self'; img-src blob:; frame-src https:; connect-src 'self'${agent}`);
     answer.setHeader('Content-Type', TYPES[path.split('.').pop()] ?? 'text/plain');
     // A sandboxed frame has the origin null, from which even its own site's modules are foreign.
