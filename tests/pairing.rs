@@ -7,6 +7,8 @@ mod common {
     pub mod rig;
 }
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -255,6 +257,41 @@ fn the_agent_proves_itself_over_challenge_port_and_run() {
     assert_eq!(ask(&rig, OTHER, &format!("/v1/info?challenge=abc&pairing={}", page.id)).json(), stranger);
     assert_eq!(ask(&rig, SITE, &format!("/v1/info?challenge=a%0Ab&pairing={}", page.id)).json(), stranger);
     assert_eq!(ask(&rig, ORIGIN, "/v1/info").json()["paired"], true, "the configuration allows it");
+}
+
+/// Attack item 16: a stream of a paired origin is nothing without its proof, given once.
+#[test]
+fn a_stream_is_proved_in_its_first_frame() {
+    let rig = Rig::new();
+    let mut page = Page::pair(&rig, SITE, PairingAnswer::Always);
+    let good = page.credential("GET", "/v1/events", None);
+    let other = page.credential("GET", "/v1/seals", None);
+    let first_frame = |authorization: &str| {
+        let head = "GET /v1/events HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: sealagent.v1\r\n";
+        let head = format!("{head}Host: 127.0.0.1:{}\r\nOrigin: {SITE}\r\n\r\n", rig.port);
+        let mut stream = TcpStream::connect(("127.0.0.1", rig.port)).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap();
+            answer.push(byte[0]);
+        }
+        assert!(answer.starts_with(b"HTTP/1.1 101"));
+        let text = json!({ "authorization": authorization }).to_string();
+        // Masked with zeros; then a ping, which is answered only once the page has proved itself.
+        let length = u16::try_from(text.len()).unwrap().to_be_bytes();
+        let frame = [&[0x81, 0xfe, length[0], length[1], 0, 0, 0, 0], text.as_bytes(), &[0x89, 0x80, 0, 0, 0, 0]].concat();
+        stream.write_all(&frame).unwrap();
+        let mut end = [0; 2];
+        stream.read_exact(&mut end).unwrap();
+        end[0]
+    };
+    assert_eq!(first_frame(&other), 0x88, "over another path");
+    assert_eq!(first_frame(&good), 0x8a);
+    assert_eq!(first_frame(&good), 0x88, "played again");
 }
 
 #[test]

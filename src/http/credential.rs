@@ -46,6 +46,13 @@ pub struct Claim {
     mac: [u8; 32],
 }
 
+impl Claim {
+    /// The pairing that is claimed.
+    pub fn id(&self) -> &str {
+        &self.grant.id
+    }
+}
+
 /// What the agent says of itself to a paired page.
 pub struct Proof {
     /// Marks this run of the agent.
@@ -75,6 +82,11 @@ impl Credentials {
     /// Marks this run of the agent.
     pub fn run(&self) -> &str {
         &self.run
+    }
+
+    /// Whether a pairing that was proved before still counts.
+    pub fn is_granted(&self, id: &str, origin: &Origin) -> bool {
+        self.grants.find(id, origin, (self.clock)(), &self.run).is_some()
     }
 
     /// Reads who a call claims to be; refused before its body is read when there is no such pairing.

@@ -14,12 +14,14 @@ pub mod answer;
 pub mod api;
 pub mod credential;
 pub mod documents;
+pub mod events;
 pub mod guard;
 pub mod head;
 mod listener;
 pub mod pairing;
 pub mod peer;
 pub mod router;
+pub mod websocket;
 
 use std::sync::Arc;
 
@@ -42,6 +44,8 @@ pub struct App {
     pub pairings: Pairings,
     /// Pairings that were granted.
     pub credentials: Arc<Credentials>,
+    /// Open event streams.
+    pub events: events::Events,
     /// Where their bytes are.
     pub scratch: Scratch,
     /// The port that is listened on: part of the one right `Host`.
@@ -57,6 +61,7 @@ impl App {
         let documents = Documents::new(signer.config.http.max_upload_bytes);
         let credentials = Arc::new(Credentials::new(&signer));
         let pairings = Pairings::new(signer.clone(), credentials.clone());
-        Self { signer, requests, documents, pairings, credentials, scratch, port }
+        let events = events::Events::default();
+        Self { signer, requests, documents, pairings, credentials, events, scratch, port }
     }
 }

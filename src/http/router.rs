@@ -19,6 +19,7 @@ use super::App;
 use super::answer::{self, Answer, AnswerBody};
 use super::api::{Begun, DocumentView, Info, ItemView, PublicInfo, SignatureBody, StatusView, name};
 use super::documents::IDLE;
+use super::events;
 use super::guard::{self, Caller};
 use super::pairing::PairingBody;
 use crate::consent::{Origin, Requester};
@@ -48,6 +49,7 @@ const FEATURES: &[&str] = &["ofd", "ses", "gbt35275", "straddle", "verify"];
 pub enum Route {
     Document { id: String },
     Documents,
+    Events,
     Info,
     Pairing { id: String },
     Pairings,
@@ -72,6 +74,7 @@ impl Route {
         Some(match parts.as_slice() {
             ["documents"] => Self::Documents,
             ["documents", id] => Self::Document { id: own(id) },
+            ["events"] => Self::Events,
             ["info"] => Self::Info,
             ["pairings"] => Self::Pairings,
             ["pairings", id] => Self::Pairing { id: own(id) },
@@ -176,6 +179,11 @@ async fn routed(app: &App, head: &Parts, body: Incoming, route: &Route, caller: 
     let origin = caller.origin();
     // Open to whoever may ask to be allowed.
     match route {
+        // A WebSocket carries no `Authorization`; a paired page proves itself in its first frame.
+        Route::Events if !matches!(caller, Caller::Stranger(_)) => {
+            query.only(&[])?;
+            return events::begin(app, head, caller);
+        }
         Route::Info => return info(app, &query, caller),
         Route::Pairing { id } if head.method == Method::DELETE => {
             query.only(&[])?;
@@ -208,7 +216,7 @@ async fn routed(app: &App, head: &Parts, body: Incoming, route: &Route, caller: 
     };
     let requester = Requester::Origin(origin.clone());
     match route {
-        Route::Info | Route::Pairing { .. } | Route::Pairings => Err(Code::NotFound.into()),
+        Route::Events | Route::Info | Route::Pairing { .. } | Route::Pairings => Err(Code::NotFound.into()),
         Route::Tokens => {
             query.only(&[])?;
             Ok(answer::json(StatusCode::OK, &TokenView::all(&known(app).await)))

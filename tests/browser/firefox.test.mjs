@@ -116,9 +116,9 @@ test('a new site pairs by a code, and its key survives a reload', async () => {
 });
 
 // Attack item 16: Firefox lets a WebSocket through without asking, so the agent's own look at the origin is all there is.
-test('a WebSocket of a page is not taken', async () => {
-  await browser.permit(site('second'), 'denied');
-  const page = await browser.open(`${site('second')}/socket.html`);
+test('a WebSocket of a page that is not allowed is not taken', async () => {
+  await browser.permit(site('portal'), 'denied');
+  const page = await browser.open(`${site('portal')}/empty.html`);
   const outcome = await page.evaluate(`new Promise((resolve) => {
     const socket = new WebSocket('ws://127.0.0.1:${agentPort}/v1/events', 'sealagent.v1');
     socket.onopen = () => resolve('open');

@@ -22,7 +22,6 @@ export async function serve({ port, agentPort, closedPort, folder, sample }) {
     '/sealagent.js': readFileSync(join(root, 'sdk', 'js', 'dist', 'sealagent.js')),
     '/sealagent.script.js': readFileSync(join(root, 'sdk', 'js', 'dist', 'sealagent.script.js')),
     '/empty.html': empty,
-    '/socket.html': empty,
     '/no-connect.html': empty,
     '/frame-without.html': `${empty}<iframe src="https://sign.example:${port}/empty.html"></iframe>`,
     '/frame-with.html': `${empty}<iframe allow="loopback-network; local-network-access" src="https://sign.example:${port}/empty.html"></iframe>`,
