@@ -23,7 +23,7 @@ use sealagent::consent::summary::{DocumentShown, Summary};
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let browsers: [(&str, &str, &[&str]); 2] =
-        [("chromium", "playwright-core", &["sign", "sign", "second", "pair"]), ("firefox-esr", "ws", &["sign", "pair"])];
+        [("chromium", "playwright-core", &["sign", "sign", "second", "pair", "pair"]), ("firefox-esr", "ws", &["sign", "pair"])];
     let trials = browsers.map(|(name, package, asked)| {
         let program = found(name);
         let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser/node_modules").join(package);
@@ -96,7 +96,7 @@ fn drive(program: &Path, tests: &str, asked: &[&str]) -> Result<(), Failed> {
     let shown: Vec<_> = pairings.iter().map(|shown| (shown.origin.as_str(), shown.code.as_str())).collect();
     let code = std::fs::read_to_string(folder.path().join("code"))?;
     assert_eq!(shown[0], (site("pair").as_str(), code.as_str()));
-    assert_eq!((shown.len(), shown[1].0), (2, site("refuse").as_str()));
+    assert_eq!(shown.last().map(|(origin, _)| *origin), Some(site("refuse").as_str()));
     // Attack item 15: of all that the pages tried, the person was asked about what the client asked for, and nothing else.
     let expected: Vec<_> = asked.iter().map(|name| site(name).to_string()).collect();
     assert_eq!(origins, expected);

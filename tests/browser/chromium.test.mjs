@@ -173,6 +173,26 @@ test('a new site pairs by a code, and its key survives a reload', async () => {
   await close();
 });
 
+test('a paired page hears of its requests over a WebSocket', async () => {
+  const { page, close } = await open(`${site('pair')}/empty.html`);
+  await run(page, (agent) => agent.pair({ onCode: () => {} }));
+  const { value: states } = await run(page, async (agent, sdk, { seal }) => {
+    const aborter = new AbortController();
+    const states = [];
+    const listening = agent.listen((event) => {
+      if (event.type !== 'signatureChanged') return;
+      states.push(event.state);
+      if (event.state === 'done') aborter.abort();
+    }, { signal: aborter.signal });
+    const file = await (await fetch('/sample.ofd')).blob();
+    await agent.sealDocument(file, seal, { kind: 'none' }, { name: 'a.ofd' });
+    await listening;
+    return states;
+  }, { seal });
+  assert.equal(states.at(-1), 'done');
+  await close();
+});
+
 test('a pairing that the person refuses is told', async () => {
   const { page, close } = await open(`${site('refuse')}/empty.html`);
   const refused = await run(page, (agent) => agent.pair({ onCode: () => {} }));
