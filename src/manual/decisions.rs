@@ -47,3 +47,20 @@
 //! it copies an entry; a check beside it would have been a second parser that must agree with the first. Ours is 600 lines, copies
 //! entries byte for byte, and leaves inflating to `flate2`. The crate judges our output in tests. Gaps, prefixes and bytes behind the
 //! end are refused, not tolerated: no real file that was seen has any. A product that writes them would change our mind.
+//!
+//! # D9. A paired page proves each call over the mark of the agent's run
+//!
+//! A counter that only grows must be on the disk before each answer, or a call that was seen before a restart can be played after it.
+//! Instead every start of the agent draws a mark, `GET /v1/info` proves it to the page together with the challenge, and each MAC
+//! covers it. Numbers need then be remembered for one run only; the last 128 may come late, because a browser's calls overtake each
+//! other. "Once" is a grant that names the run. *Would change our mind:* a client that cannot ask for `info` first.
+//!
+//! # D10. Grants are files that each request reads
+//!
+//! `sealagent origins revoke` is another process than the agent. A cache would need a way to tell the agent; reading one small file
+//! costs some ten microseconds and cannot be stale. Who is no pairing's origin is told by file names alone.
+//!
+//! # D11. WebSocket frames are read by hand
+//!
+//! A page says its credential, pongs and goodbye. A library would add reassembly, compression and binary messages, each of which we
+//! would then have to switch off and test. 150 lines refuse them by not having them.
