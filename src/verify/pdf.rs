@@ -21,6 +21,8 @@ const KNOWN: [&str; 6] =
     ["fxit.sm.detached", "GM.sm2seal", "GM.sm2cms.detached", "adbe.pkcs7.detached", "ETSI.CAdES.detached", "ETSI.RFC3161"];
 /// Most changes told of one signature.
 const TOLD: usize = 20;
+/// Most ambiguities told of each signature; one is enough.
+const AMBIGUITIES: usize = 3;
 
 /// Judges a PDF.
 pub(super) fn verify<R: Read + Seek>(verifier: &mut Verifier<'_>, source: R) -> Report {
@@ -42,6 +44,7 @@ pub(super) fn verify<R: Read + Seek>(verifier: &mut Verifier<'_>, source: R) -> 
     let ambiguities: Vec<Words> = document
         .ambiguities()
         .iter()
+        .take(AMBIGUITIES)
         .map(|ambiguity| Words {
             en: format!("readers disagree about what it is: {ambiguity}"),
             zh: format!("不同的阅读器会看到不同的文档（{ambiguity}）"),
