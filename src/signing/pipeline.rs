@@ -425,7 +425,7 @@ impl Signer {
     }
 
     /// Work on documents, off the threads that answer, and not more at once than there are permits.
-    async fn in_pool<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
+    pub(crate) async fn in_pool<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
         let _permit = self.pool.acquire().await.map_err(|_| Failure::from(Code::Internal))?;
         tokio::task::spawn_blocking(work).await.map_err(|error| {
             tracing::error!(%error, "work on a document ended unexpectedly");

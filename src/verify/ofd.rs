@@ -89,6 +89,7 @@ fn tolerance_name(kind: &ToleranceKind) -> &'static str {
         ToleranceKind::BackslashPath => "BackslashPath",
         ToleranceKind::CaseFolded => "CaseFolded",
         ToleranceKind::FileRefRelative => "FileRefRelative",
+        ToleranceKind::Further => "Further",
         ToleranceKind::GbkName => "GbkName",
         ToleranceKind::Namespace => "Namespace",
         ToleranceKind::MaxSignIdWrong => "MaxSignIdWrong",
@@ -97,6 +98,7 @@ fn tolerance_name(kind: &ToleranceKind) -> &'static str {
         ToleranceKind::ResourceBeside => "ResourceBeside",
         ToleranceKind::SignatureIdRepeated(_) => "SignatureIdRepeated",
         ToleranceKind::SignatureDateTimeForm => "SignatureDateTimeForm",
+        ToleranceKind::StampIdMissing => "StampIdMissing",
         ToleranceKind::Utf8NameUnflagged => "Utf8NameUnflagged",
         ToleranceKind::XmlEncoding(_) => "XmlEncoding",
     }

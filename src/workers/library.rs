@@ -142,7 +142,7 @@ mod tests {
 
     fn library(path: PathBuf) -> Library {
         fs::write(&path, b"\x7fELF").unwrap();
-        Library { path, digest: None }
+        Library { path, sha256: None }
     }
 
     fn set_mode(path: &Path, mode: u32) {
@@ -158,13 +158,13 @@ mod tests {
         assert_eq!(library.check().unwrap(), real);
         let link = folder.path().join("link.so");
         symlink(&library.path, &link).unwrap();
-        assert_eq!(Library { path: link, digest: None }.check().unwrap(), real);
+        assert_eq!(Library { path: link, sha256: None }.check().unwrap(), real);
     }
 
     #[test]
     fn relative_missing_and_special_files_are_refused() {
         let folder = folder();
-        let check = |path: &Path| Library { path: path.to_owned(), digest: None }.check();
+        let check = |path: &Path| Library { path: path.to_owned(), sha256: None }.check();
         assert!(matches!(check(Path::new("libskf.so")), Err(LibraryError::NotAbsolute(_))));
         assert!(matches!(check(&folder.path().join("missing.so")), Err(LibraryError::Io { .. })));
         assert!(matches!(check(folder.path()), Err(LibraryError::NotAFile(_))));
@@ -194,7 +194,8 @@ mod tests {
     fn library_with_another_digest_than_configured_is_refused() {
         let folder = folder();
         let mut library = library(folder.path().join("libskf.so"));
-        library.digest = Some(crate::sm::sm3(b"\x7fELF"));
+        // `printf '\x7fELF' | sha256sum`
+        library.sha256 = Some(*b"\x3b\xdb\xb4\xfe\x83\x97\xcd\x2b\x84\x24\x30\xb3\x9c\xcf\xf0\x1a\x86\x63\xc7\x51\x94\x5e\xf5\xe9\xa0\x9e\x26\x7f\xb8\xb1\xd3\x59");
         library.check().unwrap();
         fs::write(&library.path, b"\x7fELF, but another").unwrap();
         assert!(matches!(library.check(), Err(LibraryError::Digest { .. })));
