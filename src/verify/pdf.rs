@@ -82,9 +82,7 @@ fn unreadable(verifier: &Verifier<'_>, mut findings: Findings, error: &PdfError)
         | PdfError::Picture(_)
         | PdfError::RoomExceeded { .. }
         | PdfError::Seal
-        | PdfError::Syntax { .. } => {
-            findings.add(Reason::FormatContainer, &[("what", error.into())])
-        }
+        | PdfError::Syntax { .. } => findings.add(Reason::FormatContainer, &[("what", error.into())]),
     };
     verifier.report(FileFormat::Pdf, Vec::new(), Vec::new(), findings)
 }
