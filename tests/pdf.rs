@@ -35,6 +35,9 @@ fn foxit_sample(path: &PathBuf) -> Result<(), Failed> {
     assert_eq!(document.ambiguities(), []);
     assert_eq!(document.tolerances(), [Tolerance::GenerationOutOfRange]);
     let sizes: Vec<_> = document.pages()?.iter().map(|page| page.size()).collect();
-    assert!(sizes.len() == 3 && sizes.iter().all(|s| (s.width - 210.0).abs() < 0.1 && (s.height - 297.0).abs() < 0.1), "{sizes:?}");
+    assert!(
+        sizes.len() == 3 && sizes.iter().all(|s| (s.width - 210.0).abs() < 0.1 && (s.height - 297.0).abs() < 0.1),
+        "{sizes:?}"
+    );
     Ok(())
 }
