@@ -35,9 +35,17 @@ fn main() {
     world.region.write_trust_folder(&trust).unwrap();
     for file in fs::read_dir(trust.join("crls")).unwrap().map(|e| e.unwrap().path()) {
         let list = fs::read(&file).unwrap();
-        put("revocation", &format!("{}.crl", file.file_stem().unwrap().display()), &sealagent::pki::trust::decode(&list).unwrap()[0]);
+        put(
+            "revocation",
+            &format!("{}.crl", file.file_stem().unwrap().display()),
+            &sealagent::pki::trust::decode(&list).unwrap()[0],
+        );
     }
-    for (name, content) in [("detached", Content::Detached(sm3(b"data"))), ("attached", Content::Attached(b"data")), ("digest", Content::Digest(sm3(b"data")))] {
+    for (name, content) in [
+        ("detached", Content::Detached(sm3(b"data"))),
+        ("attached", Content::Attached(b"data")),
+        ("digest", Content::Digest(sm3(b"data"))),
+    ] {
         let draft = SignedDataDraft {
             identifiers: Identifiers::Gm,
             content_type: None,
