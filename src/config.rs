@@ -15,6 +15,8 @@ use crate::failure::Language;
 
 mod sys;
 
+pub use sys::user;
+
 /// The first port that is tried; fixed because sites put it into their Content-Security-Policy.
 pub const FIRST_PORT: u16 = 17329;
 /// The last port that is tried, for the tenth user of one machine.
@@ -230,14 +232,6 @@ pub enum ConfigError {
         /// What is wrong with which key.
         what: String,
     },
-    /// A driver's library must not be loaded.
-    #[error("the driver library {} {reason}", .library.display())]
-    Library {
-        /// Which library.
-        library: PathBuf,
-        /// Which rule it breaks.
-        reason: &'static str,
-    },
     /// The system does not say where this user's files are.
     #[error("this user has no home directory")]
     NoHome,
@@ -256,10 +250,6 @@ impl ConfigError {
             Self::PolicyWritable { .. } => language.pick(
                 "run as root: chown root:root and chmod 644 on that file",
                 "请以 root 身份将该文件所有者改为 root，权限改为 644",
-            ),
-            Self::Library { .. } => language.pick(
-                "name a library by absolute path that only root or you can write",
-                "请用绝对路径指定只有 root 或您本人可写的驱动库",
             ),
             Self::NoHome => {
                 language.pick("set HOME, or start the program as a normal user", "请设置 HOME，或以普通用户身份启动本程序")
@@ -440,6 +430,13 @@ impl Config {
 }
 
 impl Driver {
+    /// The SHA-256 that its library must have, if one is named.
+    pub fn sha256(&self) -> Option<[u8; 32]> {
+        let digits: Vec<u32> = self.sha256.as_deref()?.chars().map(|c| c.to_digit(16)).collect::<Option<_>>()?;
+        let bytes: Vec<u8> = digits.chunks_exact(2).map(|pair| (pair[0] << 4 | pair[1]) as u8).collect();
+        bytes.try_into().ok()
+    }
+
     /// Whether the keys fit the kind.
     fn check(&self) -> Result<(), &'static str> {
         let needs_library = matches!(self.kind, DriverKind::Skf | DriverKind::Pkcs11);
@@ -452,38 +449,6 @@ impl Driver {
             }
             _ => Ok(()),
         }
-    }
-
-    /// Whether its library may be loaded now: absolute, a plain file that nobody but root and this user can replace, and of the
-    /// SHA-256 that was named. Asked before each start of a worker.
-    pub fn vet(&self) -> Result<(), ConfigError> {
-        let Some(library) = self.library.as_deref().filter(|_| matches!(self.kind, DriverKind::Skf | DriverKind::Pkcs11)) else {
-            return Ok(());
-        };
-        let refuse = |reason| ConfigError::Library { library: library.to_owned(), reason };
-        let unreadable = |source| ConfigError::Unreadable { path: library.to_owned(), source };
-        if !library.is_absolute() {
-            return Err(refuse("is not named by an absolute path"));
-        }
-        if !fs::metadata(library).map_err(unreadable)?.is_file() {
-            return Err(refuse("is not a file"));
-        }
-        // What counts is the file behind links, and every folder on the way to it.
-        let real = fs::canonicalize(library).map_err(unreadable)?;
-        for part in real.ancestors() {
-            if sys::others_can_write(part).map_err(unreadable)? {
-                return Err(refuse("or a folder above it can be written by other users"));
-            }
-        }
-        if let Some(expected) = &self.sha256 {
-            use sha2::Digest as _;
-            let digest = sha2::Sha256::digest(fs::read(&real).map_err(unreadable)?);
-            let found: String = digest.iter().map(|b| format!("{b:02x}")).collect();
-            if !found.eq_ignore_ascii_case(expected) {
-                return Err(refuse("does not have the SHA-256 that the configuration names"));
-            }
-        }
-        Ok(())
     }
 }
 
@@ -656,24 +621,5 @@ mod tests {
         assert!(matches!(read_policy(&path), Err(ConfigError::PolicyWritable { .. })));
         fs::write(&path, "nonsense").unwrap();
         assert!(matches!(read_policy(&path), Err(ConfigError::Malformed { .. })));
-    }
-
-    /// Attack item 37.
-    #[cfg(unix)]
-    #[test]
-    fn library_that_others_can_write_or_with_another_digest_is_refused() {
-        use std::os::unix::fs::PermissionsExt as _;
-        let dir = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
-        let library = dir.path().join("libskf.so");
-        fs::write(&library, "abc").unwrap();
-        let mut driver = Driver { kind: DriverKind::Skf, library: Some(library.clone()), profile: None, sha256: None };
-        driver.vet().unwrap();
-        driver.sha256 = Some("BA7816BF8F01CFEA414140DE5DAE2223B00361A396177A9CB410FF61F20015AD".into());
-        driver.vet().unwrap();
-        fs::write(&library, "abd").unwrap();
-        assert!(driver.vet().unwrap_err().to_string().contains("SHA-256"));
-        driver.sha256 = None;
-        fs::set_permissions(&library, fs::Permissions::from_mode(0o777)).unwrap();
-        assert!(driver.vet().unwrap_err().to_string().contains("other users"));
     }
 }

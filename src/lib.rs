@@ -44,6 +44,8 @@ pub mod signing;
 #[cfg(feature = "agent")]
 pub mod trust_dir;
 #[cfg(feature = "agent")]
+pub mod views;
+#[cfg(feature = "agent")]
 pub mod workers;
 
 pub mod manual;

@@ -2,19 +2,12 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use sealagent::cli::verify;
-
-/// Makes and verifies electronic seal signatures with SM2 keys in UKeys.
-#[derive(Parser)]
-#[command(name = "sealagent", version)]
-enum Cli {
-    /// Judge signed documents, seals and signatures.
-    Verify(verify::Args),
-}
+use clap::Parser as _;
+use sealagent::cli::{self, Cli};
 
 fn main() -> ExitCode {
-    match Cli::parse() {
-        Cli::Verify(args) => verify::run(&args),
-    }
+    // Logs go to standard error, so that standard output is what a program reads. They hold no PIN and no content of documents.
+    let filter = tracing_subscriber::EnvFilter::try_from_env("SEALAGENT_LOG").unwrap_or_else(|_| "warn".into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    cli::main(Cli::parse())
 }

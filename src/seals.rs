@@ -1,6 +1,7 @@
 //! The seals that this user has: in the seal store (a folder) and on tokens, each matched to the key that can use it, byte for byte by
 //! certificate. A seal whose key is on no present token is shown as absent, not hidden.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Cursor, Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -17,7 +18,7 @@ use crate::ses::{self, CertList, Seal};
 use crate::sm::{Sm3Digest, sm3};
 use crate::verify::report::{Code as FindingCode, Level};
 use crate::verify::{Context, Verifier};
-use crate::workers::{Client, SigningKey, Token, TokenList};
+use crate::workers::{Client, SigningKey, Token, TokenHandle, TokenList};
 
 /// Largest seal file that is imported or read, in bytes; the largest real one has 60 KB.
 const MAX_SEAL_BYTES: u64 = 4 << 20;
@@ -57,6 +58,8 @@ pub struct Seals {
     pub holders: Vec<Holder>,
     /// The tokens, and the drivers that gave no list.
     pub tokens: TokenList,
+    /// State of each token's PIN.
+    pub pins: BTreeMap<TokenHandle, PinStatus>,
 }
 
 impl KnownSeal {
@@ -72,6 +75,7 @@ pub async fn all(workers: &Client, store: &Path) -> Seals {
     let tokens = workers.tokens().await;
     let mut found: Vec<(Arc<Seal>, Sm3Digest)> = Vec::new();
     let mut holders = Vec::new();
+    let mut pins = BTreeMap::new();
     for token in &tokens.tokens {
         let inspected = match workers.inspect(&token.handle).await {
             Ok(inspected) => inspected,
@@ -80,6 +84,7 @@ pub async fn all(workers: &Client, store: &Path) -> Seals {
                 continue;
             }
         };
+        pins.insert(token.handle.clone(), inspected.pin);
         for object in &inspected.seals {
             // A token holds other objects too: what is no seal is no fault.
             if let Ok(seal) = Seal::parse(object) {
@@ -118,7 +123,7 @@ pub async fn all(workers: &Client, store: &Path) -> Seals {
         let key = |s: &KnownSeal| (s.seal.es_id().to_owned(), s.seal.property().valid_from.instant, s.digest);
         key(a).cmp(&key(b))
     });
-    Seals { seals, holders, tokens }
+    Seals { seals, holders, tokens, pins }
 }
 
 impl Seals {

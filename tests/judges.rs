@@ -15,8 +15,8 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use sealagent::ses::{SesSignature, Version};
 use world::{World, contract, entry, with_entry};
 
-const SIGNATURE_XML: &str = "Doc_0/Signs/Sign_1/Signature.xml";
-const SIGNED_VALUE: &str = "Doc_0/Signs/Sign_1/SignedValue.dat";
+const SIGNATURE_XML: &str = "Doc_0/Signs/Sign_0/Signature.xml";
+const SIGNED_VALUE: &str = "Doc_0/Signs/Sign_0/SignedValue.dat";
 const JARS: [&str; 3] = ["/usr/share/java/bcprov.jar", "/usr/share/java/bcpkix.jar", "/usr/share/java/bcutil.jar"];
 
 fn main() {
@@ -145,7 +145,11 @@ fn bouncy_castle_value() -> Result<(), Failed> {
     let value = entry(&bench.sealed, SIGNED_VALUE);
     let accepts = |bytes: &[u8]| bouncy_castle(&[&bench.file("SignedValue.dat", bytes), &description], "ses");
     let name = value.windows(6).position(|w| w == "合同".as_bytes()).unwrap();
-    judge(accepts, &value, &[("a changed seal", flipped(&value, name + 5)), ("a changed signature", flipped(&value, value.len() - 1))])?;
+    judge(
+        accepts,
+        &value,
+        &[("a changed seal", flipped(&value, name + 5)), ("a changed signature", flipped(&value, value.len() - 1))],
+    )?;
     let other = bench.file("Signature.xml", &flipped(&entry(&bench.sealed, SIGNATURE_XML), 60));
     if bouncy_castle(&[&bench.file("SignedValue.dat", &value), &other], "ses") {
         return Err("the judge accepts another Signature.xml".into());
@@ -164,7 +168,7 @@ fn changed_packages(sealed: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
         ("a changed page", flip("Doc_0/Pages/Page_0/Content.xml", 60)),
         ("a changed Signature.xml", flip(SIGNATURE_XML, 60)),
         ("a changed signed value", flip(SIGNED_VALUE, 1)),
-        ("a changed seal file", flip("Doc_0/Signs/Sign_1/Seal.esl", 1)),
+        ("a changed seal file", flip("Doc_0/Signs/Sign_0/Seal.esl", 1)),
     ]
 }
 
@@ -203,8 +207,13 @@ fn bouncy_castle_path() -> Result<(), Failed> {
     };
     let lists = crls(&bench);
     let good = bench.world.certificate.clone();
-    judge(|leaf| accepts(leaf, &lists), &good, &[("a changed signature", flipped(&good, good.len() - 1)), ("a changed name", flipped(&good, good.len() / 2))])?;
-    let serial = sealauthority::certificate::SerialNumber::new(sealagent::pki::Certificate::parse(&good).unwrap().serial()).unwrap();
+    judge(
+        |leaf| accepts(leaf, &lists),
+        &good,
+        &[("a changed signature", flipped(&good, good.len() - 1)), ("a changed name", flipped(&good, good.len() / 2))],
+    )?;
+    let serial =
+        sealauthority::certificate::SerialNumber::new(sealagent::pki::Certificate::parse(&good).unwrap().serial()).unwrap();
     bench.world.region.revoke(&serial, None, now).unwrap();
     let lists = crls(&bench);
     let leaf = bench.file("leaf.cer", &good);

@@ -3,7 +3,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod common;
+#[path = "common/consent.rs"]
+mod consent;
+#[path = "common/worker.rs"]
+mod worker;
 
 use std::{
     io,
@@ -12,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::consent::consented;
+use consent::consented;
 use sealagent::workers::{
     Client, DriverConfig, DriverKind, DriverState, Misbehaviour, SigningKey, Timing, TokenEvent, TokenHandle, WorkerError,
     Workers,
@@ -69,7 +72,7 @@ impl Key {
 
     fn config(&self, name: &str) -> DriverConfig {
         let folder = self.folder.path().to_owned();
-        DriverConfig { name: name.into(), program: common::worker_program(), kind: DriverKind::Virtual { folder, faults: true } }
+        DriverConfig { name: name.into(), program: worker::program(), kind: DriverKind::Virtual { folder, faults: true } }
     }
 
     fn handle(&self, driver: &str) -> TokenHandle {

@@ -73,7 +73,7 @@ pub fn ofd_package(bytes: &[u8]) {
     let Ok(mut package) = ofd::Ofd::open(Cursor::new(bytes)) else { return };
     for body in package.bodies().to_vec() {
         let _ = package.contents(&body);
-        let _ = package.pages(&body);
+        let _ = package.pages(&body.current_root);
         let Ok(Some(list)) = package.signature_list(&body) else { continue };
         for listed in &list.signatures {
             if let Ok(signature) = package.signature(listed) {

@@ -1,10 +1,23 @@
 //! The command line: one module per subcommand, each with its arguments and one function that returns the exit code.
 
+pub mod audit;
+pub mod lists;
+pub mod run;
+pub mod seal;
+pub mod sign;
 pub mod verify;
 
+use std::fmt::Display;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use tokio::runtime::Runtime;
+
+use crate::agent::{Agent, Means, StartError};
+use crate::config::{Config, ConfigError};
+use crate::consent::prompt::Prompter;
+use crate::failure::{Code, Failure, Language};
 
 /// Makes and verifies electronic seal signatures with SM2 keys in UKeys.
 #[derive(Debug, Parser)]
@@ -23,79 +36,137 @@ pub struct Cli {
 pub enum Command {
     /// Serve web pages of this machine until stopped.
     Run,
+    /// Show all of it with a virtual UKey: two regions, a company's seal, a signing page.
+    Demo(crate::demo::DemoArgs),
     /// Seal one document.
-    Sign(SignArgs),
+    Sign(sign::Args),
+    /// Judge signed documents, seals and signatures.
+    Verify(verify::Args),
     /// List the tokens that are plugged in.
     Tokens(Output),
     /// List the seals and which of them can be used now.
     Seals(Output),
-    /// Put seals into the seal store, or take them out.
+    /// Put a seal into the seal store, or take one out.
     #[command(subcommand)]
-    Seal(SealCommand),
+    Seal(seal::Command),
     /// Check or export the record of signatures.
     #[command(subcommand)]
-    Audit(AuditCommand),
+    Audit(audit::Command),
 }
 
 /// How to print.
-#[derive(Debug, Args)]
+#[derive(Clone, Copy, Debug, Args)]
 pub struct Output {
     /// Print JSON for programs.
     #[arg(long)]
     pub json: bool,
 }
 
-/// Arguments of `sign`.
-#[derive(Debug, Args)]
-pub struct SignArgs {
-    /// The document to seal. It is never changed.
-    pub input: PathBuf,
-    /// Where the sealed document goes; appears whole or not at all.
-    #[arg(short, long)]
-    pub output: PathBuf,
-    /// Code of the seal (see `sealagent seals`).
-    #[arg(long, value_name = "ESID")]
-    pub seal: String,
-    /// Page that carries the seal, from 1.
-    #[arg(long, value_name = "N")]
-    pub page: Option<u32>,
-    /// Top left corner of the seal, in mm from the page's top left corner.
-    #[arg(long, value_name = "X,Y")]
-    pub at: Option<String>,
-    /// Straddle seal over the edge of all pages: right or left.
-    #[arg(long, value_name = "EDGE")]
-    pub straddle: Option<String>,
-    /// Let no further signature be possible.
-    #[arg(long)]
-    pub close: bool,
-    /// Read one PIN from this descriptor instead of asking (unattended use).
-    #[arg(long, value_name = "N")]
-    pub pin_fd: Option<u32>,
-    /// How to print.
-    #[command(flatten)]
-    pub output_format: Output,
+/// Refused or failed.
+pub const FAILED: u8 = 1;
+/// Wrong use.
+pub const WRONG_USE: u8 = 2;
+/// The input cannot be read.
+pub const UNREADABLE: u8 = 4;
+/// The token is absent or was removed.
+pub const NO_TOKEN: u8 = 5;
+/// The PIN is wrong or locked.
+pub const PIN: u8 = 6;
+
+/// Carries out what was asked.
+pub fn main(cli: Cli) -> ExitCode {
+    let language = Language::of_environment();
+    let result = match cli.command {
+        Command::Demo(args) => return crate::demo::run(&args),
+        Command::Verify(args) => return verify::run(&args),
+        Command::Run => configured(&cli.config, |config| run::run(config, language)),
+        Command::Sign(args) => configured(&cli.config, |config| sign::run(config, &args, language)),
+        Command::Tokens(output) => configured(&cli.config, |config| lists::tokens(config, output, language)),
+        Command::Seals(output) => configured(&cli.config, |config| lists::seals(config, output, language)),
+        Command::Seal(command) => configured(&cli.config, |config| seal::run(&config, &command, language)),
+        Command::Audit(command) => configured(&cli.config, |config| audit::run(&config, &command, language)),
+    };
+    result.unwrap_or_else(|problem| problem.tell(language))
 }
 
-/// `seal import`, `seal remove`.
-#[derive(Debug, Subcommand)]
-pub enum SealCommand {
-    /// Put a seal file into the seal store.
-    Import {
-        /// The seal (DER of SESeal).
-        file: PathBuf,
-    },
-    /// Take a seal out of the seal store.
-    Remove {
-        /// Its code.
-        es_id: String,
-    },
+fn configured(file: &Option<PathBuf>, run: impl FnOnce(Config) -> Result<ExitCode, Problem>) -> Result<ExitCode, Problem> {
+    run(Config::load(file.as_deref())?)
 }
 
-/// `audit verify`, `audit export`.
-#[derive(Debug, Subcommand)]
-pub enum AuditCommand {
-    /// Check the chain: edited, cut or reordered lines, a clock that went back.
-    Verify(Output),
-    /// Print all lines.
-    Export,
+/// Why a command ends: what a person is told, and the exit code.
+#[derive(Debug)]
+pub struct Problem {
+    what: String,
+    hint: String,
+    exit: u8,
+}
+
+impl Problem {
+    /// A problem in words.
+    pub fn new(exit: u8, what: impl Display, hint: &str) -> Self {
+        Self { what: what.to_string(), hint: hint.to_owned(), exit }
+    }
+
+    /// A problem of the catalogue.
+    pub fn of(failure: &Failure, language: Language) -> Self {
+        let detail = failure.detail.as_ref().map_or(String::new(), |detail| format!(" ({})", crate::harmless::line(detail)));
+        let what = format!("{}{detail}", failure.code.message(language));
+        Self { what, hint: failure.code.hint(language).to_owned(), exit: exit_code(failure.code) }
+    }
+
+    fn tell(&self, language: Language) -> ExitCode {
+        eprintln!("sealagent: {}", self.what);
+        if !self.hint.is_empty() {
+            eprintln!("{}{}", language.pick("hint: ", "提示："), self.hint);
+        }
+        ExitCode::from(self.exit)
+    }
+}
+
+impl From<ConfigError> for Problem {
+    fn from(error: ConfigError) -> Self {
+        Self::new(WRONG_USE, &error, error.hint(Language::of_environment()))
+    }
+}
+
+impl From<StartError> for Problem {
+    fn from(error: StartError) -> Self {
+        Self::new(FAILED, &error, "")
+    }
+}
+
+impl From<std::io::Error> for Problem {
+    fn from(error: std::io::Error) -> Self {
+        Self::new(FAILED, &error, "")
+    }
+}
+
+/// Exit code of a failure.
+pub fn exit_code(code: Code) -> u8 {
+    match code {
+        Code::DocumentMalformed | Code::DocumentEncrypted => UNREADABLE,
+        Code::PinBlocked | Code::PinIncorrect | Code::PinLastTry | Code::PinUnacceptable => PIN,
+        Code::TokenAbsent | Code::TokenRemoved => NO_TOKEN,
+        _ => FAILED,
+    }
+}
+
+/// A runtime, and an agent without its listener in it, for one command.
+fn with_agent<T>(
+    config: Config,
+    prompter: Option<Prompter>,
+    language: Language,
+    work: impl AsyncFnOnce(&Agent) -> T,
+) -> Result<T, Problem> {
+    let runtime = Runtime::new()?;
+    runtime.block_on(async {
+        let mut means = Means::of_system(&config, language)?;
+        if let Some(prompter) = prompter {
+            means.prompter = prompter;
+        }
+        let agent = Agent::start(config, means)?;
+        let result = work(&agent).await;
+        agent.shut_down().await;
+        Ok(result)
+    })
 }

@@ -182,9 +182,11 @@ async fn present(stage: Stage, language: Language) -> Result<(), DemoError> {
         println!("{}", text("no_browser", language));
     }
     tokio::select! {
+        // First: Ctrl-C reaches the agent too, and its end is then no failure.
+        biased;
+        _ = tokio::signal::ctrl_c() => Ok(()),
         served = stage.serve() => served,
         ended = agent.ended() => Err(ended),
-        _ = tokio::signal::ctrl_c() => Ok(()),
     }
 }
 
@@ -202,9 +204,10 @@ async fn play(stage: Stage, language: Language) -> Result<(), DemoError> {
         move || (terminal.answer(&expected, &pin, language), terminal)
     });
     let played = tokio::select! {
+        biased;
+        _ = tokio::signal::ctrl_c() => return Ok(()),
         played = show(&page, &stage, person, language) => played,
         ended = agent.ended() => Err(ended),
-        _ = tokio::signal::ctrl_c() => return Ok(()),
     };
     agent.stop().await;
     played
@@ -246,7 +249,7 @@ async fn show(
     println!("{}", text("step_sign", language));
     let (signed_file, report_file) = (stage.folder().join("signed.ofd"), stage.folder().join("report.json"));
     std::fs::write(&signed_file, &signed).map_err(at(&signed_file))?;
-    println!("{}: {}", text("step_embed", language), signed.len());
+    println!("{} ({} {})", text("step_embed", language), signed.len(), text("bytes", language));
 
     println!("{}:", text("step_verify", language));
     let report = page.verify(&stage.contract().file, signed).await?;

@@ -51,7 +51,7 @@ impl Page {
     /// The codes of the seals that the agent offers.
     pub async fn seals(&self) -> Result<Vec<String>, DemoError> {
         let seals = self.json(Method::GET, "/v1/seals", Bytes::new(), None).await?;
-        let seals = seals.get("seals").and_then(Value::as_array).cloned().unwrap_or_default();
+        let seals = seals.as_array().map(Vec::as_slice).unwrap_or_default();
         Ok(seals.iter().filter_map(|seal| seal.get("esId")?.as_str().map(str::to_owned)).collect())
     }
 

@@ -19,18 +19,20 @@ static PAGE_TEXTS: LazyLock<BTreeMap<String, BTreeMap<String, String>>> = LazyLo
     serde_json::from_str(include_str!("assets/texts.json")).expect("texts.json")
 });
 
+/// The layers in the report's order; a parsed JSON object has lost it.
+const LAYERS: [&str; 7] = ["format", "integrity", "signature", "seal", "certificate", "time", "coverage"];
+
 /// A text of `messages.json`.
 pub fn text(key: &str, language: Language) -> &'static str {
     TEXTS.get(key).map_or("", |[en, zh]| language.pick(en, zh))
 }
 
-fn word<'a>(key: &'a str, language: Language) -> &'a str {
+fn word(key: &str, language: Language) -> &str {
     PAGE_TEXTS.get(key).and_then(|texts| texts.get(language.pick("en", "zh"))).map_or(key, String::as_str)
 }
 
 /// What went wrong and what to do.
 pub fn failure(error: &DemoError, language: Language) -> String {
-    let seconds_text;
     let (key, values): (&str, Vec<(&str, String)>) = match error {
         DemoError::AgentEnded { status, log, said } => {
             ("agent_ended", vec![("status", status.clone()), ("path", log.display().to_string()), ("said", said.clone())])
@@ -44,10 +46,7 @@ pub fn failure(error: &DemoError, language: Language) -> String {
         }
         DemoError::FolderUsed(path) => ("folder_used", vec![("path", path.display().to_string())]),
         DemoError::Io { path, source } => ("io", vec![("path", path.display().to_string()), ("reason", source.to_string())]),
-        DemoError::NoPrompt(seconds) => {
-            seconds_text = seconds.to_string();
-            ("no_prompt", vec![("seconds", seconds_text)])
-        }
+        DemoError::NoPrompt(seconds) => ("no_prompt", vec![("seconds", seconds.to_string())]),
         DemoError::NoSeal => ("no_seal", Vec::new()),
         DemoError::NotPassed(indication) => ("not_passed", vec![("indication", indication.clone())]),
         DemoError::NotShown(what) => ("not_shown", vec![("what", what.clone())]),
@@ -86,11 +85,8 @@ pub fn print_report(report: &Value, language: Language) {
         ] {
             println!("    {}: {value}", word(key, language));
         }
-        let layers = signature.get("layers").and_then(Value::as_object).cloned().unwrap_or_default();
-        let layers: Vec<String> = layers
-            .iter()
-            .map(|(layer, state)| format!("{} {}", mark(state.as_str().unwrap_or("")), word(layer, language)))
-            .collect();
+        let layers = signature.get("layers").unwrap_or(&Value::Null);
+        let layers = LAYERS.map(|layer| format!("{} {}", mark(&string(layers, layer)), word(layer, language)));
         println!("    {}", layers.join("  "));
         for finding in list(&signature, "findings") {
             let message = string(&finding, language.pick("message", "messageZh"));

@@ -3,8 +3,14 @@
 use std::collections::{BTreeMap, HashSet};
 use std::io::{Read, Seek};
 
+use super::structure::limit;
 use super::xml::Element;
 use super::{DocBody, Ofd, OfdError, Package, PackagePath, Signature};
+
+/// Places followed from one document. 50 000 files, each named by several lists.
+const MAX_PLACES: usize = 500_000;
+/// Missing files noted: the count that a hostile list can name is not bounded by what is in the package.
+const MAX_MISSING: usize = 1_000;
 
 /// What a file of the package is to the document.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -35,7 +41,8 @@ pub enum FileClass {
 pub struct Contents {
     /// In the order of their paths, each once.
     pub files: Vec<(PackagePath, FileClass)>,
-    /// Files that the current document refers to and the package does not have, with the file that names each.
+    /// Files that the current document refers to and the package does not have, with the file that names each; at
+    /// most a thousand, then the file that names more is among the unreadable.
     pub missing: Vec<(PackagePath, PackagePath)>,
     /// Files of the current document that name others and could not be read. What they name is unknown, so while this is not
     /// empty all that nothing else refers to counts as drawn.
@@ -129,6 +136,7 @@ struct Walk {
     drawn: Vec<PackagePath>,
     attached: Vec<PackagePath>,
     seen: HashSet<PackagePath>,
+    places: usize,
     missing: Vec<(PackagePath, PackagePath)>,
     unreadable: Vec<(PackagePath, OfdError)>,
 }
@@ -209,13 +217,15 @@ impl Walk {
         let files = fonts.chain(media).map(|element| element.text.as_str());
         let spaces = root.all("ColorSpaces").flat_map(|list| list.all("ColorSpace"));
         for location in files.chain(spaces.filter_map(|space| space.attribute("Profile"))) {
-            if let Some(path) = package.resource(&file, below, location) {
+            if self.place(package, &file, location).is_some()
+                && let Some(path) = package.resource(&file, below, location)
+            {
                 self.note(package, &file, path, true);
             }
         }
     }
 
-    /// A file that lists others, and its root element.
+    /// A file that lists others, and its root element. One that only names attachments and the like may be unreadable.
     fn list<R: Read + Seek>(
         &mut self,
         package: &mut Package<R>,
@@ -224,38 +234,67 @@ impl Walk {
         root: &str,
         drawn: bool,
     ) -> Option<(PackagePath, Element)> {
-        let path = package.locate(base, &element.text).ok()?;
-        if !self.note(package, base, path.clone(), drawn) {
-            return None;
+        if drawn {
+            let path = self.draw(package, base, &element.text)?;
+            let root = self.read(package, &path, root, &[])?;
+            return Some((path, root));
         }
-        let root = self.read(package, &path, root, &[])?;
+        let path = self.attach(package, base, &element.text)?;
+        let root = package.xml(&path, root, &[]).ok()?;
         Some((path, root))
     }
 
     /// Notes a drawn file; gives it when it is there and was not met before.
     fn draw<R: Read + Seek>(&mut self, package: &mut Package<R>, base: &PackagePath, location: &str) -> Option<PackagePath> {
-        let path = package.locate(base, location).ok()?;
+        let path = self.place(package, base, location)?;
         self.note(package, base, path.clone(), true).then_some(path)
     }
 
-    fn attach<R: Read + Seek>(&mut self, package: &mut Package<R>, base: &PackagePath, location: &str) {
-        if let Ok(path) = package.locate(base, location) {
-            self.note(package, base, path, false);
-        }
+    /// The same for a file that is not drawn.
+    fn attach<R: Read + Seek>(&mut self, package: &mut Package<R>, base: &PackagePath, location: &str) -> Option<PackagePath> {
+        self.places += 1;
+        let path = package.locate(base, location).ok().filter(|_| self.places <= MAX_PLACES)?;
+        self.note(package, base, path.clone(), false).then_some(path)
     }
 
     /// Whether the file is there and new.
     fn note<R: Read + Seek>(&mut self, package: &mut Package<R>, base: &PackagePath, path: PackagePath, drawn: bool) -> bool {
-        if !self.seen.insert(path.clone()) {
+        if self.seen.contains(&path) {
             return false;
         }
-        let exists = package.find(&path).is_some();
-        if exists {
-            if drawn { &mut self.drawn } else { &mut self.attached }.push(path);
-        } else {
-            self.missing.push((path, base.clone()));
+        if package.find(&path).is_none() {
+            if self.missing.len() == MAX_MISSING {
+                self.give_up(base, limit(base, "missing files", MAX_MISSING));
+            } else if self.missing.iter().all(|(missing, _)| *missing != path) {
+                self.missing.push((path, base.clone()));
+            }
+            return false;
         }
-        exists
+        self.seen.insert(path.clone());
+        if drawn { &mut self.drawn } else { &mut self.attached }.push(path);
+        true
+    }
+
+    /// The place that `base` names, while there are not too many: what is not followed makes `base` unreadable.
+    fn place<R: Read + Seek>(&mut self, package: &mut Package<R>, base: &PackagePath, location: &str) -> Option<PackagePath> {
+        if location.is_empty() {
+            return None; // `<PublicRes/>`: nothing is named
+        }
+        self.places += 1;
+        let error = match package.locate(base, location) {
+            _ if self.places > MAX_PLACES => limit(base, "places in one document", MAX_PLACES),
+            Ok(path) => return Some(path),
+            Err(error) => error,
+        };
+        self.give_up(base, error);
+        None
+    }
+
+    /// Notes that not all that `base` names is known.
+    fn give_up(&mut self, base: &PackagePath, error: OfdError) {
+        if self.unreadable.iter().all(|(path, _)| path != base) {
+            self.unreadable.push((base.clone(), error));
+        }
     }
 
     fn read<R: Read + Seek>(

@@ -247,6 +247,9 @@ pub enum ToleranceKind {
     /// No namespace, or the one of before 2016.
     #[error("namespace is not http://www.ofdspec.org/2016")]
     Namespace,
+    /// There were more deviations than are kept.
+    #[error("further deviations are not listed")]
+    Further,
     /// `MaxSignId` is lower than an id in the list, or is no number.
     #[error("MaxSignId is not the largest id")]
     MaxSignIdWrong,
@@ -265,6 +268,9 @@ pub enum ToleranceKind {
     /// `SignatureDateTime` is in no known form.
     #[error("SignatureDateTime is in no known form")]
     SignatureDateTimeForm,
+    /// A `StampAnnot` without ID.
+    #[error("StampAnnot has no ID")]
+    StampIdMissing,
     /// A ZIP name in UTF-8 without the flag that says so.
     #[error("ZIP name in UTF-8 without its flag")]
     Utf8NameUnflagged,

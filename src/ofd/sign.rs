@@ -4,12 +4,13 @@
 use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::io::{Read, Seek, Write};
+use std::ops::Range;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use super::signature::{SM3_OID, id_number};
-use super::xml::{self, Document, MAX_XML, NAMESPACE, escape};
+use super::xml::{self, Document, Element, MAX_XML, NAMESPACE, escape};
 use super::zip_write::PackageWriter;
 use super::{DocBody, Ofd, OfdError, Package, PackagePath, SignatureList, XmlFault};
 use crate::document::{DocumentError, Prepared, Signable, SignatureKind, SigningPlan};
@@ -93,6 +94,7 @@ impl<R: Read + Seek> Prepared for PreparedOfd<R> {
         self.signature.as_str()
     }
 
+    /// The source must be as it was at `prepare`: what is copied is not hashed again. (The agent verifies what it hands out.)
     fn embed(mut self, signed_value: &[u8], out: &mut dyn Write) -> Result<(), DocumentError> {
         let mut writer = PackageWriter::new(out);
         let replaced: Vec<&PackagePath> = self.files.iter().map(|(path, _)| path).collect();
@@ -210,12 +212,14 @@ impl<R: Read + Seek> Ofd<R> {
         let bytes = self.package.read(&path, MAX_XML)?;
         let document = xml::parse(&path, &bytes, "OFD", &[])?;
         let body = document.root.need("DocBody", &path)?;
-        let prefix = prefix(&document.text, body.span.start);
+        let prefix = prefix(&document.text, body);
         let element = format!("<{prefix}Signatures>{}</{prefix}Signatures>", escape(list.as_str()));
-        let edit = match body.one("Signatures", &path)? {
-            Some(empty) => Edit { from: empty.span.start, to: empty.span.end, text: element },
-            None => Edit { from: body.span.content_end, to: body.span.content_end, text: element },
+        let place = match (body.one("Signatures", &path)?, body.span.inside()) {
+            (Some(empty), _) => empty.span.whole(),
+            (None, Some(inside)) => inside.end..inside.end,
+            (None, None) => return Err(OfdError::MissingElement { path, element: "DocRoot" }.into()),
         };
+        let edit = Edit { place, text: element };
         let bytes = edited(&path, &bytes, &document, vec![edit])?;
         Ok((path, bytes))
     }
@@ -236,7 +240,7 @@ impl ListLine<'_> {
         let bytes = before.list.as_ref().map_or(empty.as_bytes(), |(_, bytes)| bytes);
         let document = xml::parse(path, bytes, "Signatures", &[])?;
         let root = &document.root;
-        let prefix = prefix(&document.text, root.span.start);
+        let prefix = prefix(&document.text, root);
         let max = |id: &str| format!("<{prefix}MaxSignId>{}</{prefix}MaxSignId>", escape(id));
         let kind = match self.kind {
             SignatureKind::Seal(_) => "Seal",
@@ -244,19 +248,20 @@ impl ListLine<'_> {
         };
         let line =
             format!("<{prefix}Signature ID=\"{}\" Type=\"{kind}\" BaseLoc=\"{}\"/>", escape(self.id), escape(self.path.as_str()));
-        let mut edits: Vec<Edit> = root
-            .all("MaxSignId")
-            .map(|element| Edit { from: element.span.start, to: element.span.end, text: max(self.max_sign_id) })
-            .collect();
+        let max_of = |element: &Element| Edit { place: element.span.whole(), text: max(self.max_sign_id) };
+        let mut edits: Vec<Edit> = root.all("MaxSignId").map(max_of).collect();
         let first = if edits.is_empty() { max(self.max_sign_id) } else { String::new() };
-        let span = root.span;
-        if span.content_end == span.end {
-            // `<Signatures … />` becomes an element with content.
-            let open = document.text[span.start..span.end].trim_end_matches('>').trim_end_matches('/');
-            edits.push(Edit { from: span.start, to: span.end, text: format!("{open}>{first}{line}</{prefix}Signatures>") });
-        } else {
-            edits.push(Edit { from: span.content, to: span.content, text: first });
-            edits.push(Edit { from: span.content_end, to: span.content_end, text: line });
+        match root.span.inside() {
+            Some(inside) => {
+                edits.push(Edit { place: inside.start..inside.start, text: first });
+                edits.push(Edit { place: inside.end..inside.end, text: line });
+            }
+            None => {
+                // `<Signatures … />` becomes an element with content.
+                let open = document.text[root.span.whole()].trim_end_matches('>').trim_end_matches('/');
+                let text = format!("{open}>{first}{line}</{prefix}Signatures>");
+                edits.push(Edit { place: root.span.whole(), text });
+            }
         }
         edited(path, bytes, &document, edits)
     }
@@ -264,8 +269,7 @@ impl ListLine<'_> {
 
 /// A part of a text, and what takes its place.
 struct Edit {
-    from: usize,
-    to: usize,
+    place: Range<usize>,
     text: String,
 }
 
@@ -276,16 +280,16 @@ fn edited(path: &PackagePath, bytes: &[u8], document: &Document<'_>, mut edits: 
         let fault = XmlFault::Encoding("cannot be written again as it was".into());
         return Err(OfdError::Xml { path: path.clone(), fault });
     }
-    edits.sort_by_key(|edit| (edit.from, edit.to));
+    edits.sort_by_key(|edit| (edit.place.start, edit.place.end));
     for edit in edits.iter().rev() {
-        text.replace_range(edit.from..edit.to, &edit.text);
+        text.replace_range(edit.place.clone(), &edit.text);
     }
     Ok(document.encoding.encode(&text))
 }
 
-/// The namespace prefix of the element whose tag begins at `start`, with its colon.
-fn prefix(text: &str, start: usize) -> &str {
-    let name = &text[start + 1..];
+/// The namespace prefix of an element, with its colon.
+fn prefix<'a>(text: &'a str, element: &Element) -> &'a str {
+    let name = text[element.span.whole()].trim_start_matches('<');
     let name = &name[..name.find(|c: char| c.is_whitespace() || matches!(c, '/' | '>')).unwrap_or(name.len())];
     name.find(':').map_or("", |colon| &name[..=colon])
 }

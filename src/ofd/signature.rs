@@ -146,7 +146,7 @@ pub struct Reference {
 /// `StampAnnot`: where the seal shows.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StampAnnot {
-    /// `ID`.
+    /// `ID`; empty when it has none.
     pub id: String,
     /// `PageRef`: the page's ID.
     pub page_ref: String,
@@ -246,7 +246,7 @@ impl<R: Read + Seek> Ofd<R> {
             parameters: read_parameters(path, info)?,
             check_method: CheckMethod::named(references.attribute("CheckMethod")),
             references: read_references(package, path, references)?,
-            stamps: read_stamps(path, info)?,
+            stamps: read_stamps(package, path, info)?,
             seal: read_seal(package, path, info, "BaseLoc")?,
             seal_image: read_seal(package, path, info, "ImageLoc")?,
             signed_value: package.locate(path, &root.need("SignedValue", path)?.text)?,
@@ -416,19 +416,28 @@ fn read_references<R: Read + Seek>(
     Ok(references)
 }
 
-fn read_stamps(path: &PackagePath, info: &Element) -> Result<Vec<StampAnnot>, OfdError> {
+fn read_stamps<R: Read + Seek>(
+    package: &mut Package<R>,
+    path: &PackagePath,
+    info: &Element,
+) -> Result<Vec<StampAnnot>, OfdError> {
     let rectangle = |field, text: &str| {
         xml::rectangle(text).ok_or_else(|| OfdError::BadValue { path: path.clone(), field, value: shorten(text) })
     };
-    let read = |element: &Element| {
-        Ok(StampAnnot {
-            id: element.need_attribute("ID", path)?.to_owned(),
+    let mut stamps = Vec::new();
+    for element in info.all("StampAnnot") {
+        let id = element.attribute("ID").unwrap_or_default();
+        if id.is_empty() {
+            package.tolerate(path, ToleranceKind::StampIdMissing);
+        }
+        stamps.push(StampAnnot {
+            id: id.to_owned(),
             page_ref: element.need_attribute("PageRef", path)?.to_owned(),
             boundary: rectangle("Boundary", element.need_attribute("Boundary", path)?)?,
             clip: element.attribute("Clip").map(|text| rectangle("Clip", text)).transpose()?,
-        })
-    };
-    info.all("StampAnnot").map(read).collect()
+        });
+    }
+    Ok(stamps)
 }
 
 /// A location in `Seal`, as attribute or as child element: both are in use.

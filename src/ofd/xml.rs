@@ -4,6 +4,7 @@
 //! any other namespace are left out with all they hold, as a namespace-aware reader would. Document types and entities are refused.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use encoding_rs::{Encoding, GB18030, GBK, UTF_8, UTF_16BE, UTF_16LE};
 use quick_xml::NsReader;
@@ -18,8 +19,8 @@ use crate::stamp::RectMm;
 pub(super) const MAX_XML: u64 = 16 << 20;
 /// Nesting. Real files reach 12; nested page blocks make 64 plausible.
 const MAX_DEPTH: usize = 64;
-/// Elements kept of one file: two for each of 50 000 references and some around them.
-const MAX_ELEMENTS: usize = 110_000;
+/// Elements and attributes kept of one file, some 150 bytes each: three for each of 50 000 references and some around them.
+const MAX_NODES: usize = 160_000;
 /// Attributes of an element. Real ones have up to 12.
 const MAX_ATTRIBUTES: usize = 64;
 /// Bytes of one text or attribute. Custom data with whole certificates reaches 8 KiB.
@@ -49,14 +50,22 @@ type Attributes = Vec<(Box<str>, Box<str>)>;
 /// Byte offsets in the decoded text.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Span {
-    /// Of the opening `<`.
-    pub(super) start: usize,
-    /// Behind the opening tag.
-    pub(super) content: usize,
-    /// Of the closing tag; equals `end` where the element has none (`<a/>`).
-    pub(super) content_end: usize,
-    /// Behind the closing tag.
-    pub(super) end: usize,
+    start: u32,
+    content: u32,
+    content_end: u32,
+    end: u32,
+}
+
+impl Span {
+    /// From the opening `<` to behind the closing `>`.
+    pub(super) fn whole(self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
+
+    /// Between the tags; `None` for an element without a closing tag (`<a/>`).
+    pub(super) fn inside(self) -> Option<Range<usize>> {
+        (self.content_end != self.end).then_some(self.content as usize..self.content_end as usize)
+    }
 }
 
 impl Element {
@@ -157,11 +166,11 @@ fn declared(bytes: &[u8]) -> Result<Option<&'static Encoding>, XmlFault> {
     }
 }
 
-/// Parses `bytes`, the file `path`, whose root element must be `root`. What stands inside elements named in `skip` is checked and
-/// not kept.
+/// Parses `bytes`, the file `path`, whose root element must be `root`. What stands inside elements named in `skip` must be
+/// well-formed and is not kept.
 pub(super) fn parse<'a>(path: &PackagePath, bytes: &'a [u8], root: &str, skip: &[&str]) -> Result<Document<'a>, OfdError> {
     let (encoding, text) = TextEncoding::detect(bytes).map_err(|fault| OfdError::Xml { path: path.clone(), fault })?;
-    let mut builder = Builder { path, skip, open: Vec::new(), root: None, elements: 0, depth: 0, dropped: None, plain: true };
+    let mut builder = Builder { path, skip, open: Vec::new(), root: None, nodes: 0, depth: 0, dropped: None, plain: true };
     builder.run(&text)?;
     let is_named_plainly = builder.plain;
     let Some(found) = builder.root else { return Err(builder.malformed(text.len(), "it has no root element")) };
@@ -183,7 +192,7 @@ struct Builder<'a> {
     skip: &'a [&'a str],
     open: Vec<Element>,
     root: Option<Element>,
-    elements: usize,
+    nodes: usize,
     /// Elements open, kept or not.
     depth: usize,
     /// Depth of the element that is not kept, nor what it holds.
@@ -269,13 +278,13 @@ impl Builder<'_> {
             self.dropped = Some(self.depth);
             return Ok(());
         }
-        self.elements += 1;
-        if self.elements > MAX_ELEMENTS {
-            return Err(self.limit("elements", MAX_ELEMENTS));
-        }
         let name: Box<str> = tag.local_name().into_inner().into();
         let attributes = self.attributes(tag, start)?;
-        let span = Span { start, content, content_end: content, end: content };
+        self.nodes += 1 + attributes.len();
+        if self.nodes > MAX_NODES {
+            return Err(self.limit("elements and attributes", MAX_NODES));
+        }
+        let span = Span { start: offset(start), content: offset(content), content_end: offset(content), end: offset(content) };
         self.open.push(Element { name, attributes, text: String::new(), children: Vec::new(), span });
         Ok(())
     }
@@ -331,8 +340,8 @@ impl Builder<'_> {
             return;
         }
         let Some(mut element) = self.open.pop() else { return };
-        element.span.content_end = content_end;
-        element.span.end = end;
+        element.span.content_end = offset(content_end);
+        element.span.end = offset(end);
         element.text.truncate(element.text.trim_end().len());
         match self.open.last_mut() {
             Some(parent) => parent.children.push(element),
@@ -351,6 +360,11 @@ impl Builder<'_> {
     fn limit(&self, what: &'static str, limit: usize) -> OfdError {
         OfdError::Limit { subject: self.path.to_string(), what, limit: limit as u64 }
     }
+}
+
+/// An offset in a text, which is at most twice as long as [`MAX_XML`].
+fn offset(position: usize) -> u32 {
+    u32::try_from(position).unwrap_or(u32::MAX)
 }
 
 /// Four numbers, "x y w h" in mm (ST_Box); `None` for anything else.

@@ -2,14 +2,14 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    io::{Read, Seek},
+    io::{self, Read, Seek},
     sync::Arc,
 };
 
 use super::{
-    Ambiguity, Dict, Encryption, MAX_DEPTH, MAX_LISTED, MAX_OBJECT_STREAM, MAX_PAGES, Object, ObjectId, Page, PdfError, Revision,
-    Tolerance, filter,
-    form::Node,
+    Ambiguity, ByteRange, Dict, Encryption, MAX_DEPTH, MAX_LISTED, MAX_OBJECT_STREAM, MAX_PAGES, Object, ObjectId, Page,
+    PdfError, Revision, SignatureOptions, Tolerance, filter,
+    form::{FieldValue, Node},
     object::{ParseError, Parser, is_space, name_text},
     source::Source,
     xref::{self, Place, View, Xref},
@@ -31,6 +31,7 @@ pub struct Document<R> {
     pub(super) ends: Vec<u64>,
     pub(super) nodes: HashMap<(u32, View), Arc<Node>>,
     ambiguities: Vec<Ambiguity>,
+    pub(super) options: SignatureOptions,
 }
 
 /// An object where it stands.
@@ -72,7 +73,7 @@ impl<R: Read + Seek> Document<R> {
         let ambiguities = std::mem::take(&mut xref.ambiguities);
         let ends = vec![0; xref.sections.len()];
         let mut document =
-            Self { source, xref, revisions, encryption: None, streams: Vec::new(), ends, nodes: HashMap::new(), ambiguities };
+            Self { source, xref, revisions, encryption: None, streams: Vec::new(), ends, nodes: HashMap::new(), ambiguities, options: SignatureOptions::default() };
         document.encryption = document.read_encryption()?;
         Ok(document)
     }
@@ -105,6 +106,45 @@ impl<R: Read + Seek> Document<R> {
     /// The source, to be read again from its start.
     pub fn into_inner(self) -> R {
         self.source.into_inner()
+    }
+
+    /// Writes the bytes that a signature signs to `out`.
+    pub fn pour(&mut self, range: &ByteRange, out: &mut dyn io::Write) -> io::Result<()> {
+        for (start, end) in [(0, range.first_end), (range.second_start, range.end)] {
+            let mut bytes = self.source.range(start, end - start).map_err(io::Error::other)?;
+            if io::copy(&mut bytes, out)? != end - start {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Indices, from 0, of the pages that show what looks like a seal and belongs to no signature: a stamp annotation, or a signature
+    /// field without value that has an appearance. At most [`MAX_LISTED`].
+    pub fn unsigned_pictures(&mut self) -> Result<Vec<usize>, PdfError> {
+        let view = self.newest();
+        let empty: HashSet<u32> = self
+            .form(view)?
+            .fields
+            .iter()
+            .filter(|field| field.is_signature && field.value == FieldValue::None)
+            .flat_map(|field| field.widgets.iter().map(|widget| widget.number))
+            .collect();
+        let mut pages = Vec::new();
+        for (index, page) in self.pages()?.into_iter().enumerate() {
+            for annotation in self.annotations(page.object, view)? {
+                let is_field = annotation.reference().is_some_and(|id| empty.contains(&id.number));
+                let dict = self.resolve_dict(&annotation, view)?;
+                if (is_field || dict.is("Subtype", "Stamp")) && *dict.value("AP") != Object::Null {
+                    pages.push(index);
+                    break;
+                }
+            }
+            if pages.len() == MAX_LISTED {
+                break;
+            }
+        }
+        Ok(pages)
     }
 
     pub(super) fn newest(&self) -> View {

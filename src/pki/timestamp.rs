@@ -109,14 +109,9 @@ impl TimeStampToken {
         &self.serial
     }
 
-    /// The digest of `message` by the imprint's algorithm.
-    pub fn digest(&self, message: &[u8]) -> Vec<u8> {
-        self.hash.digest(message)
-    }
-
-    /// Whether the imprint is the digest of `message`.
-    pub fn is_over(&self, message: &[u8]) -> bool {
-        self.digest(message) == self.imprint
+    /// The imprint's digest algorithm.
+    pub fn hash(&self) -> Hash {
+        self.hash
     }
 
     /// The certificates in the token.

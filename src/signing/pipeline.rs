@@ -425,7 +425,7 @@ impl Signer {
     }
 
     /// Work on documents, off the threads that answer, and not more at once than there are permits.
-    async fn in_pool<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
+    pub(crate) async fn in_pool<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
         let _permit = self.pool.acquire().await.map_err(|_| Failure::from(Code::Internal))?;
         tokio::task::spawn_blocking(work).await.map_err(|error| {
             tracing::error!(%error, "work on a document ended unexpectedly");
@@ -590,12 +590,12 @@ fn embed(
     scratch: &Scratch,
 ) -> Result<(Draft, Sm3Digest), Failure> {
     let draft = scratch.draft().map_err(|e| of_io(&e))?;
-    let mut out = Hashing { out: BufWriter::new(&draft.file), digest: Sm3::new() };
-    prepared.embed(value, &mut out).map_err(|e| of_document(&e))?;
-    out.flush().map_err(|e| of_io(&e))?;
-    let Hashing { digest, out } = out;
-    drop(out);
-    let sm3 = digest.finish();
+    let sm3 = {
+        let mut out = Hashing { out: BufWriter::new(&draft.file), digest: Sm3::new() };
+        prepared.embed(value, &mut out).map_err(|e| of_document(&e))?;
+        out.flush().map_err(|e| of_io(&e))?;
+        out.digest.clone().finish()
+    };
     draft.file.sync_data().map_err(|e| of_io(&e))?;
     Ok((draft, sm3))
 }

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tempfile::TempPath;
 
@@ -45,6 +45,8 @@ impl Format {
 /// A document that was handed over.
 #[derive(Debug)]
 pub struct Document {
+    /// Under which a page knows it; never a name in any file system.
+    pub id: OnceLock<String>,
     /// The name that page or person gave it. Text of a stranger.
     pub name: String,
     /// Its format, by its first bytes.
@@ -156,6 +158,11 @@ impl Seek for BytesReader {
 }
 
 impl Document {
+    /// Whether a page knows it under this id.
+    pub fn is(&self, id: &str) -> bool {
+        self.id.get().is_some_and(|own| own == id)
+    }
+
     /// Copies a file of the user to where nobody changes it, and opens it. Blocks.
     pub fn of_file(path: &Path, scratch: &Scratch) -> Result<Self, FileError> {
         let mut input = File::open(path).map_err(FileError::Unreadable)?;
@@ -201,7 +208,7 @@ impl Document {
                 closed |= signature.references.iter().any(|r| r.path.as_ref() == Some::<&PackagePath>(&list.path));
             }
         }
-        Ok(Self { name, format: Format::Ofd, bytes, sm3, pages, signatures, closed })
+        Ok(Self { id: OnceLock::new(), name, format: Format::Ofd, bytes, sm3, pages, signatures, closed })
     }
 }
 

@@ -88,7 +88,11 @@ pub(super) fn path(
             None
         }
         PathOutcome::NoAnchor { last } => {
-            let args = [("subject", leaf.subject().short().into()), ("last", last.subject().short().into()), ("issuer", last.issuer().into())];
+            let args = [
+                ("subject", leaf.subject().short().into()),
+                ("last", last.subject().short().into()),
+                ("issuer", last.issuer().into()),
+            ];
             findings.about(leaf.subject(), role.no_anchor(), &args);
             None
         }

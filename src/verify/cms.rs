@@ -10,15 +10,15 @@ use super::catalogue::Arg;
 use super::certificate;
 use super::findings::Findings;
 use super::reason::Reason;
-use super::report::{Layer, SignatureKind, SignatureReport};
+use super::report::{Layer, SignatureKind, SignatureReport, TimeSource};
 use super::seal::{nonstandard, sm2_value};
 use super::time::{self, Evidence, Stamp};
 use super::verifier::{About, Verifier};
-use crate::asn1::Oid;
+use crate::asn1::{Oid, oid};
 use crate::cms::{CmsError, SignedData, SignerInfo};
-use crate::pki::Certificate;
 use crate::pki::certificate::hex;
 use crate::pki::signature::{self, Algorithm, Hash, PublicKey};
+use crate::pki::{Certificate, TimeStampToken};
 use crate::sm::{self, Sm2Digest, Sm3};
 
 /// The layers of SignedData in a document: it has no seal.
@@ -27,8 +27,10 @@ pub(super) const LAYERS: [Layer; 6] =
 /// The layers of one that comes as a file of its own.
 const LAYERS_BY_ITSELF: [Layer; 5] = [Layer::Format, Layer::Integrity, Layer::Signature, Layer::Certificate, Layer::Time];
 
-/// Bytes that were signed and are read in pieces.
-pub trait SignedBytes {
+/// Bytes that were signed and are not in memory.
+pub(super) trait SignedBytes {
+    /// Their digest, where it is known.
+    fn digest(&mut self, hash: Hash) -> Option<Vec<u8>>;
     /// Writes all of them, from the start.
     fn pour(&mut self, out: &mut dyn Write) -> io::Result<()>;
 }
@@ -58,9 +60,11 @@ impl<'a> Data<'a> {
     }
 
     fn digest(&mut self, hash: Hash) -> Option<Vec<u8>> {
-        let mut hasher = hash.hasher();
-        self.pour(&mut hasher)?;
-        Some(hasher.finish())
+        match self {
+            Self::Missing => None,
+            Self::Whole(bytes) => Some(hash.digest(bytes)),
+            Self::Stream(source) => source.digest(hash),
+        }
     }
 
     /// `e` of SM2 over the data.
@@ -156,6 +160,14 @@ pub(super) fn judge(
     for tolerance in value.tolerances() {
         nonstandard(findings, tolerance.name());
     }
+    match value.content_type() {
+        oid::GM_DATA | oid::PKCS7_DATA => {}
+        other => {
+            // A signature over something that only looks like the digest of a document.
+            findings.add(Reason::FormatValue, &[("what", format!("contentInfo: {other}").into())]);
+        }
+    }
+    unsigned_fields(findings, &value);
     let mut read = Vec::new();
     for der in value.certificates() {
         // One that cannot be read helps nobody; whether it was needed shows when the signer's is looked for.
@@ -171,6 +183,52 @@ pub(super) fn judge(
         }
     }
     about
+}
+
+/// The time stamp token at the start of the contents of a PDF field (SubFilter `ETSI.RFC3161`), if it is one.
+pub(super) fn time_stamp_token(contents: &[u8]) -> Option<Vec<u8>> {
+    let value = SignedData::parse_padded(contents).ok()?.signed_data;
+    (value.content_type() == oid::TST_INFO).then(|| value.raw().to_vec())
+}
+
+/// A time stamp over a document: it says when, and nobody agrees to anything by it. Only PDF has such fields; in the place of an OFD's
+/// signature it would be a pass that anyone can buy.
+pub(super) fn document_time_stamp(
+    verifier: &mut Verifier<'_>,
+    findings: &mut Findings,
+    token: &[u8],
+    mut data: Data<'_>,
+) -> About {
+    let mut about = About::new(SignatureKind::Gbt35275);
+    for layer in [Layer::Integrity, Layer::Signature, Layer::Certificate] {
+        findings.reach(layer);
+    }
+    match TimeStampToken::parse(token) {
+        Err(error) => {
+            findings.add(Reason::FormatTimeStamp, &[("what", error.into())]);
+        }
+        Ok(token) => match data.digest(token.hash()) {
+            None => {
+                findings.add(Reason::DataMissing, &[]);
+            }
+            Some(found) => {
+                about.signed_at = time::judge_token(verifier, findings, "role.document", &token, &found);
+                about.time_source = about.signed_at.map(|_| TimeSource::Timestamp);
+            }
+        },
+    }
+    about
+}
+
+/// Fields that no signature covers and nothing here rests on: what they say wrongly is told, since nobody else would notice.
+fn unsigned_fields(findings: &mut Findings, value: &SignedData) {
+    let listed = |signer: &SignerInfo| value.digest_algorithms().iter().any(|a| a.oid() == signer.digest_algorithm().oid());
+    if !value.signers().iter().all(listed) {
+        nonstandard(findings, "cms-digest-algorithms");
+    }
+    if !(1..=5).contains(&value.version()) || value.signers().iter().any(|s| !matches!(s.version(), 1 | 3)) {
+        nonstandard(findings, "cms-version");
+    }
 }
 
 /// The algorithms of a signer, as far as they are judged.

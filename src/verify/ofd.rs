@@ -35,10 +35,7 @@ pub(super) fn verify<R: Read + Seek>(verifier: &mut Verifier<'_>, source: R) -> 
     }
     judged.extend(integrity_list(verifier, &mut ofd, &mut findings));
     if judged.is_empty() && findings.indication(&[]) != Indication::TotalFailed {
-        findings.add(Reason::NoSignature, &[]);
-        if let Some(seal) = ofd.package.files().find(|path| path.file_name().to_ascii_lowercase().ends_with(".esl")) {
-            findings.about(seal, Reason::ImageOnly, &[("path", seal.into())]);
-        }
+        unsigned(&ofd, &mut findings);
     }
     for tolerance in ofd.package.tolerances() {
         let words = catalogue::tolerance(tolerance_name(&tolerance.kind));
@@ -48,6 +45,18 @@ pub(super) fn verify<R: Read + Seek>(verifier: &mut Verifier<'_>, source: R) -> 
     }
     let reports = judged.into_iter().map(Judged::report).collect();
     verifier.report(FileFormat::Ofd, reports, Vec::new(), findings)
+}
+
+/// A package that names no signature, and what in it looks like one all the same.
+fn unsigned<R: Read + Seek>(ofd: &Ofd<R>, findings: &mut Findings) {
+    findings.add(Reason::NoSignature, &[]);
+    let ends = |end| ofd.package.files().find(|path| path.file_name().to_ascii_lowercase().ends_with(end));
+    if let Some(list) = ends("signatures.xml") {
+        findings.about(list, Reason::FormatUnlinked, &[("path", list.into())]);
+    }
+    if let Some(seal) = ends(".esl") {
+        findings.about(seal, Reason::ImageOnly, &[("path", seal.into())]);
+    }
 }
 
 /// A container, or a file in it, that cannot be read.
@@ -66,6 +75,7 @@ fn tolerance_name(kind: &ToleranceKind) -> &'static str {
         ToleranceKind::BackslashPath => "BackslashPath",
         ToleranceKind::CaseFolded => "CaseFolded",
         ToleranceKind::FileRefRelative => "FileRefRelative",
+        ToleranceKind::Further => "Further",
         ToleranceKind::GbkName => "GbkName",
         ToleranceKind::Namespace => "Namespace",
         ToleranceKind::MaxSignIdWrong => "MaxSignIdWrong",
@@ -74,6 +84,7 @@ fn tolerance_name(kind: &ToleranceKind) -> &'static str {
         ToleranceKind::ResourceBeside => "ResourceBeside",
         ToleranceKind::SignatureIdRepeated(_) => "SignatureIdRepeated",
         ToleranceKind::SignatureDateTimeForm => "SignatureDateTimeForm",
+        ToleranceKind::StampIdMissing => "StampIdMissing",
         ToleranceKind::Utf8NameUnflagged => "Utf8NameUnflagged",
         ToleranceKind::XmlEncoding(_) => "XmlEncoding",
     }

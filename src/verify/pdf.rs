@@ -1,127 +1,239 @@
-//! Signatures in PDF: what the verifier needs to know of a field, and the verdict about it (pdf-signature.md §6).
+//! Signatures in PDF: ranges, contents, and what later revisions did (pdf-signature.md §6).
 
-use std::io;
+use std::io::{self, Read, Seek, SeekFrom, Write};
 
-use super::catalogue::Arg;
+use super::catalogue::{self, Arg, Words};
 use super::cms::{self, Data, SignedBytes};
 use super::findings::Findings;
 use super::reason::Reason;
-use super::report::{FileFormat, Layer, Report, SignatureKind, SignatureReport};
+use super::report::{FileFormat, Indication, Layer, Report, SignatureKind};
 use super::seal::nonstandard;
 use super::seal_signature::{self, Place};
 use super::verifier::{About, Verifier};
+use crate::pdf::{
+    ByteRange, Change, Digests, Document, FieldState, PdfError, PdfSignature, Permitted, SignaturePurpose, Tolerance,
+};
 use crate::pki::signature::Hash;
 use crate::ses::{self, Kind, SesSignature};
-
-/// What the PDF's structure says about one signature field with a value.
-#[derive(Clone, Debug, Default)]
-pub struct SignatureField {
-    /// `/T`, fully qualified; unique in a sound document.
-    pub name: String,
-    /// `/Filter` of the value.
-    pub filter: String,
-    /// `/SubFilter` of the value, empty when absent. Contents decide what it is; this is for messages.
-    pub sub_filter: String,
-    /// Rules that `/ByteRange` breaks: gaps, overlaps, negative numbers, a gap that is more than `/Contents`, an end that is not the
-    /// revision's, contents shared with another field. One text each, English.
-    pub byte_range_faults: Vec<String>,
-    /// Bytes of `/Contents`, padding included.
-    pub contents: Vec<u8>,
-    /// What revisions after this signature changed beyond signing, stamping and validation data. One text each, English.
-    pub later_changes: Vec<String>,
-    /// `/M`, the signer's claim beside the value.
-    pub claimed: Option<jiff::Timestamp>,
-}
-
-/// A PDF that was read so far that its signatures are known.
-pub trait SignedPdf {
-    /// The fields, in the order in which they were signed.
-    fn fields(&self) -> &[SignatureField];
-    /// Writes the bytes that the field's ByteRange names. Not called for a field with [`SignatureField::byte_range_faults`].
-    fn pour(&mut self, field: usize, out: &mut dyn io::Write) -> io::Result<()>;
-    /// A page that shows what looks like a seal and belongs to no signature, if there is one.
-    fn image_only(&self) -> Option<String>;
-    /// Whether the document is encrypted and its objects could not be read.
-    fn is_encrypted(&self) -> bool;
-}
 
 /// SubFilters whose contents are one of the values judged here (pdf-signature.md §3): anything else under them is damage.
 const KNOWN: [&str; 6] =
     ["fxit.sm.detached", "GM.sm2seal", "GM.sm2cms.detached", "adbe.pkcs7.detached", "ETSI.CAdES.detached", "ETSI.RFC3161"];
-
-struct Range<'a>(&'a mut dyn SignedPdf, usize);
-
-impl SignedBytes for Range<'_> {
-    fn pour(&mut self, out: &mut dyn io::Write) -> io::Result<()> {
-        self.0.pour(self.1, out)
-    }
-}
+/// Most changes told of one signature.
+const TOLD: usize = 20;
 
 /// Judges a PDF.
-pub(super) fn verify(verifier: &mut Verifier<'_>, pdf: &mut dyn SignedPdf) -> Report {
+pub(super) fn verify<R: Read + Seek>(verifier: &mut Verifier<'_>, source: R) -> Report {
     let mut findings = Findings::default();
-    if pdf.is_encrypted() {
+    let mut document = match Document::open(source) {
+        Ok(document) => document,
+        Err(error) => return unreadable(verifier, findings, &error),
+    };
+    let signatures = match document.signatures() {
+        Ok(signatures) => signatures,
+        Err(error) => return unreadable(verifier, findings, &error),
+    };
+    if document.encryption().is_some() {
         findings.add(Reason::VersionUnsupported, &[("what", Arg::Word("thing.encrypted"))]);
     }
-    let fields = pdf.fields().to_vec();
-    let reports: Vec<SignatureReport> = fields.iter().enumerate().map(|(i, field)| signature(verifier, pdf, i, field)).collect();
-    if reports.is_empty() {
+    for tolerance in document.tolerances() {
+        nonstandard(&mut findings, tolerance_name(*tolerance));
+    }
+    let ambiguities: Vec<Words> = document
+        .ambiguities()
+        .iter()
+        .map(|ambiguity| Words {
+            en: format!("readers disagree about what it is: {ambiguity}"),
+            zh: format!("不同的阅读器会看到不同的文档（{ambiguity}）"),
+        })
+        .collect();
+    let mut source = document.into_inner();
+
+    // Usage rights of Adobe Reader vouch for nothing that a document says.
+    let shown: Vec<&PdfSignature> = signatures.iter().filter(|s| s.state != FieldState::UsageRights).collect();
+    let mut judged: Vec<Judged<'_>> = Vec::new();
+    for (i, field) in shown.iter().enumerate() {
+        let mut one = signature(verifier, &mut source, i, field);
+        for ambiguity in &ambiguities {
+            one.findings.add(Reason::FormatContainer, &[("what", Arg::Both(ambiguity.clone()))]);
+        }
+        judged.push(one);
+    }
+    later_signatures(&mut judged);
+    if !judged.iter().any(|one| one.agrees) {
         findings.add(Reason::NoSignature, &[]);
     }
-    if let Some(page) = pdf.image_only() {
-        findings.about(&page, Reason::ImageOnly, &[("path", (&page).into())]);
-    }
+    let reports = judged.into_iter().map(|one| one.about.report(&one.id, one.findings, one.layers)).collect();
     verifier.report(FileFormat::Pdf, reports, Vec::new(), findings)
 }
 
-fn signature(verifier: &mut Verifier<'_>, pdf: &mut dyn SignedPdf, i: usize, field: &SignatureField) -> SignatureReport {
+fn unreadable(verifier: &Verifier<'_>, mut findings: Findings, error: &PdfError) -> Report {
+    match error {
+        PdfError::Encrypted => findings.add(Reason::VersionUnsupported, &[("what", Arg::Word("thing.encrypted"))]),
+        PdfError::Limit(_) => findings.add(Reason::LimitExceeded, &[("what", error.into())]),
+        PdfError::Io(_) | PdfError::NotPdf | PdfError::Syntax { .. } => {
+            findings.add(Reason::FormatContainer, &[("what", error.into())])
+        }
+    };
+    verifier.report(FileFormat::Pdf, Vec::new(), Vec::new(), findings)
+}
+
+fn tolerance_name(tolerance: Tolerance) -> &'static str {
+    match tolerance {
+        Tolerance::GenerationOutOfRange => "pdf-generation-out-of-range",
+        Tolerance::TrailingWhiteSpace => "pdf-trailing-white-space",
+        Tolerance::UsedEntryAtZero => "pdf-used-entry-at-zero",
+    }
+}
+
+/// A field whose own checks are done.
+struct Judged<'a> {
+    id: String,
+    field: &'a PdfSignature,
+    about: About,
+    findings: Findings,
+    layers: &'static [Layer],
+    /// Whether somebody agrees to the document by it; a time stamp is nobody's agreement.
+    agrees: bool,
+}
+
+fn signature<'a, R: Read + Seek>(
+    verifier: &mut Verifier<'_>,
+    source: &mut R,
+    index: usize,
+    field: &'a PdfSignature,
+) -> Judged<'a> {
+    let id = field.field.clone().filter(|name| !name.is_empty()).unwrap_or_else(|| format!("{}", index + 1));
     let mut findings = Findings::default();
     findings.reach(Layer::Format);
+    if field.state == FieldState::Orphan {
+        findings.about(&id, Reason::FormatValue, &[("what", Arg::Word("thing.orphan"))]);
+    }
+    if let Err(fault) = field.byte_range {
+        let zh = catalogue::word(&format!("range.{fault:?}")).map_or_else(|| fault.to_string(), |words| words.zh.clone());
+        findings.about(&id, Reason::ByteRange, &[("what", Arg::Both(Words { en: fault.to_string(), zh }))]);
+    }
+    for change in field.changes.iter().take(TOLD) {
+        findings.about(&id, Reason::ChangedAfterSigning, &[("what", Arg::Both(changed(change)))]);
+    }
+    if !field.trailing.is_empty() {
+        nonstandard(&mut findings, "trailing-value");
+    }
+    let (about, layers) = value(verifier, source, &id, field, &mut findings);
+    let agrees = field.purpose == SignaturePurpose::Signature && cms::time_stamp_token(&field.contents).is_none();
+    Judged { id, field, about, findings, layers, agrees }
+}
+
+/// The signed value: its contents decide what it is, the SubFilter only what else it could be.
+fn value<R: Read + Seek>(
+    verifier: &mut Verifier<'_>,
+    source: &mut R,
+    id: &str,
+    field: &PdfSignature,
+    findings: &mut Findings,
+) -> (About, &'static [Layer]) {
+    let unsupported = || (About::new(SignatureKind::Unsupported), seal_signature::LAYERS.as_slice());
     // A range that does not fit covers nothing that could be compared; all else is judged.
-    let sound = field.byte_range_faults.is_empty();
-    for fault in &field.byte_range_faults {
-        findings.about(&field.name, Reason::ByteRange, &[("what", fault.into())]);
-    }
-    for change in &field.later_changes {
-        findings.about(&field.name, Reason::ChangedAfterSigning, &[("what", change.into())]);
-    }
-    findings.reach(Layer::Coverage);
-    let (about, layers) = match ses::detect(&field.contents) {
-        Kind::Signature(_) => match SesSignature::parse_padded(&field.contents) {
-            Ok(padded) => {
-                if !padded.after.is_empty() {
-                    nonstandard(&mut findings, "trailing-value");
-                }
-                let mut hasher = Hash::Sm3.hasher();
-                let digest = (sound && pdf.pour(i, &mut hasher).is_ok()).then(|| hasher.finish());
-                let digest = digest.and_then(|d| d.try_into().ok()).map(crate::sm::Sm3Digest);
-                let place = Place { digest, path: None, claimed: field.claimed };
-                let about = seal_signature::judge(verifier, &mut findings, &padded.signature, place);
+    let mut range = match (&field.byte_range, &field.digests) {
+        (Ok(range), Some(digests)) => Some(Range { source, range: *range, digests }),
+        _ => None,
+    };
+    match ses::detect(&field.contents) {
+        Kind::Signature(_) => match SesSignature::parse(&field.contents) {
+            Ok(signature) => {
+                let digest = range.map(|range| range.digests.sm3);
+                let place = Place { digest, path: None, claimed: field.claimed_time };
+                let about = seal_signature::judge(verifier, findings, &signature, place);
                 (about, seal_signature::LAYERS.as_slice())
             }
             Err(error) => {
-                seal_signature::unreadable(&mut findings, &error).subject = Some(field.name.clone());
-                (About::new(SignatureKind::Unsupported), seal_signature::LAYERS.as_slice())
+                seal_signature::unreadable(findings, &error).subject = Some(catalogue::harmless(id));
+                unsupported()
             }
         },
         Kind::Cms => {
-            let mut range = Range(pdf, i);
-            let data = if sound { Data::Stream(&mut range) } else { Data::Missing };
-            let about = cms::judge(verifier, &mut findings, &field.contents, data, field.claimed);
+            let data = match &mut range {
+                Some(range) => Data::Stream(range),
+                None => Data::Missing,
+            };
+            let about = match cms::time_stamp_token(&field.contents) {
+                Some(token) => cms::document_time_stamp(verifier, findings, &token, data),
+                None => cms::judge(verifier, findings, &field.contents, data, field.claimed_time),
+            };
             (about, cms::LAYERS.as_slice())
         }
-        _ if KNOWN.contains(&field.sub_filter.as_str()) => {
-            findings.about(&field.name, Reason::FormatValue, &[("what", Arg::Word("thing.value"))]);
-            (About::new(SignatureKind::Unsupported), seal_signature::LAYERS.as_slice())
-        }
         _ => {
-            let what = super::catalogue::Words {
-                en: format!("a PDF signature of kind {} / {}", field.filter, field.sub_filter),
-                zh: format!("类型为 {} / {} 的 PDF 签名", field.filter, field.sub_filter),
-            };
-            findings.about(&field.name, Reason::VersionUnsupported, &[("what", Arg::Both(what))]);
-            (About::new(SignatureKind::Unsupported), seal_signature::LAYERS.as_slice())
+            let (filter, sub_filter) = (field.filter.as_deref().unwrap_or("–"), field.sub_filter.as_deref().unwrap_or("–"));
+            if KNOWN.contains(&sub_filter) {
+                findings.about(id, Reason::FormatValue, &[("what", Arg::Word("thing.value"))]);
+            } else {
+                let what = Words {
+                    en: format!("a PDF signature of kind {filter} / {sub_filter}"),
+                    zh: format!("类型为 {filter} / {sub_filter} 的 PDF 签名"),
+                };
+                findings.about(id, Reason::VersionUnsupported, &[("what", Arg::Both(what))]);
+            }
+            unsupported()
         }
-    };
-    about.report(&field.name, findings, layers)
+    }
+}
+
+/// The signed bytes of a field, digested already by the algorithms that its value names.
+struct Range<'a, R> {
+    source: &'a mut R,
+    range: ByteRange,
+    digests: &'a Digests,
+}
+
+impl<R: Read + Seek> SignedBytes for Range<'_, R> {
+    fn digest(&mut self, hash: Hash) -> Option<Vec<u8>> {
+        match hash {
+            Hash::Sm3 => Some(self.digests.sm3.0.to_vec()),
+            Hash::Sha1 => self.digests.sha1.map(Vec::from),
+            Hash::Sha256 => self.digests.sha256.map(Vec::from),
+            Hash::Sha384 => self.digests.sha384.map(Vec::from),
+            Hash::Sha512 => self.digests.sha512.map(Vec::from),
+        }
+    }
+
+    fn pour(&mut self, out: &mut dyn Write) -> io::Result<()> {
+        for (start, end) in [(0, self.range.first_end), (self.range.second_start, self.range.end)] {
+            self.source.seek(SeekFrom::Start(start))?;
+            let wanted = end.saturating_sub(start);
+            if io::copy(&mut self.source.by_ref().take(wanted), out)? != wanted {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        Ok(())
+    }
+}
+
+fn changed(change: &Change) -> Words {
+    let key = format!("changed.{:?}", change.what);
+    let words = catalogue::word(&key).cloned().unwrap_or_else(|| Words { en: key.clone(), zh: key });
+    let place = if change.place.is_empty() { String::new() } else { format!(" ({})", change.place) };
+    Words { en: format!("{}{place}", words.en), zh: format!("{}{place}", words.zh) }
+}
+
+/// What later signatures and filled fields mean for the coverage of earlier ones, the last first: a further signature vouches for what
+/// it draws over the page, so while it does not pass itself, that is nobody's.
+fn later_signatures(judged: &mut [Judged<'_>]) {
+    let mut verdicts: Vec<(String, Indication)> = Vec::new();
+    for this in judged.iter_mut().rev() {
+        this.findings.reach(Layer::Coverage);
+        for permitted in &this.field.permitted {
+            let (field, reason) = match permitted {
+                Permitted::FormFilled { field } => (field, Reason::UncoveredOther),
+                Permitted::Signature { field } => match verdicts.iter().find(|(id, _)| id == field) {
+                    Some((_, Indication::TotalPassed)) => continue,
+                    Some((_, Indication::TotalFailed)) | None => (field, Reason::UncoveredShown),
+                    Some((_, Indication::Indeterminate)) => (field, Reason::UncoveredByOpenSignature),
+                },
+                _ => continue,
+            };
+            this.findings.about(field, reason, &[("count", 1.into()), ("paths", field.into())]);
+            this.about.uncovered.push(field.clone());
+        }
+        verdicts.push((this.id.clone(), this.findings.indication(this.layers)));
+    }
 }

@@ -144,6 +144,7 @@ reasons! {
     FormatUnknown: Format "unknown" Error FormatFailure;
     FormatContainer: Format "container" Error FormatFailure;
     FormatDescription: Format "description" Error FormatFailure;
+    FormatUnlinked: Format "unlinked" Error FormatFailure;
     FormatValue: Format "value" Error FormatFailure;
     FormatCertificate: Format "certificate" Error FormatFailure;
     FormatTimeStamp: Format "timeStamp" Error FormatFailure;
@@ -249,6 +250,7 @@ reasons! {
     TimestampRevocationUnknown: TimestampCert "unknown" Indeterminate TryLater;
     UncoveredShown: UncoveredContent "drawn" Indeterminate SigConstraintsFailure;
     UncoveredByOpenSignature: UncoveredContent "later" Indeterminate SigConstraintsFailure;
+    UncoveredAppearance: UncoveredContent "appearance" Indeterminate SigConstraintsFailure;
     UncoveredOther: UncoveredContent "other" Warning;
     CoverageUnknown: UncoveredContent "unknown" Indeterminate SigConstraintsFailure;
     VersionNotSigned: VersionNotSigned "" Indeterminate SigConstraintsFailure;

@@ -118,15 +118,26 @@ pub(super) fn judge_stamp(
             return None;
         }
     };
-    let mut good = true;
-    if !token.is_over(stamp.over) && stamp.or_digest.is_none_or(|digest| digest != token.imprint()) {
-        let args = [
-            ("role", Arg::Word(role)),
-            ("stamped", hex(token.imprint()).into()),
-            ("found", hex(&token.digest(stamp.over)).into()),
-        ];
+    let found = match stamp.or_digest {
+        Some(digest) if digest == token.imprint() => digest.to_vec(),
+        _ => token.hash().digest(stamp.over),
+    };
+    judge_token(verifier, findings, role, &token, &found)
+}
+
+/// The time of a token, if everything about it is good and its imprint is the digest that was found.
+pub(super) fn judge_token(
+    verifier: &mut Verifier<'_>,
+    findings: &mut Findings,
+    role: &'static str,
+    token: &TimeStampToken,
+    found: &[u8],
+) -> Option<Timestamp> {
+    findings.reach(Layer::Time);
+    let mut good = token.imprint() == found;
+    if !good {
+        let args = [("role", Arg::Word(role)), ("stamped", hex(token.imprint()).into()), ("found", hex(found).into())];
         findings.add(Reason::TimestampImprint, &args);
-        good = false;
     }
     for certificate in token.certificates() {
         verifier.paths.add(certificate.clone());

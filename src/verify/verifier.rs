@@ -8,11 +8,10 @@ use jiff::Timestamp;
 
 use super::catalogue::Arg;
 use super::findings::Findings;
-use super::pdf::SignedPdf;
 use super::reason::Reason;
 use super::report::{FileFormat, Indication, Layer, Level, Report, SignatureKind, SignatureReport};
 use super::seal_signature::{self, Place};
-use super::{cms, ofd, seal};
+use super::{cms, ofd, pdf, seal};
 use crate::pki::{Certificate, CertificateError, PathFinder, TrustStore};
 use crate::ses::{self, Kind, Seal, SesError, SesSignature};
 use crate::sm::{Sm3Digest, sm3};
@@ -62,7 +61,7 @@ impl<'a> Verifier<'a> {
         }
         match ses::detect(&head) {
             Kind::Ofd => ofd::verify(&mut verifier, input),
-            Kind::Pdf => verifier.unsupported(FileFormat::Pdf, "thing.pdf"),
+            Kind::Pdf => pdf::verify(&mut verifier, input),
             // Whether a longer value is one of ours its first kilobyte cannot tell.
             _ => {
                 let mut bytes = Vec::new();
@@ -75,11 +74,6 @@ impl<'a> Verifier<'a> {
                 }
             }
         }
-    }
-
-    /// Judges a PDF that was read so far that its signatures are known.
-    pub fn verify_pdf(pdf: &mut dyn SignedPdf, context: &Context<'a>) -> Report {
-        super::pdf::verify(&mut Self::new(context), pdf)
     }
 
     pub(super) fn new(context: &Context<'a>) -> Self {
@@ -147,13 +141,6 @@ impl<'a> Verifier<'a> {
     /// Whether a seal's maker signed it, found out once for all signatures that carry it.
     pub(super) fn seal_signature(&mut self, seal: &Seal, check: impl FnOnce() -> bool) -> bool {
         *self.seals.entry(sm3(seal.raw())).or_insert_with(check)
-    }
-
-    /// A file that is sound, as far as it was looked at, and that nobody here can judge.
-    fn unsupported(&self, format: FileFormat, thing: &'static str) -> Report {
-        let mut findings = Findings::default();
-        findings.add(Reason::VersionUnsupported, &[("what", Arg::Word(thing))]);
-        self.report(format, Vec::new(), Vec::new(), findings)
     }
 
     /// A seal or seal signature that does not parse.

@@ -111,8 +111,11 @@ pub struct DriverStatus {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum DriverState {
-    /// The worker is being started, or restarted after a failure.
-    Starting,
+    /// The worker is being started.
+    Starting {
+        /// Why the last one ended, when there was one.
+        after: Option<String>,
+    },
     /// The worker runs.
     Running,
     /// It failed too often and is left alone for a while.

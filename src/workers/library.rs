@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::sm::{Sm3, Sm3Digest};
+use sha2::{Digest as _, Sha256};
 
 /// No vendor library comes near this; reading stops here.
 const MAX_LIBRARY_BYTES: u64 = 256 << 20;
@@ -19,8 +19,8 @@ const MAX_LIBRARY_BYTES: u64 = 256 << 20;
 pub struct Library {
     /// Absolute path.
     pub path: PathBuf,
-    /// SM3 of the file, when the configuration fixes it.
-    pub digest: Option<Sm3Digest>,
+    /// SHA-256 of the file, when the configuration fixes it.
+    pub sha256: Option<[u8; 32]>,
 }
 
 /// Why a library is not loaded.
@@ -28,12 +28,12 @@ pub struct Library {
 #[non_exhaustive]
 pub enum LibraryError {
     /// The file is another one than the configuration fixes.
-    #[error("{}: its SM3 is {found}, not the one in the configuration", path.display())]
+    #[error("{}: its SHA-256 is {found}, not the one in the configuration", path.display())]
     Digest {
         /// The file.
         path: PathBuf,
         /// Its digest.
-        found: Sm3Digest,
+        found: String,
     },
     /// It cannot be read.
     #[error("{}: {source}", path.display())]
@@ -66,9 +66,10 @@ impl Library {
             return Err(LibraryError::NotAFile(path));
         }
         check_writers(&path)?;
-        if let Some(expected) = self.digest {
+        if let Some(expected) = self.sha256 {
             let found = digest(&path).map_err(|source| LibraryError::Io { path: path.clone(), source })?;
             if found != expected {
+                let found = found.iter().map(|b| format!("{b:02x}")).collect();
                 return Err(LibraryError::Digest { path, found });
             }
         }
@@ -76,10 +77,15 @@ impl Library {
     }
 }
 
-fn digest(path: &Path) -> io::Result<Sm3Digest> {
-    let mut digest = Sm3::new();
-    io::copy(&mut io::Read::take(File::open(path)?, MAX_LIBRARY_BYTES), &mut digest)?;
-    Ok(digest.finish())
+fn digest(path: &Path) -> io::Result<[u8; 32]> {
+    let mut file = io::Read::take(File::open(path)?, MAX_LIBRARY_BYTES);
+    let (mut digest, mut block) = (Sha256::new(), vec![0; 1 << 16]);
+    loop {
+        match io::Read::read(&mut file, &mut block)? {
+            0 => return Ok(digest.finalize().into()),
+            n => digest.update(&block[..n]),
+        }
+    }
 }
 
 #[cfg(unix)]
@@ -136,7 +142,7 @@ mod tests {
 
     fn library(path: PathBuf) -> Library {
         fs::write(&path, b"\x7fELF").unwrap();
-        Library { path, digest: None }
+        Library { path, sha256: None }
     }
 
     fn set_mode(path: &Path, mode: u32) {
@@ -152,13 +158,13 @@ mod tests {
         assert_eq!(library.check().unwrap(), real);
         let link = folder.path().join("link.so");
         symlink(&library.path, &link).unwrap();
-        assert_eq!(Library { path: link, digest: None }.check().unwrap(), real);
+        assert_eq!(Library { path: link, sha256: None }.check().unwrap(), real);
     }
 
     #[test]
     fn relative_missing_and_special_files_are_refused() {
         let folder = folder();
-        let check = |path: &Path| Library { path: path.to_owned(), digest: None }.check();
+        let check = |path: &Path| Library { path: path.to_owned(), sha256: None }.check();
         assert!(matches!(check(Path::new("libskf.so")), Err(LibraryError::NotAbsolute(_))));
         assert!(matches!(check(&folder.path().join("missing.so")), Err(LibraryError::Io { .. })));
         assert!(matches!(check(folder.path()), Err(LibraryError::NotAFile(_))));
@@ -188,7 +194,8 @@ mod tests {
     fn library_with_another_digest_than_configured_is_refused() {
         let folder = folder();
         let mut library = library(folder.path().join("libskf.so"));
-        library.digest = Some(crate::sm::sm3(b"\x7fELF"));
+        // `printf '\x7fELF' | sha256sum`
+        library.sha256 = Some(*b"\x3b\xdb\xb4\xfe\x83\x97\xcd\x2b\x84\x24\x30\xb3\x9c\xcf\xf0\x1a\x86\x63\xc7\x51\x94\x5e\xf5\xe9\xa0\x9e\x26\x7f\xb8\xb1\xd3\x59");
         library.check().unwrap();
         fs::write(&library.path, b"\x7fELF, but another").unwrap();
         assert!(matches!(library.check(), Err(LibraryError::Digest { .. })));

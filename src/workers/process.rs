@@ -44,7 +44,16 @@ pub(super) struct Process {
 impl Process {
     /// Starts `program` with `arguments`. `name` is the driver's, for the log.
     pub(super) fn spawn(program: &Path, arguments: &[std::ffi::OsString], name: &str) -> io::Result<Self> {
-        let mut child = Command::new(program)
+        let program = std::path::absolute(program)?;
+        let mut command = Command::new(&program);
+        // A library finds what it loads by itself in the current folder too, on some systems: that is ours then, not where the agent
+        // happened to be started.
+        if let Some(folder) = program.parent() {
+            command.current_dir(folder);
+        }
+        #[cfg(windows)] // CREATE_NO_WINDOW: no console flashes up
+        command.creation_flags(0x0800_0000);
+        let mut child = command
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

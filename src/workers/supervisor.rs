@@ -154,7 +154,8 @@ impl Supervisor {
         tasks: &mut JoinSet<()>,
     ) -> Self {
         let (jobs, queue) = mpsc::channel(QUEUE);
-        let (publish, view) = watch::channel(View { state: DriverState::Starting, tokens: Vec::new(), signing: false });
+        let (publish, view) =
+            watch::channel(View { state: DriverState::Starting { after: None }, tokens: Vec::new(), signing: false });
         let name = config.name.clone();
         let driver = Driver {
             config,
@@ -501,7 +502,7 @@ impl Driver {
         } else {
             self.resume = now + self.timing.pauses.get(count - 1).or(self.timing.pauses.last()).copied().unwrap_or_default();
             tracing::warn!(driver, reason, "worker failed");
-            DriverState::Starting
+            DriverState::Starting { after: Some(reason) }
         };
         self.publish.send_modify(|view| view.state = state);
         error
@@ -531,7 +532,8 @@ impl DriverKind {
             Self::Pkcs11 { library: path, profile } => library("pkcs11", path, profile),
             Self::Skf { library: path, profile } => library("skf", path, profile),
             Self::Virtual { folder, faults } => {
-                let mut arguments = vec!["virtual".into(), folder.clone().into_os_string()];
+                let folder = std::path::absolute(folder).map_err(|source| LibraryError::Io { path: folder.clone(), source })?;
+                let mut arguments = vec!["virtual".into(), folder.into_os_string()];
                 arguments.extend(faults.then(|| "--faults".into()));
                 Ok(arguments)
             }

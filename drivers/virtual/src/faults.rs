@@ -145,7 +145,8 @@ impl Faults {
         Self { folder: folder.into(), corruption: Arc::default() }
     }
 
-    /// Passes a step and does there what the script says. A fault of the signature itself is given back for [`Self::spoil`].
+    /// Passes a step and does there what the script says. A fault of the signature itself is given back, for
+    /// the signing to act on.
     pub fn pass(&self, step: Step) -> Result<Option<Fault>, DriverError> {
         let Some(fault) = self.take(step).map_err(|e| DriverError::protocol(SCRIPT, e.to_string()))? else { return Ok(None) };
         match fault {

@@ -17,10 +17,7 @@ pub(crate) fn process() {
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     let _ = rustix::thread::set_no_new_privs(true);
-    let no_program = || Ruleset::default().handle_access(AccessFs::Execute)?.create()?.restrict_self();
-    if let Err(error) = no_program() {
-        eprintln!("programs can be started: {error}");
-    }
+    say_if_open("programs can be started", || Ruleset::default().handle_access(AccessFs::Execute)?.create()?.restrict_self());
 }
 
 /// Windows writes no core dump unless an administrator asked for them, and has no counterpart that a program without privileges
@@ -33,18 +30,23 @@ pub(crate) fn process() {}
 pub(crate) fn only_files_below(folder: &Path) {
     use landlock::{
         ABI, Access as _, AccessFs, AccessNet, PathBeneath, PathFd, Ruleset, RulesetAttr as _, RulesetCreatedAttr as _,
-        RulesetError,
-    };
-    let confine = |folder: PathFd| -> Result<_, RulesetError> {
-        let writes = AccessFs::from_write(ABI::V3);
-        let rules = Ruleset::default().handle_access(writes)?.handle_access(AccessNet::from_all(ABI::V4))?.create()?;
-        rules.add_rule(PathBeneath::new(folder, writes))?.restrict_self()
     };
     // A folder that is not there yet cannot be named in a rule.
-    if let Ok(folder) = PathFd::new(folder)
-        && let Err(error) = confine(folder)
-    {
-        eprintln!("not confined to its folder: {error}");
+    let Ok(folder) = PathFd::new(folder) else { return };
+    let writes = AccessFs::from_write(ABI::V3);
+    say_if_open("files can be written anywhere", || {
+        let rules = Ruleset::default().handle_access(writes)?.handle_access(AccessNet::from_all(ABI::V4))?.create()?;
+        rules.add_rule(PathBeneath::new(folder, writes))?.restrict_self()
+    });
+}
+
+/// A kernel without Landlock, or with it switched off, leaves a door open: the log says which.
+#[cfg(target_os = "linux")]
+fn say_if_open(what: &str, close: impl FnOnce() -> Result<landlock::RestrictionStatus, landlock::RulesetError>) {
+    match close() {
+        Ok(status) if status.ruleset != landlock::RulesetStatus::NotEnforced => {}
+        Ok(_) => eprintln!("{what}: no Landlock in this kernel"),
+        Err(error) => eprintln!("{what}: {error}"),
     }
 }
 

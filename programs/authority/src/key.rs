@@ -64,7 +64,7 @@ impl PrivateKey {
     /// d = n − 1 has no (1 + d)⁻¹, so SM2 cannot sign with it (GB/T 32918.1 clause 6.1); the `sm2` crate does not look.
     fn checked(key: sm2::SecretKey) -> Option<Self> {
         let is_n_minus_1 = Zeroizing::new(<[u8; 32]>::from(key.to_bytes())).as_slice() == N_MINUS_1;
-        (!is_n_minus_1 && SigningKey::new(DEFAULT_ID.as_ref(), &key).is_ok()).then_some(Self(key))
+        (!is_n_minus_1 && SigningKey::new(DEFAULT_ID, &key).is_ok()).then_some(Self(key))
     }
 
     /// From PEM, encrypted (`passphrase` needed) or not. Text before the PEM block is skipped.
@@ -100,7 +100,7 @@ impl PrivateKey {
     /// Signs under the default id (GB/T 32918.2, id of GM/T 0009).
     pub fn sign(&self, message: &[u8]) -> Sm2Signature {
         #[expect(clippy::expect_used, reason = "every constructor made this very signing key once")]
-        let signing = SigningKey::new(DEFAULT_ID.as_ref(), &self.0).expect("a checked key signs");
+        let signing = SigningKey::new(DEFAULT_ID, &self.0).expect("a checked key signs");
         let signature: sm2::dsa::Signature = signing.sign(message);
         Sm2Signature::from_raw(&signature.to_bytes().into())
     }

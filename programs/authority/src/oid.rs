@@ -37,3 +37,9 @@ pub const TIME_STAMPING: Oid<'static> = Oid(b"\x2b\x06\x01\x05\x05\x07\x03\x08")
 pub const OCSP_SIGNING: Oid<'static> = Oid(b"\x2b\x06\x01\x05\x05\x07\x03\x09");
 /// id-pkix-ocsp-nocheck, `1.3.6.1.5.5.7.48.1.5`
 pub const OCSP_NO_CHECK: Oid<'static> = Oid(b"\x2b\x06\x01\x05\x05\x07\x30\x01\x05");
+/// id-pkix-ocsp-basic, `1.3.6.1.5.5.7.48.1.1`
+pub const OCSP_BASIC: Oid<'static> = Oid(b"\x2b\x06\x01\x05\x05\x07\x30\x01\x01");
+/// id-pkix-ocsp-nonce, `1.3.6.1.5.5.7.48.1.2`
+pub const OCSP_NONCE: Oid<'static> = Oid(b"\x2b\x06\x01\x05\x05\x07\x30\x01\x02");
+/// id-aa-signingCertificateV2, `1.2.840.113549.1.9.16.2.47`
+pub const SIGNING_CERTIFICATE_V2: Oid<'static> = Oid(b"\x2a\x86\x48\x86\xf7\x0d\x01\x09\x10\x02\x2f");

@@ -2,6 +2,8 @@
 //!
 //! Needs a Chinese font: `scripts/setup-debian.sh` installs fonts-noto-cjk.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use sealagent::ses::Picture;
 use sealauthority::{Fonts, RoundSeal, draw_round_seal};
 

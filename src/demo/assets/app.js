@@ -32,7 +32,7 @@ function translate() {
 async function loadSeals() {
   try {
     await call(agent, 'GET', '/v1/info');
-    const { seals } = await call(agent, 'GET', '/v1/seals');
+    const seals = await call(agent, 'GET', '/v1/seals');
     shown.seals = await Promise.all(seals.map(async (seal) => {
       const picture = await call(agent, 'GET', `/v1/seals/${encodeURIComponent(seal.esId)}/picture`).catch(() => null);
       return { ...seal, picture: picture instanceof Blob ? URL.createObjectURL(picture) : null };
@@ -48,10 +48,10 @@ function showSeals() {
   const chosen = chosenSeal();
   const options = shown.seals.map((seal) => {
     const label = element('label', undefined, { className: 'option' });
-    const isAbsent = seal.state === 'absent';
-    const input = element('input', undefined, { type: 'radio', name: 'seal', value: seal.esId, disabled: isAbsent });
+    const isReady = seal.state === 'ready';
+    const input = element('input', undefined, { type: 'radio', name: 'seal', value: seal.esId, disabled: !isReady });
     const text = element('span');
-    text.append(element('b', seal.name), element('small', isAbsent ? t('sealAbsent') : `${t('sealCode')} ${seal.esId}`));
+    text.append(element('b', seal.name), element('small', isReady ? `${t('sealCode')} ${seal.esId}` : t(`seal_${seal.state}`)));
     label.append(input, text);
     if (seal.picture) label.append(element('img', undefined, { src: seal.picture, alt: seal.name }));
     return label;
@@ -125,7 +125,6 @@ async function run() {
     const signed = await sealDocument(agent, file, chosenSeal(), stamp, (state) => {
       if (state === 'waiting' && step === 'request') goTo('approve');
       if (state === 'signing') {
-        if (step === 'request') goTo('approve');
         if (step === 'approve') goTo('sign');
         approve('approveSigning', true);
       }
@@ -140,7 +139,7 @@ async function run() {
     goTo(null);
     showReport();
   } catch (error) {
-    shown.failure = error;
+    shown.failure = error.name === 'AbortError' ? Object.assign(new Error(), { state: 'cancelled' }) : error;
     if (step) trail(step, 'failed');
     approve('approveIdle', false);
     active(null);

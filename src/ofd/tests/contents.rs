@@ -156,6 +156,22 @@ fn a_resource_list_that_cannot_be_read_makes_all_it_may_name_drawn() {
 }
 
 #[test]
+fn empty_elements_and_unreadable_attachments_hide_nothing() {
+    let document =
+        FULL[1].1.replace("<PublicRes>", "<PublicRes/><PublicRes>").replace("<Annotations>", "<Annotations/><Annotations>");
+    let changes = [
+        ("Doc_0/Document.xml", document.as_str()),
+        ("Doc_0/Tags.xml", "<!DOCTYPE x>"),
+        ("Doc_0/Ext.xml", "<Extensions><Extension><ExtendData>../../x</ExtendData></Extension></Extensions>"),
+    ];
+    let document = altered(&by_hand(FULL), &changes);
+    let mut ofd = open(document.clone());
+    let body = ofd.single_body().unwrap();
+    assert!(ofd.contents(&body).unwrap().unreadable.is_empty());
+    assert_eq!(of_class(&document, FileClass::Drawn), of_class(&by_hand(FULL), FileClass::Drawn));
+}
+
+#[test]
 fn signature_files_are_classed_by_their_signature_unless_drawn() {
     let signed = sign(&sign(&by_hand(FULL), &plan(vec![]), b"1"), &plan(vec![]), b"2");
     assert_eq!(of_class(&signed, FileClass::SignatureList), ["/Doc_0/Signs/Signatures.xml"]);

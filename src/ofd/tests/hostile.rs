@@ -2,7 +2,7 @@
 
 use std::io::Cursor;
 
-use super::super::zip_read::EntryReader;
+use super::super::entry_reader::EntryReader;
 use super::super::{NameFault, Ofd, OfdError, Package, PackagePath, XmlFault};
 use super::zip_builder::{Frame, RawEntry, crc, zip, zip_in};
 
@@ -378,7 +378,7 @@ fn deep_wide_and_huge_xml_is_refused() {
     let deep = format!("<OFD>{}{}</OFD>", "<a>".repeat(100_000), "</a>".repeat(100_000));
     assert!(matches!(entry_file(deep), Err(OfdError::Limit { what: "nested elements", .. })));
     let wide = format!("<OFD>{}</OFD>", "<a/>".repeat(200_000));
-    assert!(matches!(entry_file(wide), Err(OfdError::Limit { what: "elements", .. })));
+    assert!(matches!(entry_file(wide), Err(OfdError::Limit { what: "elements and attributes", .. })));
     let attributes: String = (0..65).map(|n| format!(" a{n}=''")).collect();
     assert!(matches!(entry_file(format!("<OFD{attributes}/>")), Err(OfdError::Limit { what: "attributes of one element", .. })));
     let text = format!("<OFD>{}</OFD>", "x".repeat((1 << 20) + 1));

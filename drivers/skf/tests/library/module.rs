@@ -14,7 +14,7 @@ use ukey_skf::{Profile, Skf};
 use ukey_virtual::{LoginPolicy, Token, TokenOptions};
 use ukey_virtual_skf::{
     Switches,
-    switches::{Act, Fault},
+    switches::{Act, CallFault},
 };
 
 pub const PIN: &[u8] = b"246813";
@@ -85,7 +85,7 @@ impl Module {
     }
 
     pub fn fault(&mut self, function: &str, call: u32, act: Act) {
-        self.set(|s| s.faults = vec![Fault { function: function.into(), call, act }]);
+        self.set(|s| s.faults = vec![CallFault { function: function.into(), call, act }]);
     }
 
     fn apply(&self) {

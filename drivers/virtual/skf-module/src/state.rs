@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 
 use ukey::{DriverError, KeyInfo, KeyUsage, TokenId};
-use ukey_virtual::{Token, TokenError, Unlocked};
+use ukey_virtual::{
+    Token, TokenError, Unlocked,
+    calls::{Act, Calls},
+};
 
 use crate::{
-    DEVICE_REMOVED, FAIL, INVALID_HANDLE, NOT_SUPPORTED_YET, PIN_LEN_RANGE, PIN_LOCKED, USER_NOT_LOGGED_IN,
-    switches::{Act, Switches},
+    DEVICE_REMOVED, FAIL, INVALID_HANDLE, NOT_SUPPORTED_YET, PIN_LEN_RANGE, PIN_LOCKED, USER_NOT_LOGGED_IN, switches::Switches,
 };
 
 /// A code other than `SAR_OK`.
@@ -27,7 +29,7 @@ pub(crate) struct State {
     objects: Vec<Option<Object>>,
     /// The login of each token: shared by all handles, and not ended by closing them (GM/T 0016 §7.3).
     pub(crate) logins: HashMap<TokenId, Unlocked>,
-    calls: HashMap<&'static str, u32>,
+    calls: Calls,
 }
 
 /// One container: a signing key, and the encryption key of the same number if there is one.
@@ -43,14 +45,11 @@ impl State {
 
     /// Counts a call and gives what is to happen at it.
     pub(crate) fn enter(&mut self, function: &'static str) -> Option<Act> {
-        let count = self.calls.entry(function).or_default();
-        *count += 1;
-        let count = *count;
-        self.switches.faults.iter().find(|f| f.function == function && (f.call == 0 || f.call == count)).map(|f| f.act)
+        self.calls.enter(function, &self.switches.faults)
     }
 
     pub(crate) fn forget_calls(&mut self) {
-        self.calls.clear();
+        self.calls = Calls::default();
     }
 
     pub(crate) fn tokens(&self) -> Vec<TokenId> {

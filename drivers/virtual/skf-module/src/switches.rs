@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use ukey_virtual::calls::{Act, CallFault, Lie};
+
 /// Where blobs put 32-byte integers in their 64-byte fields.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -32,42 +34,6 @@ pub enum SignAs {
     OtherKey,
 }
 
-/// How a list or blob length is not the truth.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Lie {
-    /// The size query says nearly 2 GiB.
-    Huge,
-    /// The call with a buffer says that it wrote more than the buffer holds.
-    Overrun,
-}
-
-/// What happens at one call.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Act {
-    /// The process dies of a signal.
-    Crash,
-    /// The call never returns.
-    Hang,
-    /// Every token is pulled out, then the call goes on.
-    Remove,
-    /// The call returns this code and does nothing.
-    Return(u32),
-}
-
-/// Something that happens at a given call of a function.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Fault {
-    /// `SKF_…`.
-    pub function: String,
-    /// At which of its calls, from 1; 0 for each.
-    pub call: u32,
-    /// What happens.
-    pub act: Act,
-}
-
 /// All switches; the default is a library that does what the standard says.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
@@ -83,7 +49,7 @@ pub struct Switches {
     /// Size of an empty list: 0, 1 or 2.
     pub empty_list_size: u32,
     /// What happens at which call.
-    pub faults: Vec<Fault>,
+    pub faults: Vec<CallFault>,
     /// Names are GBK, not ASCII.
     pub gbk_names: bool,
     /// Functions whose lengths lie.

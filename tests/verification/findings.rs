@@ -1,26 +1,26 @@
-//! One thing wrong at a time: what each finding takes, and that nothing wrong is ever `TOTAL_PASSED`.
-
-mod forge;
+//! The table: one change to a good document, and exactly what it adds.
 
 use std::collections::BTreeSet;
 use std::io::Cursor;
 
-use forge::recipe::{COMPANY, DESCRIPTION, ES_ID, LIST, Listed, PAGE, Recipe, USCC, VALUE, Value, remove_reference, stamp};
-use forge::{CERTIFYING, Key, ListSpec, P256, Spec, at, file, issue, replace};
+use crate::forge::recipe::{
+    COMPANY, DESCRIPTION, ES_ID, LIST, Listed, PAGE, Recipe, USCC, VALUE, Value, World, remove_reference, stamp,
+};
+use crate::forge::{CERTIFYING, Files, Identity, Key, ListSpec, P256, SHA256_WITH_RSA, Spec, at, file, issue, replace};
 use sealagent::asn1::Oid;
 use sealagent::pki::trust::{Period, Region, SealState, SealStatus, Service, TrustRole};
 use sealagent::pki::{Purpose, TrustStore};
 use sealagent::ses::{Extension, Version};
-use sealagent::verify::report::{Code, Indication, Level, Report, SubIndication};
 use sealagent::verify::reason::Reason;
+use sealagent::verify::report::{Code, Indication, Level, Report, SubIndication};
 use sealagent::verify::{Context, Verifier};
 
 use Indication::{Indeterminate, TotalFailed, TotalPassed};
 
 /// Codes with their levels, of the file and of everything in it.
-type Seen = BTreeSet<(Code, Level)>;
+pub type Seen = BTreeSet<(Code, Level)>;
 
-fn seen(report: &Report) -> Seen {
+pub fn seen(report: &Report) -> Seen {
     let parts = report.signatures.iter().chain(&report.seals).flat_map(|part| &part.findings);
     parts.chain(&report.findings).map(|f| (f.code, f.level)).collect()
 }
@@ -52,17 +52,16 @@ fn utf8(text: &str) -> Vec<u8> {
     sealagent::asn1::der(sealagent::asn1::UTF8_STRING, text.as_bytes())
 }
 
-fn region(store: &mut TrustStore, world: &forge::recipe::World, next_update: Option<&str>, status_service: bool) {
+pub fn region(store: &mut TrustStore, world: &World, next_update: Option<&str>, status_service: bool) {
     let always = vec![Period::default()];
     let name: std::sync::Arc<str> = "shenzhen".into();
-    let service = |purpose, identity: &forge::Identity| {
-        Service::new(purpose, identity.certificate.clone(), Some(name.clone()), always.clone())
-    };
+    let service =
+        |purpose, identity: &Identity| Service::new(purpose, identity.certificate.clone(), Some(name.clone()), always.clone());
     let region = Region { name: name.clone(), next_update: next_update.map(at), status_service };
     store.add_region(region, [service(Purpose::Signer, &world.root), service(Purpose::SealMaker, &world.maker)]);
 }
 
-fn status(state: SealState, since: &str) -> SealStatus {
+pub fn status(state: SealState, since: &str) -> SealStatus {
     SealStatus {
         es_id: ES_ID.to_owned(),
         seal_sm3: None,
@@ -73,7 +72,7 @@ fn status(state: SealState, since: &str) -> SealStatus {
     }
 }
 
-fn revoked(serial: u8, date: &'static str) -> Option<ListSpec> {
+pub fn revoked(serial: u8, date: &'static str) -> Option<ListSpec> {
     Some(ListSpec { revoked: vec![(serial, date, Some(1))], ..ListSpec::default() })
 }
 
@@ -94,7 +93,7 @@ fn fresh_late() -> ListSpec {
 }
 
 /// Adds a fourth signature line, `Relative` to the first unless told otherwise.
-fn relate(files: &mut forge::Files, base: &str) {
+fn relate(files: &mut Files, base: &str) {
     replace(files, LIST, " BaseLoc=", &format!(" Relative=\"{base}\" BaseLoc="));
 }
 
@@ -106,7 +105,7 @@ static OFD: &[Case] = cases! {
     nesting_beyond_the_limit: |r| r.after = |f, _| *file(f, "OFD.xml") = "<a>".repeat(1000).into_bytes() => TotalFailed, [LimitExceeded Error];
     encrypted_package: |r| r.after = |f, _| f.push(("Encryptions.xml".into(), b"<Encryptions/>".to_vec())) => Indeterminate, [VersionUnsupported Indeterminate, UncoveredContent Warning];
     sha1_as_check_method: |r| r.before = |f| replace(f, DESCRIPTION, "1.2.156.10197.1.401", "SHA1") => TotalFailed CryptoConstraintsFailure, [AlgUnsupported Error];
-    rsa_as_signature_algorithm: |r| r.algorithm = forge::SHA256_WITH_RSA => TotalFailed CryptoConstraintsFailure, [AlgUnsupported Error];
+    rsa_as_signature_algorithm: |r| r.algorithm = SHA256_WITH_RSA => TotalFailed CryptoConstraintsFailure, [AlgUnsupported Error];
     key_on_another_curve: |r| r.signer.curve = P256 => TotalFailed CryptoConstraintsFailure, [AlgUnsupported Error];
     makers_key_on_another_curve: |r| r.maker.curve = P256 => TotalFailed CryptoConstraintsFailure, [AlgUnsupported Error];
     value_as_64_octets: |r| r.raw_value = true => TotalPassed, [EncNonstd Warning];
@@ -237,7 +236,7 @@ static OFD: &[Case] = cases! {
 };
 
 /// What the good document shows, which is no fault: no time stamp, no status service.
-fn base() -> Seen {
+pub fn base() -> Seen {
     [(Code::TimeClaimedOnly, Level::Warning), (Code::SealStatusUnknown, Level::Info)].into()
 }
 
@@ -280,8 +279,13 @@ fn each_change_adds_its_findings_and_nothing_else() {
         let added: Seen = seen(&report).difference(&base()).copied().collect();
         let sub = report.signatures.iter().find(|s| s.indication == report.indication).and_then(|s| s.sub_indication);
         if added != adds || report.indication != case.indication || (case.sub.is_some() && sub != case.sub) {
-            let messages: Vec<_> =
-                report.signatures.iter().flat_map(|s| &s.findings).chain(&report.findings).map(|f| (f.code, &f.message)).collect();
+            let messages: Vec<_> = report
+                .signatures
+                .iter()
+                .flat_map(|s| &s.findings)
+                .chain(&report.findings)
+                .map(|f| (f.code, &f.message))
+                .collect();
             problems.push(format!("{}: {added:?} {:?} {sub:?} {messages:#?}", case.name, report.indication));
         }
     }

@@ -1,0 +1,49 @@
+//! `sealagent run`: serves web pages of this machine until stopped.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use tokio::runtime::Runtime;
+
+use super::{FAILED, Problem};
+use crate::agent::{Agent, Means};
+use crate::config::Config;
+use crate::failure::Language;
+use crate::http::{App, Listener};
+
+/// Runs `run`.
+pub fn run(config: Config, language: Language) -> Result<ExitCode, Problem> {
+    Runtime::new()?.block_on(async {
+        let listener = Listener::bind(config.http.port).await.map_err(|error| {
+            let hint = language.pick(
+                "end the other program, or name another port in the configuration",
+                "请结束占用端口的程序，或在配置中指定其他端口",
+            );
+            Problem::new(FAILED, error, hint)
+        })?;
+        let means = Means::of_system(&config, language)?;
+        let agent = Agent::start(config, means)?;
+        println!("http://127.0.0.1:{}", listener.port());
+        let app = Arc::new(App::new(agent.signer.clone(), listener.port()));
+        listener.serve(app.clone(), stopped()).await;
+        app.requests.cancel_all();
+        agent.shut_down_after(app.requests.idle()).await;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// Completes when the program is asked to stop.
+async fn stopped() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
+            return;
+        }
+    }
+    let _ = tokio::signal::ctrl_c().await;
+}

@@ -1,0 +1,241 @@
+//! `sealagent sign`: the whole pipeline in this process, with the same consent, record and checks as for a page.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::ValueEnum;
+use serde::Serialize;
+use tempfile::TempPath;
+
+use super::{FAILED, Output, Problem, UNREADABLE, WRONG_USE, with_agent};
+use crate::agent::Agent;
+use crate::config::Config;
+use crate::consent::Requester;
+use crate::consent::descriptor::Descriptor;
+use crate::consent::prompt::{Canceller, Prompter};
+use crate::failure::{Code, Failure, Language};
+use crate::signing::request::run_alone;
+use crate::signing::subject::{Document, FileError};
+use crate::signing::{self, Scratch, Signed, SignedValueKind, SigningItem, SigningRequest, State, Subject};
+use crate::sm::Sm3Digest;
+use crate::stamp::{Edge, PageNumber, PageSelection, Stamp};
+
+/// Arguments of `sign`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The document to seal. It is never changed.
+    pub input: PathBuf,
+    /// Where the sealed document goes; it appears whole or not at all.
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// Code of the seal (see `sealagent seals`).
+    #[arg(long, value_name = "ESID")]
+    pub seal: String,
+    /// Page that carries the seal, from 1.
+    #[arg(long, value_name = "N", requires = "at", value_parser = clap::value_parser!(u32).range(1..))]
+    pub page: Option<u32>,
+    /// Top left corner of the seal, in mm from the page's top left corner.
+    #[arg(long, value_name = "X,Y", allow_hyphen_values = true, value_parser = position)]
+    pub at: Option<(f64, f64)>,
+    /// A straddle seal over this edge of all pages; together with --at a second signature.
+    #[arg(long, value_name = "EDGE")]
+    pub straddle: Option<EdgeArg>,
+    /// Top edge of the straddle seal, in mm from the top of the page.
+    #[arg(long, value_name = "MM", requires = "straddle", default_value_t = 120.0)]
+    pub y: f64,
+    /// Sign without an impression of the seal on any page.
+    #[arg(long, conflicts_with_all = ["at", "straddle"])]
+    pub no_impression: bool,
+    /// Let no further signature be possible.
+    #[arg(long)]
+    pub close: bool,
+    /// Read one PIN from this descriptor instead of asking (unattended use: the command is the consent).
+    #[arg(long, value_name = "N")]
+    pub pin_fd: Option<u32>,
+    /// How to print.
+    #[command(flatten)]
+    pub print: Output,
+}
+
+/// An edge of the page.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum EdgeArg {
+    Left,
+    Right,
+}
+
+fn position(text: &str) -> Result<(f64, f64), String> {
+    let (x, y) = text.split_once(',').ok_or("two numbers with a comma between them")?;
+    let number = |t: &str| t.trim().parse::<f64>().ok().filter(|n| n.is_finite()).ok_or(format!("{t:?} is no number"));
+    Ok((number(x)?, number(y)?))
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Printed<'a> {
+    state: State,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<Code>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message_zh: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output: Option<&'a Path>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sm3: Option<Sm3Digest>,
+}
+
+/// Runs `sign`.
+pub fn run(config: Config, args: &Args, language: Language) -> Result<ExitCode, Problem> {
+    let wrong = |what: &str, hint: &str| Problem::new(WRONG_USE, what, hint);
+    let stamps = stamps(args);
+    if stamps.is_empty() {
+        return Err(wrong(
+            language.pick("nothing says where the seal shall land", "没有指定印章位置"),
+            language.pick(
+                "give --at X,Y (with --page N), --straddle right|left, or --no-impression",
+                "请给出 --at X,Y（配合 --page N）、--straddle right|left 或 --no-impression",
+            ),
+        ));
+    }
+    if is_same_file(&args.input, &args.output) {
+        return Err(wrong(
+            language.pick("the output is the input, which is never changed", "输出与输入是同一文件，本程序不改动输入文件"),
+            language.pick("name another file with -o", "请用 -o 指定另一个文件"),
+        ));
+    }
+    let prompter = match args.pin_fd {
+        Some(_) if !config.pin_fd => {
+            return Err(Problem::of(&Failure::new(Code::PolicyRefused, "--pin-fd"), language));
+        }
+        Some(number) => {
+            let descriptor = Descriptor::open(number).map_err(|e| {
+                let hint = language.pick("give the number of an open descriptor", "请指定已打开的描述符编号");
+                Problem::new(WRONG_USE, format!("--pin-fd {number}: {e}"), hint)
+            })?;
+            Some(Prompter::Descriptor(descriptor))
+        }
+        None => None,
+    };
+    // Beside the output, so that the last step is a rename.
+    let folder = args.output.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let scratch = Scratch::Named(folder.to_owned());
+    let signed = with_agent(config, prompter, language, async |agent: &Agent| sign(agent, args, stamps, &scratch).await)?;
+    let (signed, failure) = match signed {
+        Ok(signed) => {
+            let failure = signed.status.items.iter().find_map(|item| item.failure.clone());
+            (Some(signed), failure)
+        }
+        Err(FileError::Unreadable(error)) => {
+            let hint = language.pick("check the name and that you may read the file", "请检查文件名以及读取权限");
+            return Err(Problem::new(UNREADABLE, format!("{}: {error}", args.input.display()), hint));
+        }
+        Err(FileError::Failed(failure)) => (None, Some(failure)),
+    };
+    let state = signed.as_ref().map_or(State::Failed, |signed| signed.status.state);
+    let made = match signed {
+        Some(signed) if state == State::Done => Some(keep(signed, args, language)?),
+        _ => None,
+    };
+    if args.print.json {
+        let printed = Printed {
+            state,
+            code: failure.as_ref().map(|f| f.code),
+            message: failure.as_ref().map(|f| f.code.message(Language::English)),
+            message_zh: failure.as_ref().map(|f| f.code.message(Language::Chinese)),
+            detail: failure.as_ref().and_then(|f| f.detail.clone()),
+            output: made.is_some().then_some(args.output.as_path()),
+            sm3: made,
+        };
+        println!("{}", serde_json::to_string(&printed).map_err(std::io::Error::from)?);
+    } else if let Some(sm3) = made {
+        println!("{}  SM3 {sm3}", args.output.display());
+    }
+    match (state, failure) {
+        (State::Done, _) => Ok(ExitCode::SUCCESS),
+        (_, Some(failure)) => Err(Problem::of(&failure, language)),
+        (State::Expired, None) => {
+            Err(Problem::new(FAILED, language.pick("nobody answered in time; nothing was signed", "超时未答复，未签章"), ""))
+        }
+        (State::Cancelled, None) => {
+            Err(Problem::new(FAILED, language.pick("the request was withdrawn; nothing was signed", "请求已撤回，未签章"), ""))
+        }
+        (_, None) => Err(Problem::new(FAILED, language.pick("declined; nothing was signed", "已拒绝，未签章"), "")),
+    }
+}
+
+async fn sign(agent: &Agent, args: &Args, stamps: Vec<Stamp>, scratch: &Scratch) -> Result<Signed, FileError> {
+    let (input, folder) = (args.input.clone(), scratch.clone());
+    let document = tokio::task::spawn_blocking(move || Document::of_file(&input, &folder)).await;
+    let document = Arc::new(document.map_err(|_| FileError::Failed(Code::Internal.into()))??);
+    let last = stamps.len() - 1;
+    let item = |(n, stamp)| SigningItem {
+        subject: Subject::Document { document: document.clone(), stamp, close: args.close && n == last },
+        seal: args.seal.clone(),
+        signed_value: SignedValueKind::Ses,
+    };
+    let request = SigningRequest { requester: Requester::CommandLine, items: stamps.into_iter().enumerate().map(item).collect() };
+    let (canceller, cancel) = Canceller::new();
+    let signing = run_alone(&agent.signer, request, scratch, cancel);
+    tokio::pin!(signing);
+    tokio::select! {
+        signed = &mut signing => Ok(signed?),
+        // Ctrl-C while nothing is asked; once the token was asked the request runs to its end.
+        _ = tokio::signal::ctrl_c() => {
+            canceller.cancel();
+            Ok(signing.await?)
+        }
+    }
+}
+
+/// Moves the one signed document into place and returns its digest.
+fn keep(signed: Signed, args: &Args, language: Language) -> Result<Sm3Digest, Problem> {
+    for output in signed.outputs {
+        if let signing::Output::Document { draft, sm3, .. } = output
+            && let Some(path) = draft.path
+        {
+            persist(path, args).map_err(|error| {
+                let hint = language.pick("check the folder of the output", "请检查输出文件夹");
+                Problem::new(FAILED, format!("{}: {error}", args.output.display()), hint)
+            })?;
+            return Ok(sm3);
+        }
+    }
+    Err(Problem::of(&Code::Internal.into(), language))
+}
+
+fn persist(path: TempPath, args: &Args) -> std::io::Result<()> {
+    // A signed document is as readable as the one it was made of.
+    fs::set_permissions(&path, fs::metadata(&args.input)?.permissions())?;
+    path.persist(&args.output).map_err(|e| e.error)
+}
+
+fn stamps(args: &Args) -> Vec<Stamp> {
+    let mut stamps = Vec::new();
+    if let Some((x, y)) = args.at {
+        let page = PageNumber::new(args.page.unwrap_or(1));
+        stamps.push(Stamp::Page { pages: PageSelection::List(page.into_iter().collect()), x, y, width: None });
+    }
+    if let Some(edge) = args.straddle {
+        let edge = match edge {
+            EdgeArg::Left => Edge::Left,
+            EdgeArg::Right => Edge::Right,
+        };
+        stamps.push(Stamp::Straddle { edge, pages: PageSelection::All, y: args.y });
+    }
+    if args.no_impression {
+        stamps.push(Stamp::Nowhere);
+    }
+    stamps
+}
+
+fn is_same_file(a: &Path, b: &Path) -> bool {
+    matches!((fs::canonicalize(a), fs::canonicalize(b)), (Ok(a), Ok(b)) if a == b)
+}

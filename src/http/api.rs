@@ -1,0 +1,335 @@
+//! What pages send and are sent as JSON (api.md). These types go no further than the routes.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::consent::{Origin, Requester};
+use crate::failure::{Code, Failure, Language};
+use crate::signing::{Document, ItemStatus, MAX_ITEMS, SignedValueKind, SigningItem, SigningRequest, State, Subject};
+use crate::sm::Sm3Digest;
+use crate::stamp::{Edge, PageNumber, PageSelection, Stamp};
+
+/// Longest name of a document, in characters.
+const MAX_NAME: usize = 10_000;
+/// Longest `property` of a digest, in bytes.
+const MAX_PROPERTY: usize = 1024;
+/// Longest idempotency key, in bytes.
+const MAX_KEY: usize = 128;
+
+/// `GET /v1/info` for an origin that is allowed.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Info<'a> {
+    /// `sealagent`
+    pub product: &'static str,
+    /// Version of the program.
+    pub version: &'static str,
+    /// Versions of this interface.
+    pub api_versions: [u32; 1],
+    /// Short name of the user whose agent this is.
+    pub user: &'a str,
+    /// What this version can do.
+    pub features: &'static [&'static str],
+    /// Whether the asking origin is allowed.
+    pub paired: bool,
+}
+
+/// `GET /v1/info` for any other.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PublicInfo {
+    /// `sealagent`
+    pub product: &'static str,
+    /// Versions of this interface.
+    pub api_versions: [u32; 1],
+}
+
+/// A document that was handed over.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DocumentView<'a> {
+    /// Names it in other calls.
+    pub document_id: &'a str,
+    /// As the page named it.
+    pub name: &'a str,
+    /// `ofd` or `pdf`.
+    pub format: &'static str,
+    /// Its pages, in reading order.
+    pub pages: Vec<PageView>,
+    /// SM3 of its bytes.
+    pub sm3: Sm3Digest,
+    /// Number of signatures in it.
+    pub signatures: usize,
+    /// Whether one of them closed it.
+    pub closed: bool,
+    /// When it will be gone, if nobody asks about it before.
+    pub expires_at: Timestamp,
+}
+
+/// A page.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PageView {
+    number: usize,
+    width_mm: f64,
+    height_mm: f64,
+}
+
+impl<'a> DocumentView<'a> {
+    /// A document under its id.
+    pub fn new(id: &'a str, document: &'a Document, expires_at: Timestamp) -> Self {
+        let page =
+            |(n, size): (usize, &crate::stamp::SizeMm)| PageView { number: n + 1, width_mm: size.width, height_mm: size.height };
+        Self {
+            document_id: id,
+            name: &document.name,
+            format: document.format.as_str(),
+            pages: document.pages.iter().enumerate().map(page).collect(),
+            sm3: document.sm3,
+            signatures: document.signatures,
+            closed: document.closed,
+            expires_at,
+        }
+    }
+}
+
+/// `POST /v1/signatures`
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SignatureBody {
+    #[serde(default)]
+    items: Option<Vec<ItemBody>>,
+    #[serde(default)]
+    digests: Option<Vec<DigestBody>>,
+    #[serde(default)]
+    timestamp: Option<String>,
+    #[serde(default)]
+    licence: Option<String>,
+    /// The same key with the same body is the same request.
+    #[serde(default)]
+    pub idempotency_key: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct ItemBody {
+    document_id: String,
+    seal: String,
+    stamp: StampBody,
+    #[serde(default)]
+    signed_value: SignedValueKind,
+    #[serde(default)]
+    close: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct DigestBody {
+    name: String,
+    sm3: Sm3Digest,
+    property: String,
+    seal: String,
+    #[serde(default)]
+    signed_value: SignedValueKind,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(tag = "kind", rename_all = "camelCase", deny_unknown_fields)]
+enum StampBody {
+    Field {
+        #[allow(dead_code, reason = "part of the contract; no format of this version has fields")]
+        name: String,
+    },
+    Keyword {
+        #[allow(dead_code, reason = "part of the contract; no format of this version can be searched")]
+        text: String,
+        #[serde(default)]
+        #[allow(dead_code, reason = "as text")]
+        nth: Option<serde_json::Value>,
+        #[allow(dead_code, reason = "as text")]
+        dx: f64,
+        #[allow(dead_code, reason = "as text")]
+        dy: f64,
+    },
+    None {},
+    Page {
+        pages: Vec<u32>,
+        x: f64,
+        y: f64,
+        #[serde(default)]
+        width: Option<f64>,
+    },
+    Straddle {
+        edge: EdgeBody,
+        pages: PagesBody,
+        y: f64,
+    },
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum EdgeBody {
+    Left,
+    Right,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum PagesBody {
+    List(Vec<u32>),
+    Named(PagesName),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum PagesName {
+    All,
+    Even,
+    Odd,
+}
+
+fn bad(what: impl std::fmt::Display) -> Failure {
+    Failure::new(Code::BadRequest, what)
+}
+
+fn pages(numbers: &[u32]) -> Result<PageSelection, Failure> {
+    let list: Option<Vec<_>> = numbers.iter().map(|n| PageNumber::new(*n)).collect();
+    list.map(PageSelection::List).ok_or_else(|| Code::PageNotFound.into())
+}
+
+impl StampBody {
+    fn parse(&self) -> Result<Stamp, Failure> {
+        Ok(match self {
+            Self::Field { .. } => return Err(bad("stamp: this format has no fields")),
+            Self::Keyword { .. } => return Err(Code::KeywordUnsearchable.into()),
+            Self::None {} => Stamp::Nowhere,
+            Self::Page { pages: numbers, x, y, width } => Stamp::Page { pages: pages(numbers)?, x: *x, y: *y, width: *width },
+            Self::Straddle { edge, pages: selection, y } => {
+                let edge = match edge {
+                    EdgeBody::Left => Edge::Left,
+                    EdgeBody::Right => Edge::Right,
+                };
+                let pages = match selection {
+                    PagesBody::List(numbers) => pages(numbers)?,
+                    PagesBody::Named(PagesName::All) => PageSelection::All,
+                    PagesBody::Named(PagesName::Even) => PageSelection::Even,
+                    PagesBody::Named(PagesName::Odd) => PageSelection::Odd,
+                };
+                Stamp::Straddle { edge, pages, y: *y }
+            }
+        })
+    }
+}
+
+impl SignatureBody {
+    /// The request, if its form is right and its documents are there.
+    pub fn parse(&self, origin: &Origin, find: impl Fn(&str) -> Option<Arc<Document>>) -> Result<SigningRequest, Failure> {
+        if self.timestamp.is_some() {
+            return Err(bad("timestamp: no time stamp service of this name is configured"));
+        }
+        if self.licence.is_some() {
+            return Err(bad("licence: no licence of this id was imported"));
+        }
+        if self.idempotency_key.as_ref().is_some_and(|key| key.is_empty() || key.len() > MAX_KEY) {
+            return Err(bad(format!("idempotencyKey: 1 to {MAX_KEY} bytes")));
+        }
+        let items = match (&self.items, &self.digests) {
+            (Some(items), None) if items.len() <= MAX_ITEMS => {
+                items.iter().map(|item| item.parse(&find)).collect::<Result<Vec<_>, _>>()?
+            }
+            (None, Some(digests)) if digests.len() <= MAX_ITEMS => {
+                digests.iter().map(DigestBody::parse).collect::<Result<Vec<_>, _>>()?
+            }
+            (None, None) | (Some(_), Some(_)) => return Err(bad("either items or digests")),
+            _ => return Err(bad(format!("at most {MAX_ITEMS} items"))),
+        };
+        Ok(SigningRequest { requester: Requester::Origin(origin.clone()), items })
+    }
+}
+
+impl ItemBody {
+    fn parse(&self, find: &impl Fn(&str) -> Option<Arc<Document>>) -> Result<SigningItem, Failure> {
+        let document = find(&self.document_id).ok_or(Code::DocumentNotFound)?;
+        let stamp = self.stamp.parse()?;
+        let subject = Subject::Document { document, stamp, close: self.close };
+        Ok(SigningItem { subject, seal: self.seal.clone(), signed_value: self.signed_value })
+    }
+}
+
+impl DigestBody {
+    fn parse(&self) -> Result<SigningItem, Failure> {
+        if self.property.is_empty()
+            || self.property.len() > MAX_PROPERTY
+            || !self.property.bytes().all(|b| (0x20..0x7f).contains(&b))
+        {
+            return Err(bad(format!("property: 1 to {MAX_PROPERTY} printable ASCII characters")));
+        }
+        let subject = Subject::Digest { name: name(&self.name)?, sm3: self.sm3, property: self.property.clone() };
+        Ok(SigningItem { subject, seal: self.seal.clone(), signed_value: self.signed_value })
+    }
+}
+
+/// A name that a page gives to a document.
+pub fn name(text: &str) -> Result<String, Failure> {
+    let length = text.chars().count();
+    if length == 0 || length > MAX_NAME { Err(bad(format!("name: 1 to {MAX_NAME} characters"))) } else { Ok(text.to_owned()) }
+}
+
+/// `202` of `POST /v1/signatures`
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Begun<'a> {
+    /// Names the request.
+    pub signature_id: &'a str,
+}
+
+/// `GET /v1/signatures/{id}`
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StatusView {
+    /// Of the request.
+    pub state: State,
+    /// Of its items, in order.
+    pub items: Vec<ItemView>,
+}
+
+/// One item.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ItemView {
+    /// Its state.
+    pub state: State,
+    /// Why not, if not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<Code>,
+    /// The same in English.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// The same in Chinese.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message_zh: Option<String>,
+    /// What is particular, for the help desk.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// The signed value of a digest-only item, base64url.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signed_value: Option<String>,
+}
+
+impl ItemView {
+    /// An item, with its value if it has one.
+    pub fn new(item: &ItemStatus, signed_value: Option<String>) -> Self {
+        let failure = item.failure.as_ref();
+        let text = |language, gap: &str| failure.map(|f| format!("{}{gap}{}", f.code.message(language), f.code.hint(language)));
+        Self {
+            state: item.state,
+            code: failure.map(|f| f.code),
+            message: text(Language::English, " "),
+            message_zh: text(Language::Chinese, ""),
+            detail: failure.and_then(|f| f.detail.clone()),
+            signed_value,
+        }
+    }
+}

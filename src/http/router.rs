@@ -1,0 +1,534 @@
+//! Paths and what answers them. Hand-written: a dozen routes, each with its methods and its limits in sight.
+
+use std::io::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http_body_util::BodyExt as _;
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{self, HeaderValue};
+use hyper::http::request::Parts;
+use hyper::{Method, Request, StatusCode};
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout};
+
+use super::App;
+use super::answer::{self, Answer, AnswerBody};
+use super::api::{Begun, DocumentView, Info, ItemView, PublicInfo, SignatureBody, StatusView, name};
+use super::documents::IDLE;
+use super::guard::{self, Caller};
+use crate::consent::{Origin, Requester};
+use crate::failure::{Code, Failure};
+use crate::seals::{self, KnownSeal};
+use crate::ses::PictureFormat;
+use crate::signing::subject::{Bytes as FileBytes, Draft, of_io};
+use crate::signing::{Document, Output, RequestId};
+use crate::sm::{Sm3, Sm3Digest, sm3};
+use crate::verify::{Context, Verifier};
+use crate::views::{SealView, TokenView};
+
+/// Largest JSON body, in bytes: 500 items with names fit.
+const MAX_JSON: u64 = 1 << 20;
+/// How long a body may stand still.
+const BODY_STALL: Duration = Duration::from_secs(30);
+/// Longest wait of a long poll, in seconds.
+const MAX_WAIT: u64 = 20;
+/// What this version can do beyond the listing of seals and tokens.
+const FEATURES: &[&str] = &["ofd", "ses", "gbt35275", "straddle", "verify"];
+
+/// A path that exists.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[allow(missing_docs, reason = "the names are those of the paths")]
+pub enum Route {
+    Document { id: String },
+    Documents,
+    Info,
+    Seal { es_id: String },
+    SealData { es_id: String },
+    SealPicture { es_id: String },
+    Seals,
+    Signature { id: String },
+    Signatures,
+    SignedDocument { id: String, document: String },
+    Token { id: String },
+    Tokens,
+    Verifications,
+}
+
+impl Route {
+    /// The route of a path.
+    pub fn of(path: &str) -> Option<Self> {
+        let parts: Vec<String> = path.strip_prefix("/v1/")?.split('/').map(decoded).collect::<Option<_>>()?;
+        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+        let own = |text: &&str| (*text).to_owned();
+        Some(match parts.as_slice() {
+            ["documents"] => Self::Documents,
+            ["documents", id] => Self::Document { id: own(id) },
+            ["info"] => Self::Info,
+            ["seals"] => Self::Seals,
+            ["seals", es_id] => Self::Seal { es_id: own(es_id) },
+            ["seals", es_id, "data"] => Self::SealData { es_id: own(es_id) },
+            ["seals", es_id, "picture"] => Self::SealPicture { es_id: own(es_id) },
+            ["signatures"] => Self::Signatures,
+            ["signatures", id] => Self::Signature { id: own(id) },
+            ["signatures", id, "documents", document] => Self::SignedDocument { id: own(id), document: own(document) },
+            ["tokens"] => Self::Tokens,
+            ["tokens", id] => Self::Token { id: own(id) },
+            ["verifications"] => Self::Verifications,
+            _ => return None,
+        })
+    }
+
+    fn methods(&self) -> &'static [Method] {
+        match self {
+            Self::Document { .. } => &[Method::DELETE],
+            Self::Documents | Self::Signatures | Self::Verifications => &[Method::POST],
+            Self::Signature { .. } => &[Method::GET, Method::DELETE],
+            _ => &[Method::GET],
+        }
+    }
+
+    /// The content types that its body may have.
+    fn content_types(&self) -> &'static [&'static str] {
+        match self {
+            Self::Documents | Self::Verifications => &["application/ofd", "application/pdf", "application/octet-stream"],
+            _ => &["application/json"],
+        }
+    }
+}
+
+/// Answers one request.
+pub async fn answer(app: Arc<App>, request: Request<Incoming>) -> Answer {
+    // No randomness is no reason to say nothing.
+    let id = RequestId::random().map_or_else(|_| "0".repeat(32), |id| id.as_str().to_owned());
+    let (head, body) = request.into_parts();
+    let route = Route::of(head.uri.path());
+    let caller = match guard::admit(&head, app.port, route.as_ref(), &app.signer.config.http) {
+        Ok(caller) => caller,
+        Err(failure) => {
+            tracing::info!(code = %failure.code, "a request was refused");
+            let mut answer = answer::failure(&failure, &id);
+            // What follows on this connection is a body that nobody will read.
+            answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            return answer::finish(answer, &id, None);
+        }
+    };
+    let answered = if head.method == Method::OPTIONS {
+        preflight(&head, route.as_ref())
+    } else {
+        match route {
+            Some(route) => routed(&app, &head, body, &route, &caller).await,
+            None => Err(Code::NotFound.into()),
+        }
+    };
+    let mut answer = answered.unwrap_or_else(|failure| answer::failure(&failure, &id));
+    if answer.status() == StatusCode::METHOD_NOT_ALLOWED
+        && let Some(route) = Route::of(head.uri.path())
+        && let Ok(allow) = HeaderValue::from_str(&route.methods().iter().map(Method::as_str).collect::<Vec<_>>().join(", "))
+    {
+        answer.headers_mut().insert(header::ALLOW, allow);
+    }
+    answer::finish(answer, &id, Some(&caller))
+}
+
+/// The answer to a preflight, as browser.md §3d has it.
+fn preflight(head: &Parts, route: Option<&Route>) -> Result<Answer, Failure> {
+    if route.is_none() {
+        return Err(Code::NotFound.into());
+    }
+    if !head.headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD) {
+        return Err(Code::MethodNotAllowed.into());
+    }
+    let mut answer = answer::status(StatusCode::NO_CONTENT);
+    let headers = answer.headers_mut();
+    let mut put = |name, value| drop(headers.insert(name, HeaderValue::from_static(value)));
+    put(header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, DELETE");
+    put(header::ACCESS_CONTROL_ALLOW_HEADERS, "authorization, content-type");
+    put(header::ACCESS_CONTROL_MAX_AGE, "600");
+    put(
+        header::VARY,
+        "Origin, Access-Control-Request-Method, Access-Control-Request-Headers, Access-Control-Request-Private-Network",
+    );
+    // Chromium before 142 asks for this.
+    if head.headers.contains_key("access-control-request-private-network") {
+        headers.insert("access-control-allow-private-network", HeaderValue::from_static("true"));
+    }
+    Ok(answer)
+}
+
+async fn routed(app: &App, head: &Parts, body: Incoming, route: &Route, caller: &Caller) -> Result<Answer, Failure> {
+    if !route.methods().contains(&head.method) {
+        return Err(Code::MethodNotAllowed.into());
+    }
+    let query = Query::parse(head.uri.query().unwrap_or(""))?;
+    let length = check_body(app, head, route)?;
+    let origin = match caller {
+        Caller::Allowed(origin) => origin,
+        Caller::Stranger(_) => {
+            query.only(&[])?;
+            return Ok(answer::json(StatusCode::OK, &PublicInfo { product: "sealagent", api_versions: [1] }));
+        }
+    };
+    let requester = Requester::Origin(origin.clone());
+    match route {
+        Route::Info => {
+            query.only(&[])?;
+            let user = sm3(app.signer.user.as_bytes()).to_string();
+            let info = Info {
+                product: "sealagent",
+                version: env!("CARGO_PKG_VERSION"),
+                api_versions: [1],
+                user: &user[..8],
+                features: FEATURES,
+                paired: true,
+            };
+            Ok(answer::json(StatusCode::OK, &info))
+        }
+        Route::Tokens => {
+            query.only(&[])?;
+            Ok(answer::json(StatusCode::OK, &TokenView::all(&known(app).await)))
+        }
+        Route::Token { id } => {
+            query.only(&[])?;
+            let tokens = TokenView::all(&known(app).await);
+            let token = tokens.iter().find(|t| t.id.0 == *id).ok_or(Code::NotFound)?;
+            Ok(answer::json(StatusCode::OK, token))
+        }
+        Route::Seals => {
+            query.only(&[])?;
+            Ok(answer::json(StatusCode::OK, &SealView::all(&known(app).await, (app.signer.clock)())))
+        }
+        Route::Seal { es_id } => {
+            query.only(&[])?;
+            Ok(answer::json(StatusCode::OK, &SealView::of(&seal(app, es_id).await?, (app.signer.clock)())))
+        }
+        Route::SealPicture { es_id } => {
+            query.only(&[])?;
+            let known = seal(app, es_id).await?;
+            let picture = known.seal.picture();
+            Ok(answer::typed(StatusCode::OK, media_type(picture.format), AnswerBody::whole(picture.data.clone())))
+        }
+        Route::SealData { es_id } => {
+            query.only(&[])?;
+            if !app.signer.config.http.digest_only.contains(origin) {
+                return Err(Failure::new(Code::PolicyRefused, "this origin may not ask for signatures over digests"));
+            }
+            let known = seal(app, es_id).await?;
+            Ok(answer::typed(StatusCode::OK, "application/octet-stream", AnswerBody::whole(known.seal.raw().to_vec())))
+        }
+        Route::Documents => {
+            query.only(&["name"])?;
+            take_document(app, origin, name(query.get("name").unwrap_or_default())?, length, body).await
+        }
+        Route::Document { id } => {
+            query.only(&[])?;
+            if app.documents.delete(id, origin) {
+                Ok(answer::status(StatusCode::NO_CONTENT))
+            } else {
+                Err(Code::DocumentNotFound.into())
+            }
+        }
+        Route::Signatures => {
+            query.only(&[])?;
+            begin(app, origin, &collect(body).await?)
+        }
+        Route::Signature { id } if head.method == Method::DELETE => {
+            query.only(&[])?;
+            if app.requests.delete(id, &requester) {
+                Ok(answer::status(StatusCode::NO_CONTENT))
+            } else {
+                Err(Code::NotFound.into())
+            }
+        }
+        Route::Signature { id } => {
+            query.only(&["wait"])?;
+            let wait = match query.get("wait") {
+                Some(text) => text.parse().ok().filter(|s| *s <= MAX_WAIT).ok_or_else(|| bad("wait: 0 to 20 seconds"))?,
+                None => 0,
+            };
+            status(app, id, &requester, Duration::from_secs(wait)).await
+        }
+        Route::SignedDocument { id, document } => {
+            query.only(&[])?;
+            signed_document(app, id, document, &requester)
+        }
+        Route::Verifications => {
+            query.only(&["name", "at"])?;
+            let at = match query.get("at") {
+                Some(text) => text.parse().map_err(|_| bad("at: a time such as 2026-11-24T06:00:00Z"))?,
+                None => (app.signer.clock)(),
+            };
+            verify(app, at, body).await
+        }
+    }
+}
+
+fn bad(what: impl std::fmt::Display) -> Failure {
+    Failure::new(Code::BadRequest, what)
+}
+
+/// Content type and length of the body, judged before a byte of it is read. Returns the length.
+fn check_body(app: &App, head: &Parts, route: &Route) -> Result<u64, Failure> {
+    let length = match head.headers.get(header::CONTENT_LENGTH) {
+        Some(text) => text.to_str().ok().and_then(|t| t.parse().ok()).ok_or_else(|| bad("Content-Length"))?,
+        None => 0,
+    };
+    if head.method != Method::POST {
+        return if length == 0 { Ok(0) } else { Err(bad("no body belongs here")) };
+    }
+    if head.headers.contains_key(header::CONTENT_ENCODING) {
+        return Err(Failure::new(Code::WrongContentType, "Content-Encoding"));
+    }
+    let kind = guard::one(&head.headers, header::CONTENT_TYPE).unwrap_or_default().to_ascii_lowercase();
+    let kind = kind.strip_suffix("; charset=utf-8").or(kind.strip_suffix(";charset=utf-8")).unwrap_or(&kind);
+    if !route.content_types().contains(&kind) {
+        return Err(Failure::new(Code::WrongContentType, format!("expected {}", route.content_types().join(" or "))));
+    }
+    let most = if kind == "application/json" { MAX_JSON } else { app.signer.config.http.max_upload_bytes };
+    if length > most {
+        return Err(Failure::new(Code::TooLarge, format!("the limit is {most} bytes")));
+    }
+    Ok(length)
+}
+
+async fn known(app: &App) -> seals::Seals {
+    seals::all(&app.signer.workers, &app.signer.config.places.seals()).await
+}
+
+async fn seal(app: &App, es_id: &str) -> Result<KnownSeal, Failure> {
+    known(app).await.find(es_id, (app.signer.clock)()).cloned().ok_or_else(|| Code::SealNotFound.into())
+}
+
+fn media_type(format: PictureFormat) -> &'static str {
+    match format {
+        PictureFormat::Bmp => "image/bmp",
+        PictureFormat::Gif => "image/gif",
+        PictureFormat::Jpeg => "image/jpeg",
+        PictureFormat::Ofd => "application/ofd",
+        PictureFormat::Png => "image/png",
+        // An SVG can hold scripts; the page gets it as bytes.
+        _ => "application/octet-stream",
+    }
+}
+
+/// A JSON body, whole. Its length was checked before, and the library gives no more than that.
+async fn collect(mut body: Incoming) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = next_chunk(&mut body).await? {
+        bytes.extend_from_slice(&chunk);
+        if bytes.len() as u64 > MAX_JSON {
+            return Err(Code::TooLarge.into());
+        }
+    }
+    Ok(bytes)
+}
+
+async fn next_chunk(body: &mut Incoming) -> Result<Option<Bytes>, Failure> {
+    loop {
+        match timeout(BODY_STALL, body.frame()).await {
+            Err(_) => return Err(bad("the body stopped coming")),
+            Ok(None) => return Ok(None),
+            Ok(Some(Err(_))) => return Err(bad("the body ended early")),
+            Ok(Some(Ok(frame))) => {
+                if let Ok(data) = frame.into_data() {
+                    return Ok(Some(data));
+                }
+            }
+        }
+    }
+}
+
+/// A body into a file without a name, with its SM3, written off the threads that answer.
+async fn receive(app: &App, mut body: Incoming) -> Result<(Draft, Sm3Digest, u64), Failure> {
+    let draft = {
+        let scratch = app.scratch.clone();
+        tokio::task::spawn_blocking(move || scratch.draft()).await
+    };
+    let mut draft = draft.map_err(|_| Code::Internal)?.map_err(|e| of_io(&e))?;
+    let (sender, mut chunks) = mpsc::channel::<Bytes>(4);
+    let writer = tokio::task::spawn_blocking(move || {
+        let (mut digest, mut length) = (Sm3::new(), 0);
+        while let Some(chunk) = chunks.blocking_recv() {
+            digest.update(&chunk);
+            draft.file.write_all(&chunk)?;
+            length += chunk.len() as u64;
+        }
+        Ok::<_, std::io::Error>((draft, digest.finish(), length))
+    });
+    let mut received = Ok(());
+    while let Some(chunk) = next_chunk(&mut body).await.unwrap_or_else(|failure| {
+        received = Err(failure);
+        None
+    }) {
+        if sender.send(chunk).await.is_err() {
+            break; // the writer failed, and says below how
+        }
+    }
+    drop(sender);
+    let written = writer.await.map_err(|_| Code::Internal)?.map_err(|e| of_io(&e))?;
+    received.map(|()| written)
+}
+
+async fn take_document(app: &App, origin: &Origin, name: String, length: u64, body: Incoming) -> Result<Answer, Failure> {
+    let reserved = app.documents.reserve(origin, length)?;
+    let (draft, sm3, received) = receive(app, body).await?;
+    if received != length {
+        return Err(bad("Content-Length"));
+    }
+    let opened = in_pool(app, move || Document::open(draft.file, name, sm3)).await??;
+    let document = Arc::new(opened);
+    let id = reserved.fill(document.clone());
+    let expires = (app.signer.clock)().saturating_add(jiff::SignedDuration::from_secs(IDLE.as_secs() as i64));
+    let expires = expires.unwrap_or(Timestamp::MAX);
+    Ok(answer::json(StatusCode::CREATED, &DocumentView::new(id.as_str(), &document, expires)))
+}
+
+fn begin(app: &App, origin: &Origin, body: &[u8]) -> Result<Answer, Failure> {
+    let parsed: SignatureBody = serde_json::from_slice(body).map_err(bad)?;
+    let request = parsed.parse(origin, |id| app.documents.find(id, origin))?;
+    let idempotency = parsed.idempotency_key.map(|key| (key, sm3(body)));
+    let id = app.requests.begin(request, idempotency, Instant::now())?;
+    Ok(answer::json(StatusCode::ACCEPTED, &Begun { signature_id: id.as_str() }))
+}
+
+async fn status(app: &App, id: &str, requester: &Requester, wait: Duration) -> Result<Answer, Failure> {
+    let watching = app.requests.watch(id, requester).ok_or(Code::NotFound)?;
+    let status = watching.changed(wait).await;
+    let values = |outputs: &[Output]| -> Vec<(usize, String)> {
+        outputs
+            .iter()
+            .filter_map(|output| match output {
+                Output::Value { item, value } => Some((*item, URL_SAFE_NO_PAD.encode(value))),
+                Output::Document { .. } => None,
+            })
+            .collect()
+    };
+    let mut values =
+        if status.state.is_final() { app.requests.outputs(id, requester, values).unwrap_or_default() } else { Vec::new() };
+    let mut view = |(n, item)| {
+        let value = values.iter_mut().find(|(item, _)| *item == n).map(|(_, value)| std::mem::take(value));
+        ItemView::new(item, value)
+    };
+    let items = status.items.iter().enumerate().map(&mut view).collect();
+    Ok(answer::json(StatusCode::OK, &StatusView { state: status.state, items }))
+}
+
+fn signed_document(app: &App, id: &str, document: &str, requester: &Requester) -> Result<Answer, Failure> {
+    let find = |outputs: &[Output]| {
+        outputs.iter().find_map(|output| match output {
+            Output::Document { document: of, draft, .. } if of.is(document) => {
+                Some((draft.file.try_clone().and_then(FileBytes::new), of.format))
+            }
+            _ => None,
+        })
+    };
+    let found = app.requests.outputs(id, requester, find).flatten();
+    let (bytes, format) = found.ok_or(Code::NotFound)?;
+    let kind = match format {
+        crate::signing::Format::Ofd => "application/ofd",
+        crate::signing::Format::Pdf => "application/pdf",
+    };
+    let mut answer = answer::typed(StatusCode::OK, kind, AnswerBody::file(&bytes.map_err(|e| of_io(&e))?));
+    answer.headers_mut().insert(header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment"));
+    Ok(answer)
+}
+
+async fn verify(app: &App, at: Timestamp, body: Incoming) -> Result<Answer, Failure> {
+    let (draft, ..) = receive(app, body).await?;
+    let trust = app.signer.trust.clone();
+    let report = in_pool(app, move || {
+        let bytes = FileBytes::new(draft.file)?;
+        Ok::<_, std::io::Error>(Verifier::verify(bytes.reader(), &Context::new(&trust, at)))
+    })
+    .await?
+    .map_err(|e| of_io(&e))?;
+    Ok(answer::json(StatusCode::OK, &report))
+}
+
+async fn in_pool<T: Send + 'static>(app: &App, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
+    app.signer.in_pool(work).await
+}
+
+/// The parameters behind `?`: each once, names and values percent-decoded.
+struct Query(Vec<(String, String)>);
+
+impl Query {
+    fn parse(text: &str) -> Result<Self, Failure> {
+        let mut pairs: Vec<(String, String)> = Vec::new();
+        for part in text.split('&').filter(|p| !p.is_empty()) {
+            let (name, value) = part.split_once('=').unwrap_or((part, ""));
+            let pair = decoded(name).zip(decoded(value)).ok_or_else(|| bad("query: not UTF-8 in percent encoding"))?;
+            if pairs.iter().any(|(name, _)| *name == pair.0) {
+                return Err(bad("query: a parameter stands there twice"));
+            }
+            pairs.push(pair);
+        }
+        Ok(Self(pairs))
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
+    }
+
+    /// A parameter that the route does not know is a mistake that should not pass in silence.
+    fn only(&self, known: &[&str]) -> Result<(), Failure> {
+        match self.0.iter().find(|(name, _)| !known.contains(&name.as_str())) {
+            Some((name, _)) => Err(bad(format!("query: unknown parameter {}", crate::harmless::line(name)))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Percent-decoding (RFC 3986 clause 2.1); `None` for a broken escape or for what is not UTF-8.
+fn decoded(text: &str) -> Option<String> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        out.push(match byte {
+            b'%' => {
+                let digit = |b: Option<u8>| char::from(b?).to_digit(16);
+                let (high, low) = (digit(bytes.next())?, digit(bytes.next())?);
+                (high << 4 | low) as u8
+            }
+            byte => byte,
+        });
+    }
+    String::from_utf8(out).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Attack item 52.
+    #[test]
+    fn paths_are_routes_and_never_files() {
+        assert_eq!(Route::of("/v1/info"), Some(Route::Info));
+        assert_eq!(Route::of("/v1/seals/%E5%8D%B0/picture"), Some(Route::SealPicture { es_id: "印".into() }));
+        for none in [
+            "/",
+            "/v1",
+            "/v1/",
+            "/v1/info/",
+            "/v2/info",
+            "/v1/../etc/passwd",
+            "/v1/documents/a/b",
+            "/v1/seals/%zz",
+            "/v1/seals/%ff",
+        ] {
+            assert_eq!(Route::of(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn queries_are_strict() {
+        let query = Query::parse("name=%E5%90%88%E5%90%8C.ofd&at=").unwrap();
+        assert_eq!((query.get("name"), query.get("at"), query.get("x")), (Some("合同.ofd"), Some(""), None));
+        assert!(query.only(&["name"]).is_err());
+        assert!(Query::parse("a=1&a=2").is_err());
+        assert!(Query::parse("a=%f").is_err());
+    }
+}
