@@ -71,7 +71,18 @@ fn unreadable(verifier: &Verifier<'_>, mut findings: Findings, error: &PdfError)
     match error {
         PdfError::Encrypted => findings.add(Reason::VersionUnsupported, &[("what", Arg::Word("thing.encrypted"))]),
         PdfError::Limit(_) => findings.add(Reason::LimitExceeded, &[("what", error.into())]),
-        PdfError::Io(_) | PdfError::NotPdf | PdfError::Syntax { .. } => {
+        // The others arise in signing alone; were one met here, the file would be none that can be judged.
+        PdfError::Ambiguous(_)
+        | PdfError::DynamicForm
+        | PdfError::FieldName(_)
+        | PdfError::FieldTaken(_)
+        | PdfError::Io(_)
+        | PdfError::NotPdf
+        | PdfError::NothingToShow
+        | PdfError::Picture(_)
+        | PdfError::RoomExceeded { .. }
+        | PdfError::Seal
+        | PdfError::Syntax { .. } => {
             findings.add(Reason::FormatContainer, &[("what", error.into())])
         }
     };
