@@ -100,7 +100,7 @@ pub fn sm2_signature(bytes: &[u8]) {
     let [first, second, mut e, mut r, s] = fields;
     let scalar = |digits: [u8; 32]| Scalar::reduce(&digits.into());
     let key = ProjectivePoint::GENERATOR * scalar(first);
-    let xy = match kind % 3 {
+    let xy: Option<[u8; 64]> = match kind % 3 {
         0 => [first, second].as_flattened().try_into().ok(),
         _ => key.to_affine().to_sec1_point(false).as_bytes().get(1..).and_then(|xy| xy.try_into().ok()),
     };
