@@ -86,6 +86,7 @@ fn unreadable(verifier: &Verifier<'_>, mut findings: Findings, error: &PdfError)
     match error {
         PdfError::Encrypted => findings.add(Reason::VersionUnsupported, &[("what", Arg::Word("thing.encrypted"))]),
         PdfError::Limit(_) => findings.add(Reason::LimitExceeded, &[("what", error.into())]),
+        // Some arise in signing alone; were one met here, the file would be none that can be judged.
         _ => findings.add(Reason::FormatContainer, &[("what", error.into())]),
     };
     verifier.report(FileFormat::Pdf, Vec::new(), Vec::new(), findings)
