@@ -501,9 +501,13 @@ pub fn make_private_dir(path: &Path) -> io::Result<()> {
 
 /// Options for a file that only this user can read.
 pub fn private_file() -> fs::OpenOptions {
-    let mut options = fs::OpenOptions::new();
+    let options = fs::OpenOptions::new();
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let options = {
+        let mut options = options;
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        options
+    };
     options
 }
 
