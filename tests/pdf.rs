@@ -4,7 +4,7 @@
 use std::{fs::File, path::PathBuf};
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use sealagent::pdf::{Document, FieldState};
+use sealagent::pdf::{Document, FieldState, Tolerance};
 
 fn main() {
     let arguments = Arguments::from_args();
@@ -20,13 +20,21 @@ fn samples() -> PathBuf {
         .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/samples"), PathBuf::from)
 }
 
-/// SM3 of the ranges by `openssl dgst -sm3` over both parts, as shared `pdf-signature.md` gives the file.
+/// A hybrid file with two earlier revisions and object streams; SM3 of the ranges is Python's `hashlib.new("sm3")` over them.
 fn foxit_sample(path: &PathBuf) -> Result<(), Failed> {
     let mut document = Document::open(File::open(path)?)?;
     let signatures = document.signatures()?;
-    println!("{signatures:#?}\n{:?} {:?} {:?}", document.ambiguities(), document.tolerances(), document.revisions());
-    println!("{:?}", document.pages()?.iter().map(|p| p.size_mm()).collect::<Vec<_>>());
-    assert_eq!(signatures.len(), 1);
-    assert_eq!(signatures[0].state, FieldState::Shown);
+    let [signature] = signatures.as_slice() else { return Err(format!("{} signatures", signatures.len()).into()) };
+    assert_eq!((signature.field.as_deref(), signature.state), (Some("S1"), FieldState::Shown));
+    assert_eq!(signature.sub_filter.as_deref(), Some("fxit.sm.detached"));
+    assert!(signature.covers_whole_file() && signature.changes.is_empty() && signature.permitted.is_empty());
+    assert_eq!(signature.revision, Some(2));
+    assert_eq!(signature.contents.len(), 40_392);
+    let sm3 = signature.digests.as_ref().map(|digests| digests.sm3.to_string());
+    assert_eq!(sm3.as_deref(), Some("883575bf9009083c8dc44b3e818f8151ee48cea87a7095f52ac566bd3717ccde"));
+    assert_eq!(document.ambiguities(), []);
+    assert_eq!(document.tolerances(), [Tolerance::GenerationOutOfRange]);
+    let sizes: Vec<_> = document.pages()?.iter().map(|page| page.size()).collect();
+    assert!(sizes.len() == 3 && sizes.iter().all(|s| (s.width - 210.0).abs() < 0.1 && (s.height - 297.0).abs() < 0.1), "{sizes:?}");
     Ok(())
 }

@@ -27,13 +27,12 @@ pub(super) const LAYERS: [Layer; 6] =
 /// The layers of one that comes as a file of its own.
 const LAYERS_BY_ITSELF: [Layer; 5] = [Layer::Format, Layer::Integrity, Layer::Signature, Layer::Certificate, Layer::Time];
 
-/// Bytes that were signed and are read in pieces.
-pub trait SignedBytes {
+/// Bytes that were signed and are not in memory.
+pub(super) trait SignedBytes {
+    /// Their digest, where it is known.
+    fn digest(&mut self, hash: Hash) -> Option<Vec<u8>>;
     /// Writes all of them, from the start.
     fn pour(&mut self, out: &mut dyn Write) -> io::Result<()>;
-
-    /// The digest of all of them, where it has been computed already.
-    fn digest(&self, hash: Hash) -> Option<Vec<u8>>;
 }
 
 /// The data of a detached signature.
@@ -61,14 +60,11 @@ impl<'a> Data<'a> {
     }
 
     fn digest(&mut self, hash: Hash) -> Option<Vec<u8>> {
-        if let Self::Stream(source) = self
-            && let Some(known) = source.digest(hash)
-        {
-            return Some(known);
+        match self {
+            Self::Missing => None,
+            Self::Whole(bytes) => Some(hash.digest(bytes)),
+            Self::Stream(source) => source.digest(hash),
         }
-        let mut hasher = hash.hasher();
-        self.pour(&mut hasher)?;
-        Some(hasher.finish())
     }
 
     /// `e` of SM2 over the data.

@@ -75,6 +75,7 @@ fn tolerance_name(kind: &ToleranceKind) -> &'static str {
         ToleranceKind::BackslashPath => "BackslashPath",
         ToleranceKind::CaseFolded => "CaseFolded",
         ToleranceKind::FileRefRelative => "FileRefRelative",
+        ToleranceKind::Further => "Further",
         ToleranceKind::GbkName => "GbkName",
         ToleranceKind::Namespace => "Namespace",
         ToleranceKind::MaxSignIdWrong => "MaxSignIdWrong",

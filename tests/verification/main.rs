@@ -6,4 +6,5 @@ mod documents;
 mod findings;
 mod forge;
 mod paths;
+mod pdf;
 mod regions;
