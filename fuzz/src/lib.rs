@@ -13,7 +13,7 @@ use sm2::dsa::signature::hazmat::PrehashVerifier as _;
 use sm2::elliptic_curve::ops::Reduce as _;
 use sm2::elliptic_curve::point::AffineCoordinates as _;
 use sm2::elliptic_curve::sec1::ToSec1Point as _;
-use sm2::{ProjectivePoint, Scalar};
+use sm2::{FieldBytes, ProjectivePoint, Scalar};
 use sm2_verify::{Item, PreparedItem, PreparedKey, PublicKey};
 use ukey::wire;
 
@@ -98,7 +98,7 @@ pub fn sm2_signature(bytes: &[u8]) {
     let mut fields = [[0; 32]; 5];
     fields.as_flattened_mut().iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
     let [first, second, mut e, mut r, s] = fields;
-    let scalar = |digits: [u8; 32]| Scalar::reduce(&digits.into());
+    let scalar = |digits: [u8; 32]| Scalar::reduce(&FieldBytes::from(digits));
     let key = ProjectivePoint::GENERATOR * scalar(first);
     let xy: Option<[u8; 64]> = match kind % 3 {
         0 => [first, second].as_flattened().try_into().ok(),
