@@ -84,7 +84,11 @@ fn start_and_weight() {
         }
         let port = line.split("127.0.0.1:").nth(1).unwrap().chars().take_while(char::is_ascii_digit).collect::<String>();
         let mut stream = TcpStream::connect(format!("127.0.0.1:{port}")).unwrap();
-        write!(stream, "GET /v1/info HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nOrigin: https://sign.example\r\nConnection: close\r\n\r\n").unwrap();
+        write!(
+            stream,
+            "GET /v1/info HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nOrigin: https://sign.example\r\nConnection: close\r\n\r\n"
+        )
+        .unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");

@@ -19,7 +19,7 @@ use std::{
 };
 
 use remote::RemoteDriver;
-use ukey::{Credential, DEFAULT_ID, Driver as _, KeyUsage, Pin, Session as _, Sm2Message};
+use ukey::{Credential, DEFAULT_ID, Driver as _, KeyUsage, Pin, Sm2Message};
 use ukey_virtual::{Token, TokenOptions};
 
 const COUNT: u32 = 1000;
