@@ -24,7 +24,8 @@ use ukey_native::text;
 
 use crate::{
     ffi::{Function, Ulong},
-    module::{Module, ObjectHandle, SessionHandle, SlotId},
+    module::{Module, SessionHandle, SlotId},
+    objects::PrivateKey,
     profile::{Input, SignMechanism},
 };
 
@@ -266,7 +267,7 @@ enum Secret {
 struct Ready {
     id: KeyId,
     public_key: Sm2PublicKey,
-    object: ObjectHandle,
+    private_key: PrivateKey,
     mechanism: SignMechanism,
 }
 
@@ -321,13 +322,13 @@ impl LoggedIn<'_, '_> {
     }
 
     /// One signature, with at most one more login if the token has forgotten the last.
-    fn attempt(&mut self, object: ObjectHandle, mechanism: SignMechanism, message: &Sm2Message) -> Attempt {
-        match self.raw_signature(object, mechanism, message) {
+    fn attempt(&mut self, private_key: PrivateKey, mechanism: SignMechanism, message: &Sm2Message) -> Attempt {
+        match self.raw_signature(private_key, mechanism, message) {
             Err(DriverError::Module { code: ffi::CKR_USER_NOT_LOGGED_IN, .. }) => {
                 if let Err(error) = self.log_in() {
                     return Attempt::Failed(error);
                 }
-                sorted(self.raw_signature(object, mechanism, message), message)
+                sorted(self.raw_signature(private_key, mechanism, message), message)
             }
             result => sorted(result, message),
         }
@@ -335,7 +336,7 @@ impl LoggedIn<'_, '_> {
 
     fn raw_signature(
         &mut self,
-        object: ObjectHandle,
+        private_key: PrivateKey,
         mechanism: SignMechanism,
         message: &Sm2Message,
     ) -> Result<Vec<u8>, DriverError> {
@@ -346,8 +347,8 @@ impl LoggedIn<'_, '_> {
             Input::Message => return Err(module::error(Function::SignInit, ffi::CKR_MECHANISM_PARAM_INVALID)),
         };
         let parameter = if mechanism.id_parameter { message.id().as_bytes() } else { &[] };
-        module::ok(Function::SignInit, module.sign_init(session, mechanism.number, parameter, object)?)?;
-        if self.session.flag(object, ffi::CKA_ALWAYS_AUTHENTICATE)? == Some(true) {
+        module::ok(Function::SignInit, module.sign_init(session, mechanism.number, parameter, private_key.object)?)?;
+        if private_key.always_authenticate {
             self.log_in_for_key()?;
         }
         module.sign(session, input)?.map_err(|code| module::error(Function::Sign, code))
@@ -377,15 +378,15 @@ impl LoggedIn<'_, '_> {
         }
         let mut wrong = None;
         let mut refused = None;
-        for object in self.session.private_keys(key, message.key())? {
+        for private_key in self.session.private_keys(key, message.key())? {
             for mechanism in self.mechanisms() {
-                match self.attempt(object, mechanism, message) {
+                match self.attempt(private_key, mechanism, message) {
                     Attempt::Signed(signature) => {
                         let others = || known.iter().map(|k| k.public_key).collect();
                         match check::require_sm2("C_Sign", &signature, message, others) {
                             Ok(()) => {
                                 let (id, public_key) = (key.clone(), *message.key());
-                                self.ready.push(Ready { id, public_key, object, mechanism });
+                                self.ready.push(Ready { id, public_key, private_key, mechanism });
                                 return Ok(signature);
                             }
                             Err(error) => wrong = Some(error),
@@ -450,9 +451,9 @@ impl Authenticated for LoggedIn<'_, '_> {
             return Err(error.clone());
         }
         let ready = self.ready.iter().find(|r| r.id == *key && r.public_key == *message.key());
-        let result = match ready.map(|ready| (ready.object, ready.mechanism)) {
+        let result = match ready.map(|ready| (ready.private_key, ready.mechanism)) {
             None => self.find_way(key, message),
-            Some((object, mechanism)) => match self.attempt(object, mechanism, message) {
+            Some((private_key, mechanism)) => match self.attempt(private_key, mechanism, message) {
                 Attempt::Signed(signature) => {
                     let others = || self.session.key_list().unwrap_or_default().iter().map(|k| k.public_key).collect();
                     check::require_sm2("C_Sign", &signature, message, others).map(|()| signature)
