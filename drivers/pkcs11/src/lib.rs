@@ -19,6 +19,7 @@ use ukey::{
     Sm2PublicKey, Sm2Signature, TokenId, TokenInfo, check,
     driver::{MAX_KEYS, MAX_TOKENS},
     library::LibraryError,
+    pin::MAX_PIN_BYTES,
 };
 use ukey_native::text;
 
@@ -90,6 +91,20 @@ impl Pkcs11 {
             }
             error => error,
         }
+    }
+}
+
+/// The flags that show wrong tries.
+const PIN_TRIES: Ulong = ffi::CKF_USER_PIN_COUNT_LOW | ffi::CKF_USER_PIN_FINAL_TRY | ffi::CKF_USER_PIN_LOCKED;
+
+/// The two counts that the flags can tell.
+fn tries_left(flags: Ulong) -> Option<u32> {
+    if flags & ffi::CKF_USER_PIN_LOCKED != 0 {
+        Some(0)
+    } else if flags & ffi::CKF_USER_PIN_FINAL_TRY != 0 {
+        Some(1)
+    } else {
+        None
     }
 }
 
@@ -175,7 +190,7 @@ impl<'m> Opened<'m> {
         }
         // Modules that know no lengths say 0 or -1.
         let (least, most) = (info.min_pin as usize, info.max_pin as usize);
-        let most = if most == 0 { usize::MAX } else { most };
+        let most = if most == 0 { MAX_PIN_BYTES } else { most.min(MAX_PIN_BYTES) };
         if least <= most
             && least <= ukey::pin::MAX_PIN_BYTES
             && pins.iter().any(|pin| !(least..=most).contains(&pin.expose().len()))
@@ -188,19 +203,16 @@ impl<'m> Opened<'m> {
     /// What a call that looked at a PIN means. Where a module has a code of its own for a wrong PIN, the flags tell.
     fn judge(&self, function: Function, before: Ulong, code: u32) -> Result<(), DriverError> {
         let after = || self.info().map(|info| info.flags).unwrap_or(before);
-        let became = |flag| before & flag == 0 && after() & flag != 0;
         Err(match code {
             ffi::CKR_OK => return Ok(()),
-            ffi::CKR_PIN_INCORRECT => DriverError::PinIncorrect { tries_left: None },
+            ffi::CKR_PIN_INCORRECT => DriverError::PinIncorrect { tries_left: tries_left(after()) },
             ffi::CKR_PIN_LOCKED => DriverError::PinBlocked,
             ffi::CKR_PIN_INVALID | ffi::CKR_PIN_LEN_RANGE => {
                 DriverError::PinUnacceptable { reason: "the token refuses its length or its characters".into() }
             }
             // We logged out just before: it is another program's login, and the PIN was not looked at.
             ffi::CKR_USER_ALREADY_LOGGED_IN | ffi::CKR_USER_ANOTHER_ALREADY_LOGGED_IN => DriverError::Busy,
-            _ if became(ffi::CKF_USER_PIN_LOCKED) => DriverError::PinIncorrect { tries_left: Some(0) },
-            _ if became(ffi::CKF_USER_PIN_FINAL_TRY) => DriverError::PinIncorrect { tries_left: Some(1) },
-            _ if became(ffi::CKF_USER_PIN_COUNT_LOW) => DriverError::PinIncorrect { tries_left: None },
+            _ if after() & !before & PIN_TRIES != 0 => DriverError::PinIncorrect { tries_left: tries_left(after()) },
             code => self.explain(module::error(function, code)),
         })
     }
