@@ -72,8 +72,17 @@ impl<R: Read + Seek> Document<R> {
         let revisions = xref.revisions();
         let ambiguities = std::mem::take(&mut xref.ambiguities);
         let ends = vec![0; xref.sections.len()];
-        let mut document =
-            Self { source, xref, revisions, encryption: None, streams: Vec::new(), ends, nodes: HashMap::new(), ambiguities, options: SignatureOptions::default() };
+        let mut document = Self {
+            source,
+            xref,
+            revisions,
+            encryption: None,
+            streams: Vec::new(),
+            ends,
+            nodes: HashMap::new(),
+            ambiguities,
+            options: SignatureOptions::default(),
+        };
         document.encryption = document.read_encryption()?;
         Ok(document)
     }

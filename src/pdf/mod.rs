@@ -39,9 +39,9 @@ mod xref;
 
 pub use changes::{Change, Changed, Permitted};
 pub use document::Document;
+pub use object::{Dict, Object, ObjectId};
 pub use picture::PictureError;
 pub use sign::{PreparedPdf, SignatureField, SignatureOptions};
-pub use object::{Dict, Object, ObjectId};
 pub use signature::{ByteRange, ByteRangeFault, Digests, DocMdp, FieldLock, FieldState, PdfSignature, SignaturePurpose, Widget};
 
 use crate::stamp::{RectMm, SizeMm};

@@ -149,7 +149,16 @@ impl<R: Read + Seek> Signable for Document<R> {
         let image = picture(plan, &options)?;
         let pages = self.pages()?;
         let update = self.update()?;
-        let mut writer = Writer { document: &mut self, update, plan, options: &options, pages, annotations: HashMap::new(), field: None, prepared_lock: Dict::default() };
+        let mut writer = Writer {
+            document: &mut self,
+            update,
+            plan,
+            options: &options,
+            pages,
+            annotations: HashMap::new(),
+            field: None,
+            prepared_lock: Dict::default(),
+        };
         let value = writer.update.reserve();
         let name = match &target {
             Some(field) => writer.sign_field(field, value, image.as_ref())?,
@@ -285,7 +294,8 @@ impl<R: Read + Seek> Writer<'_, R> {
             {
                 let shown = page.shown(rect);
                 // The whole seal, as large as the field allows, in its middle.
-                let (width, height) = (shown.width.min(shown.height * picture.ratio), shown.height.min(shown.width / picture.ratio));
+                let (width, height) =
+                    (shown.width.min(shown.height * picture.ratio), shown.height.min(shown.width / picture.ratio));
                 let x = (shown.width - width) / 2.0;
                 let y = (shown.height - height) / 2.0;
                 let appearance = self.appearance(&page, shown.size(), RectMm { x, y, width, height }, picture)?;
@@ -380,7 +390,10 @@ impl<R: Read + Seek> Writer<'_, R> {
         let whole = placement.rect;
         let clip = placement.clip.unwrap_or(RectMm { x: 0.0, y: 0.0, width: whole.width, height: whole.height });
         let shown = RectMm { x: whole.x + clip.x, y: whole.y + clip.y, width: clip.width, height: clip.height };
-        if ![shown.x, shown.y, shown.width, shown.height].iter().all(|n| n.is_finite()) || shown.width <= 0.0 || shown.height <= 0.0 {
+        if ![shown.x, shown.y, shown.width, shown.height].iter().all(|n| n.is_finite())
+            || shown.width <= 0.0
+            || shown.height <= 0.0
+        {
             return Err(DocumentError::OutsidePage { page: placement.page, size: page.size(), shown });
         }
         dict.put("Rect", numbers(page.rect(shown)));
@@ -416,7 +429,9 @@ impl<R: Read + Seek> Writer<'_, R> {
             resources.put("ExtGState", states);
         }
         let mut form = Dict::default();
-        form.put("Type", "XObject").put("Subtype", "Form").put("BBox", numbers([0.0, 0.0, size.width * points, size.height * points]));
+        form.put("Type", "XObject")
+            .put("Subtype", "Form")
+            .put("BBox", numbers([0.0, 0.0, size.width * points, size.height * points]));
         // Turned against the page's own turn; the reader moves the result into the widget's rectangle (12.5.5, algorithm 8.1).
         form.put(
             "Matrix",
@@ -509,9 +524,7 @@ impl<R: Read + Seek> Writer<'_, R> {
                 Object::Reference(list) => {
                     let entry = match lists.entry(list) {
                         hash_map::Entry::Occupied(entry) => entry.into_mut(),
-                        hash_map::Entry::Vacant(entry) => {
-                            entry.insert(self.document.resolve_array(&list.into(), view)?)
-                        }
+                        hash_map::Entry::Vacant(entry) => entry.insert(self.document.resolve_array(&list.into(), view)?),
                     };
                     entry.extend(widgets.into_iter().map(Object::from));
                 }
@@ -546,8 +559,7 @@ impl<R: Read + Seek> Writer<'_, R> {
         dict.put("Type", "Sig").put("Filter", filter).put("SubFilter", sub_filter);
         let time = self.plan.time.strftime("D:%Y%m%d%H%M%SZ").to_string();
         dict.put("M", Object::String(time.into_bytes()));
-        for (key, value) in
-            [("Name", &self.options.name), ("Reason", &self.options.reason), ("Location", &self.options.location)]
+        for (key, value) in [("Name", &self.options.name), ("Reason", &self.options.reason), ("Location", &self.options.location)]
         {
             if let Some(value) = value {
                 dict.put(key, text_string(value));

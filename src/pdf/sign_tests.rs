@@ -58,8 +58,7 @@ fn on_page(page: u32, x: f64, y: f64) -> Placement {
 }
 
 fn assert_near(found: RectMm, expected: RectMm) {
-    let differences =
-        [found.x - expected.x, found.y - expected.y, found.width - expected.width, found.height - expected.height];
+    let differences = [found.x - expected.x, found.y - expected.y, found.width - expected.width, found.height - expected.height];
     assert!(differences.iter().all(|d| d.abs() < 0.001), "{found:?} is not {expected:?}");
 }
 
@@ -216,11 +215,7 @@ fn closed_documents_take_no_signature() {
 fn locked_field_is_refused() {
     let lock = "/Reference[<</TransformMethod/FieldMDP/TransformParams<</Action/Include/Fields[(s)]>>>>]";
     let mut file = File::with_form(Kind::Table);
-    file.sign(
-        20,
-        lock,
-        &[(9, "<</Fields[10 0 R 11 0 R 21 0 R]/DA(/F 0 Tf)>>"), (21, "<</FT/Sig/T(a)/V 20 0 R/Rect[0 0 0 0]>>")],
-    );
+    file.sign(20, lock, &[(9, "<</Fields[10 0 R 11 0 R 21 0 R]/DA(/F 0 Tf)>>"), (21, "<</FT/Sig/T(a)/V 20 0 R/Rect[0 0 0 0]>>")]);
     let options = SignatureOptions { field: Some("s".into()), ..with_picture() };
     assert!(matches!(sign(&file.bytes, &plan(vec![]), options), Err(DocumentError::Closed { .. })));
     sign(&file.bytes, &plan(vec![]), SignatureOptions::default()).unwrap();
@@ -228,9 +223,8 @@ fn locked_field_is_refused() {
 
 #[test]
 fn what_cannot_be_signed_is_refused_with_the_reason() {
-    let refusal = |file: &File, plan: &SigningPlan, options: SignatureOptions| {
-        sign(&file.bytes, plan, options).map(drop).unwrap_err()
-    };
+    let refusal =
+        |file: &File, plan: &SigningPlan, options: SignatureOptions| sign(&file.bytes, plan, options).map(drop).unwrap_err();
     let none = SignatureOptions::default;
     let mut encrypted = File::with_form(Kind::Table);
     encrypted.update_with(&[(50, "<</Filter/Standard/V 2>>")], "/Root 1 0 R/Encrypt 50 0 R");
@@ -254,10 +248,7 @@ fn what_cannot_be_signed_is_refused_with_the_reason() {
         refusal(&good, &plan(vec![on_page(3, 1.0, 1.0)]), with_picture()),
         DocumentError::PageNotFound { asked: page, pages: 2 } if page == asked
     ));
-    assert!(matches!(
-        refusal(&good, &plan(vec![on_page(1, 1.0, 1.0)]), none()),
-        DocumentError::Pdf(PdfError::NothingToShow)
-    ));
+    assert!(matches!(refusal(&good, &plan(vec![on_page(1, 1.0, 1.0)]), none()), DocumentError::Pdf(PdfError::NothingToShow)));
     let dotted = SignatureOptions { field: Some("a.b".into()), ..none() };
     assert!(matches!(refusal(&good, &plan(vec![]), dotted), DocumentError::Pdf(PdfError::FieldName(_))));
     let svg = SignatureOptions { picture: Some(b"<svg/>".to_vec()), ..none() };
@@ -266,10 +257,7 @@ fn what_cannot_be_signed_is_refused_with_the_reason() {
         DocumentError::Pdf(PdfError::Picture(PictureError::Kind(_)))
     ));
     let small = SigningPlan { room: VALUE.len() - 1, ..plan(vec![]) };
-    assert!(matches!(
-        refusal(&good, &small, none()),
-        DocumentError::Pdf(PdfError::RoomExceeded { room: 5, value: 6 })
-    ));
+    assert!(matches!(refusal(&good, &small, none()), DocumentError::Pdf(PdfError::RoomExceeded { room: 5, value: 6 })));
     let not_a_seal = SigningPlan { kind: SignatureKind::Seal(vec![1]), ..plan(vec![]) };
     assert!(matches!(refusal(&good, &not_a_seal, none()), DocumentError::Pdf(PdfError::Seal)));
 }

@@ -50,7 +50,10 @@ fn signature_is_found_with_its_bytes() {
         assert_eq!(signature.name.as_deref(), Some("\u{7532}"));
         assert_eq!((signature.revision, document.revisions().len()), (Some(1), 2));
         let mm = 25.4 / 72.0;
-        assert_eq!(signature.widgets, [Widget { page: 0, rect: RectMm { x: 100.0 * mm, y: 642.0 * mm, width: 100.0 * mm, height: 100.0 * mm } }]);
+        assert_eq!(
+            signature.widgets,
+            [Widget { page: 0, rect: RectMm { x: 100.0 * mm, y: 642.0 * mm, width: 100.0 * mm, height: 100.0 * mm } }]
+        );
         assert_permitted(&file, &[]);
     }
 }
