@@ -414,7 +414,7 @@ impl Config {
             config.drivers.extend(user.driver.into_iter().filter(|d| !config.drivers.contains(d)).collect::<Vec<_>>());
         }
         for driver in &config.drivers {
-            driver.check().map_err(|what| value(what))?;
+            driver.check().map_err(&value)?;
         }
         config.timestamps = policy.timestamp;
         config.timestamps.extend(user.timestamp);
@@ -501,9 +501,13 @@ pub fn make_private_dir(path: &Path) -> io::Result<()> {
 
 /// Options for a file that only this user can read.
 pub fn private_file() -> fs::OpenOptions {
-    let mut options = fs::OpenOptions::new();
+    let options = fs::OpenOptions::new();
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let options = {
+        let mut options = options;
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        options
+    };
     options
 }
 

@@ -81,6 +81,11 @@ fn main() {
         put("cms", &format!("{name}.der"), signed.raw());
         put("timestamp", &format!("no-token-{name}.der"), signed.raw());
     }
+    // The byte says how the body reads the five numbers after it: xy, e, r, s; or k, –, t, –, s.
+    put("sm2", "standard", &[[0].as_slice(), STANDARD.map(number).as_flattened()].concat());
+    let (three, minus_one, zero, s) = ([&[0; 31], [3].as_slice()].concat(), number(N_LESS_ONE), [0; 32], [8; 32]);
+    put("sm2", "three", &[&[2], three.as_slice(), &zero, &[5; 32], &zero, &s].concat());
+    put("sm2", "infinity", &[[2].as_slice(), &minus_one, &zero, &s, &zero, &s].concat());
     let token = TokenId("token".into());
     frame("request-login", &wire::Request::Inspect { token: token.clone() }, b"");
     frame("request-pins", &wire::Request::ChangePin { token }, b"\x06135790\x06246801");
@@ -118,6 +123,21 @@ fn pdf(with_stream: bool) -> Vec<u8> {
     }
     bytes.extend(format!("startxref\n{xref}\n%%EOF\n").as_bytes());
     bytes
+}
+
+/// Key, e, r and s of GB/T 32918.5 Annex A.2.
+const STANDARD: [&str; 5] = [
+    "09f9df311e5421a150dd7d161e4bc5c672179fad1833fc076bb08ff356f35020",
+    "ccea490ce26775a52dc6ea718cc1aa600aed05fbf35e084a6632f6072da9ad13",
+    "f0b43e94ba45accaace692ed534382eb17e6ab5a19ce7b31f4486fdfc0d28640",
+    "f5a03b0648d2c4630eeac513e1bb81a15944da3827d5b74143ac7eaceee720b3",
+    "b1b6aa29df212fd8763182bc0d421ca1bb9038fd1f7f42d4840b69c485bbc1aa",
+];
+/// k with which s = t gives infinity.
+const N_LESS_ONE: &str = "fffffffeffffffffffffffffffffffff7203df6b21c6052b53bbf40939d54122";
+
+fn number(hex: &str) -> [u8; 32] {
+    hex.parse::<sealagent::sm::Sm3Digest>().unwrap().0
 }
 
 fn put(body: &str, name: &str, bytes: &[u8]) {

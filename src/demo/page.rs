@@ -1,5 +1,5 @@
-//! The page, played: the calls of `assets/seal.js`, with the headers a browser adds and the rule it enforces, that an answer without
-//! `Access-Control-Allow-Origin` for the page's origin never reaches it.
+//! The page, played: the calls that `sdk/js` makes for it, with the headers a browser adds and the rule it enforces, that an answer
+//! without `Access-Control-Allow-Origin` for the page's origin never reaches it.
 
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Bytes;

@@ -139,8 +139,7 @@ impl Stage {
             .map_err(|error| DemoError::ProgramFailed { program: contract.file.clone(), said: error.to_string() })?;
         let sample = folder.join(&contract.file);
         std::fs::write(&sample, &contract_bytes).map_err(at(&sample))?;
-        let agent = format!("http://127.0.0.1:{agent_port}");
-        let site = Arc::new(Site::new(&host, &agent, contract_bytes.clone(), &contract.file, &contract.stamp));
+        let site = Arc::new(Site::new(&host, agent_port, contract_bytes.clone(), &contract.file, &contract.stamp));
         let pin = Mutex::new(pin);
         Ok(Self { folder, programs, pin, es_id: made.es_id, origin, agent_port, listener, site, contract, contract_bytes })
     }

@@ -26,11 +26,11 @@ pub struct Site {
 }
 
 impl Site {
-    /// A site at `host` (`127.0.0.1:PORT`) whose page calls the agent at `agent` (`http://127.0.0.1:PORT`).
-    pub fn new(host: &str, agent: &str, sample: Vec<u8>, sample_name: &str, stamp: &serde_json::Value) -> Self {
-        let settings = serde_json::json!({ "agent": agent, "sampleName": sample_name, "stamp": stamp }).to_string();
+    /// A site at `host` (`127.0.0.1:PORT`) whose page calls the agent on `agent_port`.
+    pub fn new(host: &str, agent_port: u16, sample: Vec<u8>, sample_name: &str, stamp: &serde_json::Value) -> Self {
+        let settings = serde_json::json!({ "ports": [agent_port], "sampleName": sample_name, "stamp": stamp }).to_string();
         let policy = format!(
-            "default-src 'none'; script-src 'self'; style-src 'self'; img-src blob:; connect-src 'self' {agent}; \
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src blob:; connect-src 'self' http://127.0.0.1:{agent_port}; \
              base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
         );
         let fixed = |text: &'static str| Bytes::from_static(text.as_bytes());
@@ -43,6 +43,7 @@ impl Site {
                 ("/", "text/html; charset=utf-8", fixed(include_str!("assets/index.html"))),
                 ("/style.css", "text/css; charset=utf-8", fixed(include_str!("assets/style.css"))),
                 ("/app.js", "text/javascript; charset=utf-8", fixed(include_str!("assets/app.js"))),
+                ("/sealagent.js", "text/javascript; charset=utf-8", fixed(include_str!("../../sdk/js/dist/sealagent.js"))),
                 ("/seal.js", "text/javascript; charset=utf-8", fixed(include_str!("assets/seal.js"))),
                 ("/texts.json", "application/json", fixed(include_str!("assets/texts.json"))),
                 ("/demo.json", "application/json", Bytes::from(settings)),

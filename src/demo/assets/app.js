@@ -1,8 +1,9 @@
-import { call, sealDocument } from './seal.js';
+import { agentOn, sealAndVerify } from './seal.js';
 
 const $ = (id) => document.getElementById(id);
 const own = async (path) => (await fetch(path)).json();
-const [texts, { agent, stamp, sampleName }] = await Promise.all([own('texts.json'), own('demo.json')]);
+const [texts, { ports, stamp, sampleName }] = await Promise.all([own('texts.json'), own('demo.json')]);
+const agent = agentOn(ports);
 
 let language = navigator.language.startsWith('zh') ? 'zh' : 'en';
 let ownFile = null;
@@ -31,11 +32,10 @@ function translate() {
 
 async function loadSeals() {
   try {
-    await call(agent, 'GET', '/v1/info');
-    const seals = await call(agent, 'GET', '/v1/seals');
+    const seals = await agent.seals();
     shown.seals = await Promise.all(seals.map(async (seal) => {
-      const picture = await call(agent, 'GET', `/v1/seals/${encodeURIComponent(seal.esId)}/picture`).catch(() => null);
-      return { ...seal, picture: picture instanceof Blob ? URL.createObjectURL(picture) : null };
+      const picture = await agent.sealPicture(seal.esId).catch(() => null);
+      return { ...seal, picture: picture ? URL.createObjectURL(picture) : null };
     }));
   } catch (error) {
     shown.failure = error;
@@ -122,24 +122,26 @@ async function run() {
     active('approve');
     approve('approveWaiting', true);
     const file = await chosenFile();
-    const signed = await sealDocument(agent, file, chosenSeal(), stamp, (state) => {
+    const onState = (state) => {
       if (state === 'waiting' && step === 'request') goTo('approve');
       if (state === 'signing') {
         if (step === 'approve') goTo('sign');
         approve('approveSigning', true);
       }
-    }, running.signal);
-    while (step !== 'embed') goTo(STEPS[STEPS.indexOf(step) + 1]);
-    $('cancel').hidden = true;
-    approve('approveDone', false);
-    offer(signed, file.name.replace(/(\.ofd)?$/i, '-signed.ofd'));
-    goTo('verify');
-    active('result');
-    shown.report = await call(agent, 'POST', `/v1/verifications?name=${encodeURIComponent(file.name)}`, signed, 'application/ofd');
+    };
+    const onSealed = (sealed) => {
+      while (step !== 'embed') goTo(STEPS[STEPS.indexOf(step) + 1]);
+      $('cancel').hidden = true;
+      approve('approveDone', false);
+      offer(sealed, file.name.replace(/(\.ofd)?$/i, '-signed.ofd'));
+      goTo('verify');
+      active('result');
+    };
+    shown.report = await sealAndVerify(agent, file, chosenSeal(), stamp, { onState, onSealed, signal: running.signal });
     goTo(null);
     showReport();
   } catch (error) {
-    shown.failure = error.name === 'AbortError' ? Object.assign(new Error(), { state: 'cancelled' }) : error;
+    shown.failure = error.code === 'cancelled' ? Object.assign(new Error(), { state: 'cancelled' }) : error;
     if (step) trail(step, 'failed');
     approve('approveIdle', false);
     active(null);
@@ -199,9 +201,9 @@ function showFailure() {
   $('error').hidden = failure === null;
   if (!failure) return;
   const said = language === 'zh' ? failure.messageZh : failure.message;
-  const isUnreachable = failure instanceof TypeError;
-  const text = isUnreachable ? t('unreachable') : texts[`state_${failure.state}`] && !failure.code ? t(`state_${failure.state}`) : said ?? failure.message;
-  $('error').textContent = `✘ ${text}${failure.code ? ` (${failure.code})` : ''}`;
+  const isOwn = texts[`state_${failure.state}`] && (!failure.code || failure.code === failure.state);
+  const text = isOwn ? t(`state_${failure.state}`) : said ?? failure.message;
+  $('error').textContent = `✘ ${text}${failure.code && !isOwn ? ` (${failure.code})` : ''}`;
 }
 
 // --- page ---

@@ -1,0 +1,93 @@
+import { type Browser, type Permission } from './browser.js';
+import { type CredentialStore } from './credential.js';
+import type { DigestItem, Document, Info, Report, Seal, SigningItem, Stamp, State, Status, Token } from './types.js';
+/** Where agents listen: the first port, and one more for each further user of the machine. A site's CSP names them. */
+export declare const PORTS: readonly number[];
+/** How to reach the agent. */
+export interface Options {
+    /** Ports to try, in order. */
+    ports?: readonly number[];
+    /** Where the pairing's key is kept. */
+    credentials?: CredentialStore;
+    /** For tests. */
+    browser?: Browser;
+}
+/** What every call takes. */
+export interface CallOptions {
+    /** Withdraws the call. A signing request that is withdrawn before the UKey was asked leaves nothing behind. */
+    signal?: AbortSignal;
+}
+/** What `connect` takes. */
+export interface ConnectOptions extends CallOptions {
+    /** The browser may ask the person now: show one sentence that tells them to choose Allow. */
+    onPermission?: () => void;
+}
+/** What `pair` takes. */
+export interface PairOptions extends CallOptions {
+    /** How the site calls itself. */
+    label?: string;
+    /** The code to show, six digits: the person compares it with the one in the agent's window. */
+    onCode: (code: string, expiresAt: string) => void;
+}
+/** What `sealDocument` takes. */
+export interface SealOptions extends CallOptions {
+    /** Name of the document; of a `File` its own. */
+    name?: string;
+    /** Tells how much of the file is handed over, in bytes. */
+    onProgress?: (sent: number, total: number) => void;
+    /** Tells when the person is asked (`waiting`), and when the UKey is (`signing`). */
+    onState?: (state: State) => void;
+    /** No further signature shall be possible. */
+    close?: boolean;
+}
+/**
+ * The agent. Every method connects first if that was not done yet, and throws a `SealAgentError`.
+ *
+ * Until the browser's permission is known exactly one request is under way: Firefox drops the one that waits when another comes.
+ */
+export declare class SealAgent {
+    #private;
+    constructor(options?: Options);
+    /** What the browser says about reaching the agent. For wording: `prompt` does not mean that a question will come. */
+    permission(): Promise<Permission>;
+    /** Finds the agent. Returns what it says of itself; `paired` is missing or false when `pair` is needed. */
+    connect(options?: ConnectOptions): Promise<Info>;
+    /** Asks the person to allow this site. */
+    pair(options: PairOptions): Promise<void>;
+    /** Forgets the pairing on this side. The person removes it on theirs with `sealagent origins revoke`. */
+    forget(): Promise<void>;
+    /** The UKeys that are plugged in. */
+    tokens(options?: CallOptions): Promise<Token[]>;
+    /** The seals, those of absent UKeys too. */
+    seals(options?: CallOptions): Promise<Seal[]>;
+    /** A seal's picture. */
+    sealPicture(esId: string, options?: CallOptions): Promise<Blob>;
+    /** Hands a document over. It is gone ten minutes after its last use. */
+    uploadDocument(file: Blob, options?: CallOptions & Pick<SealOptions, 'name' | 'onProgress'>): Promise<Document>;
+    /** Takes a document back. */
+    deleteDocument(documentId: string, options?: CallOptions): Promise<void>;
+    /** Asks for signatures and returns at once; the same key with the same request is the same request. */
+    requestSignatures(request: {
+        items: SigningItem[];
+    } | {
+        digests: DigestItem[];
+    }, options?: CallOptions & {
+        idempotencyKey?: string;
+    }): Promise<string>;
+    /** Where a request stands. With `wait` the answer comes when that has changed, or after so many seconds (20 at most). */
+    signatureStatus(signatureId: string, options?: CallOptions & {
+        wait?: number;
+    }): Promise<Status>;
+    /** Withdraws a request. Once the UKey was asked it still runs to its end, and nothing is delivered. */
+    cancelSignatures(signatureId: string): Promise<void>;
+    /** Waits until a request has ended well; throws `NotSigned` otherwise. An abort withdraws the request. */
+    waitForSignatures(signatureId: string, options?: CallOptions & Pick<SealOptions, 'onState'>): Promise<Status>;
+    /** A signed document. May be fetched again until the request is deleted or ten minutes have passed. */
+    signedDocument(signatureId: string, documentId: string, options?: CallOptions): Promise<Blob>;
+    /** All of it: hands the file over, asks the person for one seal on it, and returns the sealed file. */
+    sealDocument(file: Blob, seal: string, stamp: Stamp, options?: SealOptions): Promise<Blob>;
+    /** Judges the signatures of a file. Nobody is asked, and nothing leaves the computer. */
+    verify(file: Blob, options?: CallOptions & Pick<SealOptions, 'name' | 'onProgress'> & {
+        at?: Date;
+    }): Promise<Report>;
+}
