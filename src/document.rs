@@ -4,7 +4,7 @@
 use std::io::{self, Write};
 
 use crate::ofd::OfdError;
-use crate::pdf::PdfError;
+use crate::pdf;
 use crate::sm::Sm3Digest;
 use crate::stamp::{PageNumber, Placement, RectMm, SizeMm};
 
@@ -106,7 +106,7 @@ pub enum DocumentError {
     },
     /// What PDF refuses.
     #[error(transparent)]
-    Pdf(#[from] PdfError),
+    Pdf(#[from] pdf::SigningError),
     /// The result could not be written.
     #[error("cannot write the signed document: {0}")]
     Write(#[source] io::Error),

@@ -6,9 +6,12 @@
 mod world;
 
 use std::fs;
+use std::io::Cursor;
 use std::path::Path;
 
 use sealagent::cms::{Content, Identifiers, SignedDataDraft};
+use sealagent::document::{Prepared as _, Provider, Signable as _, SignatureKind, SigningPlan};
+use sealagent::pdf::Document;
 use sealagent::ses::Version;
 use sealagent::sm::sm3;
 use ukey::{DriverError, KeyId, TokenId, wire};
@@ -23,6 +26,23 @@ fn main() {
     put("ofd", "sealed.ofd", &sealed);
     put("ofd", "sealed-twice.ofd", &twice);
     put("verify", "sealed.ofd", &sealed);
+    for (name, with_stream) in [("table", false), ("stream", true)] {
+        let unsigned = pdf(with_stream);
+        let mut signed = Vec::new();
+        let plan = SigningPlan {
+            placements: Vec::new(),
+            kind: SignatureKind::Sign,
+            provider: Provider { name: "sealagent".into(), version: "0".into() },
+            time: world::SIGNED_AT.parse().unwrap(),
+            close: false,
+            room: 64,
+        };
+        let prepared = Document::open(Cursor::new(&unsigned)).unwrap().prepare(&plan).unwrap();
+        prepared.embed(b"\x04\x04seal", &mut signed).unwrap();
+        put("pdf", &format!("{name}.pdf"), &unsigned);
+        put("pdf", &format!("{name}-signed.pdf"), &signed);
+        put("verify", &format!("{name}-signed.pdf"), &signed);
+    }
     for version in [Version::V1, Version::V4, Version::V5] {
         put("ses", &format!("seal-{version}.esl"), world.seal(version).raw());
         let value = entry(&world.sign(&contract(1, 0), version), "Doc_0/Signs/Sign_0/SignedValue.dat");
@@ -70,6 +90,39 @@ fn main() {
     frame("request-login", &wire::Request::Inspect { token: token.clone() }, b"");
     frame("request-pins", &wire::Request::ChangePin { token }, b"\x06135790\x06246801");
     frame("answer-failed", &wire::Answer::Failed { error: DriverError::KeyAbsent { key: KeyId("1".into()).0 } }, b"");
+}
+
+/// One page, a form and an annotation; its cross-reference a table or a stream.
+fn pdf(with_stream: bool) -> Vec<u8> {
+    let objects = [
+        "<</Type/Catalog/Pages 2 0 R/AcroForm<</Fields[5 0 R]>>>>",
+        "<</Type/Pages/Kids[3 0 R]/Count 1/MediaBox[0 0 595 842]>>",
+        "<</Type/Page/Parent 2 0 R/Contents 4 0 R/Annots[5 0 R]>>",
+        "<</Length 1>>stream\nq\nendstream",
+        "<</Type/Annot/Subtype/Widget/FT/Sig/T(a)/Rect[9 9 99 99]/P 3 0 R>>",
+    ];
+    let mut bytes = b"%PDF-1.7\n".to_vec();
+    let mut offsets = Vec::new();
+    for (i, object) in objects.iter().enumerate() {
+        offsets.push(bytes.len() as u32);
+        bytes.extend(format!("{} 0 obj\n{object}\nendobj\n", i + 1).as_bytes());
+    }
+    let xref = bytes.len();
+    if with_stream {
+        offsets.push(xref as u32);
+        bytes.extend(b"6 0 obj\n<</Type/XRef/Size 7/Root 1 0 R/W[1 4 1]/Index[1 6]/Length 36>>stream\n");
+        for offset in offsets {
+            bytes.push(1);
+            bytes.extend(offset.to_be_bytes());
+            bytes.push(0);
+        }
+        bytes.extend(b"\nendstream\nendobj\n");
+    } else {
+        let table: String = offsets.iter().map(|at| format!("{at:010} 00000 n \n")).collect();
+        bytes.extend(format!("xref\n1 5\n{table}trailer\n<</Size 6/Root 1 0 R>>\n").as_bytes());
+    }
+    bytes.extend(format!("startxref\n{xref}\n%%EOF\n").as_bytes());
+    bytes
 }
 
 /// Key, e, r and s of GB/T 32918.5 Annex A.2.

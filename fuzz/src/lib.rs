@@ -6,9 +6,10 @@ use std::io::Cursor;
 
 use jiff::Timestamp;
 use sealagent::asn1::Tlv;
+use sealagent::document::{Prepared as _, Provider, Signable as _, SignatureKind, SigningPlan};
 use sealagent::pki::{self, TrustStore};
 use sealagent::verify::{Context, Verifier};
-use sealagent::{cms, ofd, ses};
+use sealagent::{cms, ofd, pdf, ses};
 use sm2::dsa::signature::hazmat::PrehashVerifier as _;
 use sm2::elliptic_curve::ops::Reduce as _;
 use sm2::elliptic_curve::point::AffineCoordinates as _;
@@ -25,6 +26,7 @@ pub const BODIES: &[(&str, Body)] = &[
     ("certificate", certificate),
     ("cms", signed_data),
     ("ofd", ofd_package),
+    ("pdf", pdf_document),
     ("revocation", revocation),
     ("ses", seals),
     ("sm2", sm2_signature),
@@ -81,6 +83,32 @@ pub fn ofd_package(bytes: &[u8]) {
             }
         }
     }
+}
+
+/// Everything that is read of a PDF, and room made for one more signature (src/pdf).
+pub fn pdf_document(bytes: &[u8]) {
+    let Ok(mut document) = pdf::Document::open(Cursor::new(bytes)) else { return };
+    let _ = document.signatures();
+    let _ = document.unsigned_pictures();
+    let _ = document.signature_fields();
+    let plan = SigningPlan {
+        placements: Vec::new(),
+        kind: SignatureKind::Sign,
+        provider: Provider { name: "fuzz".into(), version: "0".into() },
+        time: Timestamp::UNIX_EPOCH,
+        close: false,
+        room: 16,
+    };
+    let Ok(prepared) = document.prepare(&plan) else { return };
+    let (digest, mut signed) = (prepared.digest(), Vec::new());
+    if prepared.embed(&[4, 0], &mut signed).is_err() {
+        return;
+    }
+    assert!(signed.starts_with(bytes), "signing touches nothing that was there");
+    let mut document = pdf::Document::open(Cursor::new(&signed)).unwrap_or_else(|e| panic!("we wrote what we do not read: {e}"));
+    let signatures = document.signatures().unwrap_or_else(|e| panic!("we wrote what we do not read: {e}"));
+    let ours = signatures.iter().filter(|s| s.digests.as_ref().is_some_and(|d| d.sm3 == digest));
+    assert!(ours.count() == 1, "the digest that was signed is the one that is found");
 }
 
 /// Any file at all, the whole road (src/verify): nothing without trust is ever passed.

@@ -47,3 +47,16 @@
 //! it copies an entry; a check beside it would have been a second parser that must agree with the first. Ours is 600 lines, copies
 //! entries byte for byte, and leaves inflating to `flate2`. The crate judges our output in tests. Gaps, prefixes and bytes behind the
 //! end are refused, not tolerated: no real file that was seen has any. A product that writes them would change our mind.
+//!
+//! # D9. PDF is read by our own reader, and never repaired
+//!
+//! A verdict on a PDF signature needs the document as it stood at one revision, which cross-reference section gave each object, and where
+//! each byte of it lies. The crates that read PDF (lopdf, pdf, hayro-syntax) merge the sections into one table, hold the file in memory
+//! and repair what is broken without saying so; each of the three hides an attack. So `pdf` has a reader of its own: lazy, within a work
+//! limit, an object looked up as of a section. Where other readers would repair or choose, that is an ambiguity, and no signature on such
+//! a file is good. The price: a damaged file that a viewer shows is refused here. We would change our mind for a crate that answers
+//! "this object, as of that revision" from a `Read + Seek`. Updates are written by hand for the same reason: the bytes before them must
+//! stay, and the place of `/Contents` must be known to the byte.
+//!
+//! Later changes are compared object by object, against a short list of what signing does. What is not on the list is a change, even
+//! where Acrobat shows nothing different: an unknown key is cheaper to explain than a wrong "unchanged".

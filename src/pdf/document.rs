@@ -2,12 +2,12 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    io::{self, Read, Seek},
+    io::{Read, Seek},
     sync::Arc,
 };
 
 use super::{
-    Ambiguity, ByteRange, Dict, Encryption, MAX_DEPTH, MAX_LISTED, MAX_OBJECT_STREAM, MAX_PAGES, Object, ObjectId, Page,
+    Ambiguity, Dict, Encryption, MAX_DEPTH, MAX_LISTED, MAX_OBJECT_STREAM, MAX_PAGES, Object, ObjectId, Page,
     PdfError, Revision, SignatureOptions, Tolerance, filter,
     form::{FieldValue, Node},
     object::{ParseError, Parser, is_space, name_text},
@@ -115,17 +115,6 @@ impl<R: Read + Seek> Document<R> {
     /// The source, to be read again from its start.
     pub fn into_inner(self) -> R {
         self.source.into_inner()
-    }
-
-    /// Writes the bytes that a signature signs to `out`.
-    pub fn pour(&mut self, range: &ByteRange, out: &mut dyn io::Write) -> io::Result<()> {
-        for (start, end) in [(0, range.first_end), (range.second_start, range.end)] {
-            let mut bytes = self.source.range(start, end - start).map_err(io::Error::other)?;
-            if io::copy(&mut bytes, out)? != end - start {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-        }
-        Ok(())
     }
 
     /// Indices, from 0, of the pages that show what looks like a seal and belongs to no signature: a stamp annotation, or a signature
