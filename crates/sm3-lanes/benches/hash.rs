@@ -1,4 +1,4 @@
-//! One thread: bytes a second, beside the crate `sm3`. `cargo bench -p sm3-lanes`.
+//! One thread: bytes a second, beside the crates `sm3` and `libsm`. `cargo bench -p sm3-lanes`.
 #![allow(missing_docs)]
 
 use divan::Bencher;
@@ -46,4 +46,10 @@ fn many_unequal_crate_sm3(bencher: Bencher) {
     let inputs: Vec<_> = (0..64).map(|i| &bytes[..1 + i * i * 8]).collect();
     let total = inputs.iter().map(|input| input.len()).sum::<usize>();
     bencher.counter(BytesCount::new(total)).bench_local(|| inputs.iter().map(sm3::Sm3::digest).collect::<Vec<_>>());
+}
+
+#[divan::bench]
+fn one_stream_crate_libsm(bencher: Bencher) {
+    let bytes = vec![7; MIB];
+    bencher.counter(BytesCount::new(MIB)).bench_local(|| libsm::sm3::hash::Sm3Hash::new(&bytes).get_hash());
 }
