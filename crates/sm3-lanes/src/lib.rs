@@ -3,6 +3,12 @@
 //!
 //! What the processor offers is found at run time; every other processor gets the same digests from portable code. All `unsafe` code is in
 //! the module `x86`.
+//!
+//! # Measured
+//! `benches/table.sh` of the workspace, 24 November 2026, one thread of a shared two-core Zen 5 virtual machine, fastest sample of each,
+//! all in one run: [`hash_many`] 1 778 MB/s (AVX2, inputs of 16 KiB) and 1 761 MB/s (1 byte to 32 KiB), 3.1 times the crate `sm3` 0.5;
+//! one stream 578 MB/s, no faster than the crate `sm3` (576) and ahead of OpenSSL 3.0 (519). One stream is bound by the chain from E to the
+//! next E, seven dependent operations a round, so fewer instructions do not show there: a block takes 2 572 with BMI, 3 153 without.
 
 mod compress;
 mod many;
