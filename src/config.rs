@@ -41,6 +41,8 @@ pub struct Config {
     pub limits: Vec<Limit>,
     /// Whether `sign --pin-fd` may be used.
     pub pin_fd: bool,
+    /// `/Filter` and `/SubFilter` under which an `SES_Signature` stands in a PDF; `None` is what the PDF module writes by itself.
+    pub seal_filters: Option<(String, String)>,
     /// Where things are kept.
     pub places: Places,
 }
@@ -275,6 +277,8 @@ struct File {
     #[serde(default)]
     limit: Vec<Limit>,
     #[serde(default)]
+    pdf: Option<PdfFile>,
+    #[serde(default)]
     places: Option<PlacesFile>,
     #[serde(default)]
     policy: Option<PolicyFile>,
@@ -302,6 +306,14 @@ struct PromptFile {
 #[serde(deny_unknown_fields)]
 struct AuditFile {
     keep_days: Option<u32>,
+}
+
+/// `[pdf]`: names under which a seal's signature stands in a PDF, for regions whose readers know others.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PdfFile {
+    seal_filter: String,
+    seal_sub_filter: String,
 }
 
 /// Other folders than the usual ones, for a configuration that stands by itself (demo, tests).
@@ -366,6 +378,7 @@ impl Config {
             audit: Audit { keep_days: 3650 },
             limits: Vec::new(),
             pin_fd: true,
+            seal_filters: None,
             places,
         }
     }
@@ -425,6 +438,12 @@ impl Config {
         config.limits = policy.limit;
         config.limits.extend(user.limit);
         config.pin_fd = !managed || rules.pin_fd;
+        if let Some(PdfFile { seal_filter, seal_sub_filter }) = policy.pdf.or(user.pdf) {
+            if ![&seal_filter, &seal_sub_filter].into_iter().all(|name| is_filter_name(name)) {
+                return Err(value("pdf.seal_filter and pdf.seal_sub_filter must be 1 to 60 letters, digits, dots or hyphens"));
+            }
+            config.seal_filters = Some((seal_filter, seal_sub_filter));
+        }
         Ok(config)
     }
 }
@@ -450,6 +469,10 @@ impl Driver {
             _ => Ok(()),
         }
     }
+}
+
+fn is_filter_name(name: &str) -> bool {
+    (1..=60).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-'))
 }
 
 fn absent(path: &Path) -> ConfigError {
