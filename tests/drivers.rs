@@ -251,7 +251,7 @@ fn openssl_verifies(rig: &Rig, signed: &Path) {
     assert!(!verify(&[value.signed_bytes(), &[0]].concat()), "openssl accepts anything");
 }
 
-/// A library that is absent, one that is no library, one of another kind: the driver that works goes on.
+/// A library that is absent, one that is no library, two of another kind: each is told why, and the driver that works goes on.
 fn broken_drivers_hide_no_other() {
     let rig = Rig::new();
     let broken = Path::new(env!("CARGO_TARGET_TMPDIR")).join("no-library.so");
@@ -266,4 +266,8 @@ fn broken_drivers_hide_no_other() {
     fs::write(rig.path("config.toml"), sections.concat()).unwrap();
     let tokens = rig.agent(&["tokens"]).output().unwrap();
     assert!(String::from_utf8_lossy(&tokens.stdout).contains("公章"), "{}", said(&tokens));
+    let told = String::from_utf8_lossy(&tokens.stderr).into_owned();
+    for reason in ["No such file", "not a library", "does not export SKF_EnumDev", "does not export C_GetFunctionList"] {
+        assert!(told.contains(reason), "{reason}: {told}");
+    }
 }

@@ -6,7 +6,9 @@ use std::io::Cursor;
 
 use jiff::Timestamp;
 use sealagent::asn1::Tlv;
+use sealagent::consent::Origin;
 use sealagent::document::{Prepared as _, Provider, Signable as _, SignatureKind, SigningPlan};
+use sealagent::http::head::HeadScanner;
 use sealagent::pki::{self, TrustStore};
 use sealagent::verify::{Context, Verifier};
 use sealagent::{cms, ofd, pdf, ses};
@@ -25,6 +27,7 @@ pub type Body = fn(&[u8]);
 pub const BODIES: &[(&str, Body)] = &[
     ("certificate", certificate),
     ("cms", signed_data),
+    ("http_head", http_head),
     ("ofd", ofd_package),
     ("pdf", pdf_document),
     ("revocation", revocation),
@@ -68,6 +71,23 @@ pub fn revocation(bytes: &[u8]) {
 /// RFC 3161 tokens and responses (src/pki).
 pub fn time_stamp(bytes: &[u8]) {
     let _ = pki::TimeStampToken::parse(bytes);
+}
+
+/// Heads of requests, cut anywhere, and origins (src/http, src/consent).
+pub fn http_head(bytes: &[u8]) {
+    let mut scanner = HeadScanner::default();
+    let piece = bytes.first().map_or(1, |n| usize::from(*n) + 1);
+    for part in bytes.chunks(piece) {
+        if scanner.received(part).is_err() {
+            break;
+        }
+        scanner.sent();
+    }
+    if let Ok(text) = std::str::from_utf8(bytes)
+        && let Ok(origin) = Origin::parse(text)
+    {
+        assert_eq!(origin.to_string(), text, "an origin is only ever what was sent");
+    }
 }
 
 /// Everything that is read of a package (src/ofd).

@@ -7,8 +7,8 @@ use std::{
 };
 
 use super::{
-    Ambiguity, Dict, Encryption, MAX_DEPTH, MAX_LISTED, MAX_OBJECT_STREAM, MAX_PAGES, Object, ObjectId, Page,
-    PdfError, Revision, SignatureOptions, Tolerance, filter,
+    Ambiguity, Dict, Encryption, MAX_DEPTH, MAX_LISTED, MAX_OBJECT_STREAM, MAX_PAGES, Object, ObjectId, Page, PdfError, Revision,
+    SignatureOptions, Tolerance, filter,
     form::{FieldValue, Node},
     object::{ParseError, Parser, is_space, name_text},
     source::Source,

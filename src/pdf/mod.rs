@@ -150,7 +150,7 @@ pub enum Ambiguity {
     FieldTwice(String),
 }
 
-/// Why a later file is not just "the same, plus a signature" cannot be told, or what was tolerated: harmless, but shown.
+/// What was read although the standard does not allow it: harmless, since every reader reads it so, but shown.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Tolerance {

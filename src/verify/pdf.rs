@@ -65,7 +65,7 @@ pub(super) fn verify<R: Read + Seek>(verifier: &mut Verifier<'_>, source: R) -> 
     match document.unsigned_pictures() {
         Ok(pages) => pages.iter().for_each(|page| {
             let path = Words { en: format!("page {}", page + 1), zh: format!("第 {} 页", page + 1) };
-            findings.about(&path.en.clone(), Reason::ImageOnly, &[("path", Arg::Both(path))]);
+            findings.about(path.en.clone(), Reason::ImageOnly, &[("path", Arg::Both(path))]);
         }),
         Err(error) => return unreadable(verifier, findings, &error),
     }
