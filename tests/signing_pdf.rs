@@ -11,6 +11,7 @@ use std::io::{Cursor, Read as _};
 use std::sync::Arc;
 
 use common::rig::{NOW, ORIGIN, PIN, Rig, at, company, document as ofd};
+use sealagent::config::PdfIdentifiers;
 use sealagent::consent::Requester;
 use sealagent::consent::prompt::Canceller;
 use sealagent::consent::scripted::Reply;
@@ -179,7 +180,7 @@ fn pdf_carries_signed_data_and_shows_the_seal_where_the_person_was_told() {
 fn seal_signature_is_made_on_wish_under_the_names_of_the_configuration() {
     for filters in [None, Some(("GM.PKILite", "GM.eSeal"))] {
         let names = filters.map(|(filter, sub)| (filter.to_owned(), sub.to_owned()));
-        let rig = Rig::with(|_| Reply::Approve(PIN), |config| config.seal_filters = names);
+        let rig = Rig::with(|_| Reply::Approve(PIN), |config| config.pdf.seal_filters = names);
         let mut wish = item(&open(&rig, &contract(1, "")).unwrap(), rig.seal.es_id(), at_page_one());
         wish.signed_value = SignedValueKind::Ses;
         let [out] = outputs(&sign(&rig, vec![wish])).try_into().unwrap();
@@ -187,6 +188,18 @@ fn seal_signature_is_made_on_wish_under_the_names_of_the_configuration() {
         let [signature] = signatures(&out).try_into().unwrap();
         let found = (signature.filter.as_deref().unwrap(), signature.sub_filter.as_deref().unwrap());
         assert_eq!(found, filters.unwrap_or(("Adobe.PPKLite", "GM.sm2seal")));
+    }
+}
+
+#[test]
+fn content_types_are_those_of_the_configuration() {
+    let signed_data_of_pkcs7 = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02";
+    for (identifiers, is_pkcs7) in [(PdfIdentifiers::Gm, false), (PdfIdentifiers::Pkcs7, true)] {
+        let rig = Rig::with(|_| Reply::Approve(PIN), |config| config.pdf.identifiers = identifiers);
+        let out = sealed(&rig, &contract(1, ""), rig.seal.es_id(), at_page_one());
+        assert_all_passed(&rig, &out, &[SignatureKind::Gbt35275]);
+        let [signature] = signatures(&out).try_into().unwrap();
+        assert_eq!(signature.contents.windows(11).any(|window| window == signed_data_of_pkcs7), is_pkcs7);
     }
 }
 

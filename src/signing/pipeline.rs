@@ -12,7 +12,7 @@ use super::subject::{Bytes, Document, Draft, Format, PreparedDocument, Scratch, 
 use super::value;
 use super::{ItemStatus, MAX_ITEMS, SignedValueKind, SigningItem, SigningRequest, State, Status, Subject};
 use crate::audit::{Audit, Event, ItemRecord, Kind};
-use crate::config::Config;
+use crate::config::{Config, PdfIdentifiers};
 use crate::consent::policy::{self, Wish};
 use crate::consent::prompt::{Cancel, Crowded, Place, PromptQueue};
 use crate::consent::summary::{DocumentShown, PlacementShown, SealShown, Shown, SummaryItem, TokenShown};
@@ -356,7 +356,12 @@ impl Signer {
         if !job.seal.is_in_dates(time) {
             return Err(Code::SealExpired.into());
         }
-        let draft = value::Draft { kind: job.item.signed_value, seal: &job.seal, holder: &job.holder, data_hash, property, time };
+        let identifiers = match job.item.subject.document() {
+            Some(document) if document.format == Format::Pdf => self.config.pdf.identifiers,
+            _ => PdfIdentifiers::Gm,
+        };
+        let (kind, seal, holder) = (job.item.signed_value, &job.seal, &job.holder);
+        let draft = value::Draft { kind, identifiers, seal, holder, data_hash, property, time };
         let (value, tbs) = draft.to_be_signed()?;
         let authorised = consent.authorise(n, tbs).map_err(|error| {
             tracing::error!(%error, "a message was built that nobody agreed to");
@@ -602,7 +607,7 @@ impl RoomPlan {
             SignedValueKind::Ses => (SignatureKind::Seal(seal.seal.raw().to_vec()), seal.seal.raw().len()),
             SignedValueKind::Gbt35275 => (SignatureKind::Sign, 0),
         };
-        let filters = config.seal_filters.clone().filter(|_| item.signed_value == SignedValueKind::Ses);
+        let filters = config.pdf.seal_filters.clone().filter(|_| item.signed_value == SignedValueKind::Ses);
         let plan = SigningPlan {
             placements: placements.to_vec(),
             kind,
