@@ -86,7 +86,11 @@ fn main() {
     let (three, minus_one, zero, s) = ([&[0; 31], [3].as_slice()].concat(), number(N_LESS_ONE), [0; 32], [8; 32]);
     put("sm2", "three", &[&[2], three.as_slice(), &zero, &[5; 32], &zero, &s].concat());
     put("sm2", "infinity", &[[2].as_slice(), &minus_one, &zero, &s, &zero, &s].concat());
-    put("http_head", "upload", b"\x40POST /v1/documents?name=a HTTP/1.1\r\nHost: 127.0.0.1:17329\r\nContent-Length: 5\r\n\r\nhello");
+    put(
+        "http_head",
+        "upload",
+        b"\x40POST /v1/documents?name=a HTTP/1.1\r\nHost: 127.0.0.1:17329\r\nContent-Length: 5\r\n\r\nhello",
+    );
     put("http_head", "origin", b"https://sign.example.gov.cn:8443");
     let token = TokenId("token".into());
     frame("request-login", &wire::Request::Inspect { token: token.clone() }, b"");

@@ -6,10 +6,10 @@ use crate::sm3;
 /// ones to run are of like length.
 pub fn hash_many(inputs: &[&[u8]]) -> Vec<[u8; 32]> {
     #[cfg(target_arch = "x86_64")]
-    if inputs.len() > 1 {
-        if let Some(avx2) = crate::x86::Avx2::detect() {
-            return side_by_side(inputs, |states, blocks, count| avx2.compress(states, blocks, count));
-        }
+    if inputs.len() > 1
+        && let Some(avx2) = crate::x86::Avx2::detect()
+    {
+        return side_by_side(inputs, |states, blocks, count| avx2.compress(states, blocks, count));
     }
     inputs.iter().map(|input| sm3(input)).collect()
 }
