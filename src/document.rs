@@ -83,6 +83,12 @@ pub enum DocumentError {
         /// Pages of the document.
         pages: usize,
     },
+    /// There is no empty signature field of that name.
+    #[error("there is no empty signature field {name:?}")]
+    NoSuchField {
+        /// The name asked for.
+        name: String,
+    },
     /// What OFD refuses.
     #[error(transparent)]
     Ofd(#[from] OfdError),

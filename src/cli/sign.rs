@@ -46,8 +46,14 @@ pub struct Args {
     /// Top edge of the straddle seal, in mm from the top of the page.
     #[arg(long, value_name = "MM", requires = "straddle", default_value_t = 120.0)]
     pub y: f64,
+    /// An empty signature field of the PDF; the seal is shown as large as the field allows.
+    #[arg(long, value_name = "NAME", conflicts_with = "at")]
+    pub field: Option<String>,
+    /// What the document carries afterwards; without it "ses" for OFD, "gbt35275" for PDF.
+    #[arg(long, value_name = "KIND")]
+    pub signed_value: Option<SignedValueArg>,
     /// Sign without an impression of the seal on any page.
-    #[arg(long, conflicts_with_all = ["at", "straddle"])]
+    #[arg(long, conflicts_with_all = ["at", "field", "straddle"])]
     pub no_impression: bool,
     /// Let no further signature be possible.
     #[arg(long)]
@@ -66,6 +72,15 @@ pub struct Args {
 pub enum EdgeArg {
     Left,
     Right,
+}
+
+/// A kind of signed value.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum SignedValueArg {
+    /// SignedData of GB/T 35275.
+    Gbt35275,
+    /// SES_Signature of GB/T 38540.
+    Ses,
 }
 
 fn position(text: &str) -> Result<(f64, f64), String> {
@@ -101,8 +116,8 @@ pub fn run(config: Config, args: &Args, language: Language) -> Result<ExitCode, 
         return Err(wrong(
             language.pick("nothing says where the seal shall land", "没有指定印章位置"),
             language.pick(
-                "give --at X,Y (with --page N), --straddle right|left, or --no-impression",
-                "请给出 --at X,Y（配合 --page N）、--straddle right|left 或 --no-impression",
+                "give --at X,Y (with --page N), --field NAME, --straddle right|left, or --no-impression",
+                "请给出 --at X,Y（配合 --page N）、--field 域名、--straddle right|left 或 --no-impression",
             ),
         ));
     }
@@ -185,10 +200,15 @@ async fn sign(agent: &Agent, args: &Args, stamps: Vec<Stamp>, scratch: &Scratch)
     reading.abort();
     let document = Arc::new(document.map_err(|_| FileError::Failed(Code::Internal.into()))??);
     let last = stamps.len() - 1;
+    let signed_value = match args.signed_value {
+        None => document.format.signed_value(),
+        Some(SignedValueArg::Gbt35275) => SignedValueKind::Gbt35275,
+        Some(SignedValueArg::Ses) => SignedValueKind::Ses,
+    };
     let item = |(n, stamp)| SigningItem {
         subject: Subject::Document { document: document.clone(), stamp, close: args.close && n == last },
         seal: args.seal.clone(),
-        signed_value: SignedValueKind::Ses,
+        signed_value,
     };
     let request = SigningRequest { requester: Requester::CommandLine, items: stamps.into_iter().enumerate().map(item).collect() };
     let (canceller, cancel) = Canceller::new();
@@ -251,6 +271,9 @@ fn stamps(args: &Args) -> Vec<Stamp> {
     if let Some((x, y)) = args.at {
         let page = PageNumber::new(args.page.unwrap_or(1));
         stamps.push(Stamp::Page { pages: PageSelection::List(page.into_iter().collect()), x, y, width: None });
+    }
+    if let Some(name) = &args.field {
+        stamps.push(Stamp::Field { name: name.clone() });
     }
     if let Some(edge) = args.straddle {
         let edge = match edge {

@@ -37,7 +37,7 @@ const BODY_STALL: Duration = Duration::from_secs(30);
 /// Longest wait of a long poll, in seconds.
 const MAX_WAIT: u64 = 20;
 /// What this version can do beyond the listing of seals and tokens.
-const FEATURES: &[&str] = &["ofd", "ses", "gbt35275", "straddle", "verify"];
+const FEATURES: &[&str] = &["ofd", "pdf", "ses", "gbt35275", "field", "straddle", "verify"];
 
 /// A path that exists.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -8,18 +8,18 @@ use jiff::Timestamp;
 use tokio::sync::{Semaphore, watch};
 use ukey::{DriverError, PinStatus};
 
-use super::subject::{Bytes, Document, Draft, Scratch, of_document, of_io};
+use super::subject::{Bytes, Document, Draft, Format, PreparedDocument, Scratch, of_document, of_io};
 use super::value;
 use super::{ItemStatus, MAX_ITEMS, SignedValueKind, SigningItem, SigningRequest, State, Status, Subject};
 use crate::audit::{Audit, Event, ItemRecord, Kind};
-use crate::config::Config;
+use crate::config::{Config, PdfIdentifiers};
 use crate::consent::policy::{self, Wish};
 use crate::consent::prompt::{Cancel, Crowded, Place, PromptQueue};
 use crate::consent::summary::{DocumentShown, PlacementShown, SealShown, Shown, SummaryItem, TokenShown};
 use crate::consent::{self, Asked, Consent, ConsentItem, DataHash, Outcome, Refusal};
-use crate::document::{DocumentError, Prepared as _, Provider, Signable as _, SignatureKind, SigningPlan};
+use crate::document::{Prepared as _, Provider, SignatureKind, SigningPlan};
 use crate::failure::{Code, Failure};
-use crate::ofd::{Ofd, PreparedOfd};
+use crate::pdf::SignatureOptions;
 use crate::pki::subject::subject_codes;
 use crate::pki::trust::TrustStore;
 use crate::seals::{self, Holder, KnownSeal};
@@ -33,8 +33,8 @@ use crate::workers::{Client, LoggedIn, WorkerError};
 /// Gives the time. A value, so that tests can stop it.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
-/// Room for a signed value beside the seal in it: certificates, attributes and a time stamp take less.
-const ROOM: usize = 32 << 10;
+/// Room for a signed value beside the seal and the signer's certificate: attributes, and a time stamp with its certificates.
+const ROOM: usize = 16 << 10;
 
 /// All that signing needs of the agent.
 pub struct Signer {
@@ -114,7 +114,7 @@ enum Room {
     /// A digest that was given.
     Digest { data_hash: Sm3Digest, property: String },
     /// A document that waits for its signed value.
-    Prepared(Box<PreparedOfd<super::subject::BytesReader>>),
+    Prepared(Box<PreparedDocument>),
     /// Waits for the item before it, or is used up.
     None,
 }
@@ -315,8 +315,8 @@ impl Signer {
             }
             bound.push((seal.clone(), holder));
         }
-        let (items, trust) = (request.items.clone(), self.trust.clone());
-        self.in_pool(move || plan(&items, bound, &trust, now)).await.map_err(|failure| Ended::Failed(0, failure))?
+        let (items, config, trust) = (request.items.clone(), self.config.clone(), self.trust.clone());
+        self.in_pool(move || plan(&items, bound, &config, &trust, now)).await.map_err(|failure| Ended::Failed(0, failure))?
     }
 
     /// A seal that no present key can use: its token is away, or what is plugged in has another certificate.
@@ -356,7 +356,12 @@ impl Signer {
         if !job.seal.is_in_dates(time) {
             return Err(Code::SealExpired.into());
         }
-        let draft = value::Draft { kind: job.item.signed_value, seal: &job.seal, holder: &job.holder, data_hash, property, time };
+        let identifiers = match job.item.subject.document() {
+            Some(document) if document.format == Format::Pdf => self.config.pdf.identifiers,
+            _ => PdfIdentifiers::Gm,
+        };
+        let (kind, seal, holder) = (job.item.signed_value, &job.seal, &job.holder);
+        let draft = value::Draft { kind, identifiers, seal, holder, data_hash, property, time };
         let (value, tbs) = draft.to_be_signed()?;
         let authorised = consent.authorise(n, tbs).map_err(|error| {
             tracing::error!(%error, "a message was built that nobody agreed to");
@@ -408,7 +413,7 @@ impl Signer {
         scratch: &Scratch,
         outputs: &[Output],
     ) -> Result<(Option<Sm3Digest>, Output), Failure> {
-        if let (Some(after), Subject::Document { document, close, .. }) = (jobs[n].after, &jobs[n].item.subject) {
+        if let (Some(after), Subject::Document { document, .. }) = (jobs[n].after, &jobs[n].item.subject) {
             if let Err(failure) = &jobs[after].outcome {
                 return Err(Failure::new(failure.code, format!("item {after} on the same document failed")));
             }
@@ -417,8 +422,10 @@ impl Signer {
                 _ => None,
             });
             let bytes = Bytes::new(made.ok_or(Code::Internal)?).map_err(|e| of_io(&e))?;
-            let plan = signing_plan(&jobs[n].item, &jobs[n].seal, &jobs[n].placements, *close, (self.clock)());
-            let prepared = self.in_pool(move || room_in(&bytes, &plan)).await??;
+            let job = &jobs[n];
+            let room = RoomPlan::new(&job.item, &job.seal, &job.holder, &job.placements, &self.config, (self.clock)());
+            let format = document.format;
+            let prepared = self.in_pool(move || room.make(format, &bytes)).await??;
             consent.settle(n, prepared.digest(), prepared.property().to_owned()).map_err(|error| {
                 tracing::error!(%error, "a following item cannot be settled");
                 Failure::from(Code::Internal)
@@ -502,17 +509,35 @@ impl Subject {
         }
     }
 
+    /// The field that is to be signed, and in which document.
+    fn field(&self) -> Option<(*const Document, &str)> {
+        match self {
+            Self::Document { document, stamp: Stamp::Field { name }, .. } => Some((Arc::as_ptr(document), name)),
+            _ => None,
+        }
+    }
+
     fn is(&self, document: &Arc<Document>) -> bool {
         self.document().is_some_and(|own| Arc::ptr_eq(own, document))
     }
 }
 
 /// Step 4: each item's seal is checked, its stamp placed, and room made in its document if it is the first on it.
-fn plan(items: &[SigningItem], bound: Vec<(KnownSeal, Holder)>, trust: &TrustStore, now: Timestamp) -> Result<Vec<Job>, Ended> {
+fn plan(
+    items: &[SigningItem],
+    bound: Vec<(KnownSeal, Holder)>,
+    config: &Config,
+    trust: &TrustStore,
+    now: Timestamp,
+) -> Result<Vec<Job>, Ended> {
     let mut jobs: Vec<Job> = Vec::new();
     for (n, (item, (seal, holder))) in items.iter().zip(bound).enumerate() {
         let after = item.subject.document().and_then(|document| jobs.iter().rposition(|job| job.item.subject.is(document)));
-        let planned = plan_one(item, &seal, &holder, after.map(|a| &jobs[a]), trust, now);
+        let is_taken = jobs.iter().any(|job| item.subject.field().is_some_and(|field| job.item.subject.field() == Some(field)));
+        if is_taken {
+            return Err(Ended::Failed(n, Failure::new(Code::BadRequest, "an item before it signs the same field")));
+        }
+        let planned = plan_one(item, &seal, &holder, after.map(|a| &jobs[a]), config, trust, now);
         let (placements, room) = planned.map_err(|failure| Ended::Failed(n, failure))?;
         if let Some(after) = after {
             jobs[after].followed = true;
@@ -527,22 +552,24 @@ fn plan_one(
     seal: &KnownSeal,
     holder: &Holder,
     after: Option<&Job>,
+    config: &Config,
     trust: &TrustStore,
     now: Timestamp,
 ) -> Result<(Vec<Placement>, Room), Failure> {
     seals::check(&seal.seal, &holder.certificate, trust, now)?;
-    let (document, stamp, close) = match &item.subject {
+    let (document, stamp) = match &item.subject {
         Subject::Digest { sm3, property, .. } => {
             return Ok((Vec::new(), Room::Digest { data_hash: *sm3, property: property.clone() }));
         }
-        Subject::Document { document, stamp, close } => (document, stamp, *close),
+        Subject::Document { document, stamp, .. } => (document, stamp),
     };
-    if item.signed_value == SignedValueKind::Gbt35275 && *stamp != Stamp::Nowhere {
-        return Err(Failure::new(Code::BadRequest, "a signed value of kind gbt35275 carries no seal: stamp must be none"));
+    // OFD draws the seal that stands in the signed value, PDF the picture that is put beside it.
+    if document.format == Format::Ofd && item.signed_value == SignedValueKind::Gbt35275 && *stamp != Stamp::Nowhere {
+        return Err(Failure::new(Code::BadRequest, "in OFD a value of kind gbt35275 carries no seal: stamp must be none"));
     }
     let picture = seal.seal.picture();
     let size = SizeMm { width: picture.width_mm as f64, height: picture.height_mm as f64 };
-    let placements = stamp.place(&document.pages, size).map_err(|e| of_document(&e))?;
+    let placements = document.place(stamp, size).map_err(|e| of_document(&e))?;
     match after {
         Some(Job { item: SigningItem { subject: Subject::Document { close: true, .. }, .. }, .. }) => {
             return Err(Failure::new(Code::DocumentClosed, "the item before it closes the document"));
@@ -556,36 +583,56 @@ fn plan_one(
             return Err(Failure::new(Code::DocumentSignatureBroken, format!("signature {}", Shown::new(&broken.id))));
         }
     }
-    let plan = signing_plan(item, seal, &placements, close, now);
-    let prepared = room_in(&document.bytes, &plan)?;
+    let prepared = RoomPlan::new(item, seal, holder, &placements, config, now).make(document.format, &document.bytes)?;
     Ok((placements, Room::Prepared(Box::new(prepared))))
 }
 
-fn signing_plan(item: &SigningItem, seal: &KnownSeal, placements: &[Placement], close: bool, time: Timestamp) -> SigningPlan {
-    SigningPlan {
-        placements: placements.to_vec(),
-        kind: match item.signed_value {
-            SignedValueKind::Ses => SignatureKind::Seal(seal.seal.raw().to_vec()),
-            SignedValueKind::Gbt35275 => SignatureKind::Sign,
-        },
-        provider: Provider { name: "sealagent".into(), version: env!("CARGO_PKG_VERSION").into() },
-        time,
-        close,
-        room: seal.seal.raw().len() + ROOM,
+/// How room is made for an item's signed value.
+struct RoomPlan {
+    plan: SigningPlan,
+    options: SignatureOptions,
+}
+
+impl RoomPlan {
+    fn new(
+        item: &SigningItem,
+        seal: &KnownSeal,
+        holder: &Holder,
+        placements: &[Placement],
+        config: &Config,
+        time: Timestamp,
+    ) -> Self {
+        let certificate = &holder.certificate;
+        let (kind, seal_len) = match item.signed_value {
+            SignedValueKind::Ses => (SignatureKind::Seal(seal.seal.raw().to_vec()), seal.seal.raw().len()),
+            SignedValueKind::Gbt35275 => (SignatureKind::Sign, 0),
+        };
+        let filters = config.pdf.seal_filters.clone().filter(|_| item.signed_value == SignedValueKind::Ses);
+        let plan = SigningPlan {
+            placements: placements.to_vec(),
+            kind,
+            provider: Provider { name: "sealagent".into(), version: env!("CARGO_PKG_VERSION").into() },
+            time,
+            close: matches!(item.subject, Subject::Document { close: true, .. }),
+            room: seal_len + certificate.der().len() + ROOM,
+        };
+        let options = SignatureOptions {
+            field: item.subject.field().map(|(_, name)| name.to_owned()),
+            filters,
+            picture: Some(seal.seal.picture().data.clone()),
+            name: Some(signer(certificate).as_str().to_owned()),
+            ..SignatureOptions::default()
+        };
+        Self { plan, options }
+    }
+
+    fn make(self, format: Format, bytes: &Bytes) -> Result<PreparedDocument, Failure> {
+        format.prepare(bytes, &self.plan, self.options).map_err(|e| of_document(&e))
     }
 }
 
-fn room_in(bytes: &Bytes, plan: &SigningPlan) -> Result<PreparedOfd<super::subject::BytesReader>, Failure> {
-    let failed = |e: DocumentError| of_document(&e);
-    Ofd::open(bytes.reader()).map_err(|e| failed(e.into()))?.prepare(plan).map_err(failed)
-}
-
 /// Step 10: the document with the value in it, on the disk.
-fn embed(
-    prepared: PreparedOfd<super::subject::BytesReader>,
-    value: &[u8],
-    scratch: &Scratch,
-) -> Result<(Draft, Sm3Digest), Failure> {
+fn embed(prepared: PreparedDocument, value: &[u8], scratch: &Scratch) -> Result<(Draft, Sm3Digest), Failure> {
     let draft = scratch.draft().map_err(|e| of_io(&e))?;
     let sm3 = {
         let mut out = Hashing { out: BufWriter::new(&draft.file), digest: Sm3::new() };

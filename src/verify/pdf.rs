@@ -48,7 +48,7 @@ pub(super) fn verify<R: Read + Seek>(verifier: &mut Verifier<'_>, source: R) -> 
     }
     for page in pictures {
         let page = Words { en: format!("page {}", page + 1), zh: format!("第 {} 页", page + 1) };
-        findings.add(Reason::ImageOnly, &[("path", Arg::Both(page))]);
+        findings.about(page.en.clone(), Reason::ImageOnly, &[("path", Arg::Both(page))]);
     }
     if signatures.iter().any(|s| s.state == FieldState::UsageRights) {
         nonstandard(&mut findings, "pdf-usage-rights");
@@ -62,13 +62,6 @@ pub(super) fn verify<R: Read + Seek>(verifier: &mut Verifier<'_>, source: R) -> 
             zh: format!("不同的阅读器会看到不同的文档（{ambiguity}）"),
         })
         .collect();
-    match document.unsigned_pictures() {
-        Ok(pages) => pages.iter().for_each(|page| {
-            let path = Words { en: format!("page {}", page + 1), zh: format!("第 {} 页", page + 1) };
-            findings.about(path.en.clone(), Reason::ImageOnly, &[("path", Arg::Both(path))]);
-        }),
-        Err(error) => return unreadable(verifier, findings, &error),
-    }
     let mut source = document.into_inner();
 
     // Usage rights of Adobe Reader vouch for nothing that a document says.
