@@ -8,8 +8,12 @@ set -eu
 packages="gcc libc6-dev pkg-config libpcsclite-dev fonts-noto-cjk"
 case "${1-}" in
     "") ;;
-    # OpenSSL's program and library judge what the authority issues.
-    --test) packages="$packages openssl libssl-dev" ;;
+    # The judges of what we make: OpenSSL's program and library, Bouncy Castle with a Java compiler, PDF tools, Python for pyHanko.
+    # An X server and a keyboard for the prompt. A card service with a virtual reader, and modules to hold our drivers against.
+    --test)
+        packages="$packages openssl libssl-dev openjdk-17-jdk-headless libbcpkix-java qpdf poppler-utils mupdf-tools python3-venv"
+        packages="$packages xvfb xdotool pcscd vsmartcard-vpcd opensc softhsm2"
+        ;;
     *)
         echo "usage: $0 [--test]" >&2
         exit 2

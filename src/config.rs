@@ -41,8 +41,30 @@ pub struct Config {
     pub limits: Vec<Limit>,
     /// Whether `sign --pin-fd` may be used.
     pub pin_fd: bool,
+    /// How values stand in a PDF.
+    pub pdf: Pdf,
     /// Where things are kept.
     pub places: Places,
+}
+
+/// How signed values stand in a PDF: no national rule is known, so a region may name what its readers look for.
+#[derive(Clone, Debug, Default)]
+pub struct Pdf {
+    /// `/Filter` and `/SubFilter` of an `SES_Signature`; `None` is what the PDF module writes by itself.
+    pub seal_filters: Option<(String, String)>,
+    /// Content types of `SignedData`.
+    pub identifiers: PdfIdentifiers,
+}
+
+/// Content types of `SignedData` in a PDF.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+pub enum PdfIdentifiers {
+    /// Those of GB/T 35275.
+    #[default]
+    Gm,
+    /// Those of PKCS#7, with `1.2.156.10197.1.501` for the signature: readers that know no SM2 take the value apart, too.
+    Pkcs7,
 }
 
 /// The listener and who may call it.
@@ -282,6 +304,8 @@ struct File {
     #[serde(default)]
     limit: Vec<Limit>,
     #[serde(default)]
+    pdf: PdfFile,
+    #[serde(default)]
     places: Option<PlacesFile>,
     #[serde(default)]
     policy: Option<PolicyFile>,
@@ -309,6 +333,25 @@ struct PromptFile {
 #[serde(deny_unknown_fields)]
 struct AuditFile {
     keep_days: Option<u32>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PdfFile {
+    seal_filter: Option<String>,
+    seal_sub_filter: Option<String>,
+    identifiers: Option<PdfIdentifiers>,
+}
+
+impl PdfFile {
+    /// The two names, if they are given; an error where one is missing or none that a PDF can have.
+    fn filters(self) -> Result<Option<(String, String)>, &'static str> {
+        match (self.seal_filter, self.seal_sub_filter) {
+            (None, None) => Ok(None),
+            (Some(filter), Some(sub)) if is_filter_name(&filter) && is_filter_name(&sub) => Ok(Some((filter, sub))),
+            _ => Err("pdf.seal_filter and pdf.seal_sub_filter: both, each 1 to 60 letters, digits, dots or hyphens"),
+        }
+    }
 }
 
 /// Other folders than the usual ones, for a configuration that stands by itself (demo, tests).
@@ -376,6 +419,7 @@ impl Config {
             audit: Audit { keep_days: 3650 },
             limits: Vec::new(),
             pin_fd: true,
+            pdf: Pdf::default(),
             places,
         }
     }
@@ -436,6 +480,9 @@ impl Config {
         config.limits = policy.limit;
         config.limits.extend(user.limit);
         config.pin_fd = !managed || rules.pin_fd;
+        config.pdf.identifiers = policy.pdf.identifiers.or(user.pdf.identifiers).unwrap_or_default();
+        let (ruled, wished) = (policy.pdf.filters().map_err(value)?, user.pdf.filters().map_err(value)?);
+        config.pdf.seal_filters = ruled.or(wished);
         Ok(config)
     }
 }
@@ -461,6 +508,10 @@ impl Driver {
             _ => Ok(()),
         }
     }
+}
+
+fn is_filter_name(name: &str) -> bool {
+    (1..=60).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-'))
 }
 
 fn absent(path: &Path) -> ConfigError {
@@ -512,9 +563,13 @@ pub fn make_private_dir(path: &Path) -> io::Result<()> {
 
 /// Options for a file that only this user can read.
 pub fn private_file() -> fs::OpenOptions {
-    let mut options = fs::OpenOptions::new();
+    let options = fs::OpenOptions::new();
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let options = {
+        let mut options = options;
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        options
+    };
     options
 }
 
@@ -559,6 +614,19 @@ mod tests {
         assert_eq!(config.prompt.kind, PromptKind::Window);
         assert_eq!(config.drivers[0].library.as_deref(), Some(Path::new("/opt/vendor/libskf.so")));
         assert_eq!(config.http.max_upload_bytes, 2048 << 20);
+    }
+
+    #[test]
+    fn names_in_a_pdf_come_in_pairs_and_cannot_break_out_of_one() {
+        let config = |filter: &str, sub: &str| merged(None, &format!("[pdf]\nseal_filter = {filter}\nseal_sub_filter = {sub}\n"));
+        let names = config("'GM.PKILite'", "'GM.SM2'").unwrap().pdf.seal_filters;
+        assert_eq!(names, Some(("GM.PKILite".to_owned(), "GM.SM2".to_owned())));
+        assert!(config("'a/Contents'", "'b'").is_err());
+        assert!(config("'a'", "''").is_err());
+        assert!(merged(None, "[pdf]\nseal_filter = 'a'").is_err());
+        assert_eq!(merged(None, "[pdf]\nidentifiers = 'pkcs7'").unwrap().pdf.identifiers, PdfIdentifiers::Pkcs7);
+        let ruled = merged(Some("[pdf]\nidentifiers = 'pkcs7'"), "[pdf]\nidentifiers = 'gm'").unwrap();
+        assert_eq!(ruled.pdf.identifiers, PdfIdentifiers::Pkcs7);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::io::{self, Write};
 
 use crate::ofd::OfdError;
-use crate::pdf::PdfError;
+use crate::pdf;
 use crate::sm::Sm3Digest;
 use crate::stamp::{PageNumber, Placement, RectMm, SizeMm};
 
@@ -83,6 +83,12 @@ pub enum DocumentError {
         /// Pages of the document.
         pages: usize,
     },
+    /// There is no empty signature field of that name.
+    #[error("there is no empty signature field {name:?}")]
+    NoSuchField {
+        /// The name asked for.
+        name: String,
+    },
     /// What OFD refuses.
     #[error(transparent)]
     Ofd(#[from] OfdError),
@@ -106,7 +112,7 @@ pub enum DocumentError {
     },
     /// What PDF refuses.
     #[error(transparent)]
-    Pdf(#[from] PdfError),
+    Pdf(#[from] pdf::SigningError),
     /// The result could not be written.
     #[error("cannot write the signed document: {0}")]
     Write(#[source] io::Error),

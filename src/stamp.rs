@@ -139,6 +139,11 @@ pub enum Edge {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Stamp {
+    /// Into an empty signature field of the document, as large as it allows.
+    Field {
+        /// Its fully qualified name.
+        name: String,
+    },
     /// A signature that shows nothing.
     Nowhere,
     /// The seal's top left corner at (x, y) on each of the pages.
@@ -166,9 +171,11 @@ pub enum Stamp {
 impl Stamp {
     /// Where a seal whose picture has the size `seal` lands in a document with these pages.
     ///
-    /// Fails with `PageNotFound`, `NoPageChosen`, or `OutsidePage` when any part that would be shown is not on its page.
+    /// Fails with `PageNotFound`, `NoPageChosen`, or `OutsidePage` when any part that would be shown is not on its page, and with
+    /// `NoSuchField` for a field: where those are, only the document says.
     pub fn place(&self, pages: &[SizeMm], seal: SizeMm) -> Result<Vec<Placement>, DocumentError> {
         match self {
+            Self::Field { name } => Err(DocumentError::NoSuchField { name: name.clone() }),
             Self::Nowhere => Ok(Vec::new()),
             Self::Page { pages: selection, x, y, width } => {
                 let width = width.unwrap_or(seal.width);

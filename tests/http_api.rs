@@ -525,6 +525,23 @@ fn a32_a_deleted_request_closes_its_prompt_and_signs_nothing() {
     assert_eq!(rig.get(&format!("/v1/signatures/{request}")).status, 404);
 }
 
+/// 32
+#[test]
+fn a32_a_result_that_nobody_fetched_is_recorded_as_not_delivered() {
+    let rig = Rig::new();
+    let id = rig.upload(&document(1));
+    for fetch in [true, false] {
+        let request = rig.ask(&id);
+        assert_eq!(rig.wait(&request)["state"], "done");
+        if fetch {
+            assert_eq!(rig.get(&format!("/v1/signatures/{request}/documents/{id}")).status, 200);
+        }
+        assert_eq!(rig.send("DELETE", &format!("/v1/signatures/{request}"), &[("Origin", ORIGIN)], b"").status, 204);
+        std::thread::sleep(Duration::from_millis(1500));
+    }
+    assert_eq!(rig.events(), ["accepted", "signed", "accepted", "signed", "notDelivered"]);
+}
+
 /// 36 (I2): after a right and a wrong PIN neither is anywhere.
 #[test]
 fn a36_a_pin_is_in_no_log_answer_or_file() {

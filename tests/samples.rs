@@ -1,6 +1,8 @@
 //! Real files of other products against what is known of them: one trial for each row of the samples' `expect.json`, and the
 //! certificate chains and revocation list beside them. Where the folder is absent every trial is reported as ignored.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::BufReader;
@@ -21,8 +23,10 @@ use serde_json::Value;
 /// Expectations are "judged now"; this is that now, so that a sample's verdict does not change with the calendar.
 const NOW: &str = "2026-11-24T06:00:00Z";
 
-/// Rows of samples.md that are not in `expect.json` as files, so that absent samples still show as ignored trials.
-const CERTIFICATE_TRIALS: [(&str, fn(&Path) -> Result<(), Failed>); 8] = [
+/// A trial over the folder of certificates.
+type CertificateTrial = (&'static str, fn(&Path) -> Result<(), Failed>);
+/// What the index says of certificates; listed here so that absent samples still show as ignored trials.
+const CERTIFICATE_TRIALS: [CertificateTrial; 8] = [
     ("certs/taier_and_tjca_chain_to_their_national_roots", national_chains),
     ("certs/a_root_does_not_vouch_for_the_other_roots_ca", wrong_root),
     ("certs/tongsuo_signing_and_encryption_pair_chain", tongsuo_pair),

@@ -287,7 +287,8 @@ fn a_token_that_is_pulled_out_while_the_person_reads_is_missed() {
 /// 40: another token under the same label while the person reads.
 #[test]
 fn a40_another_token_with_the_same_label_never_signs() {
-    let swap: Arc<Mutex<Option<Box<dyn FnOnce() + Send>>>> = Arc::default();
+    type Once = Box<dyn FnOnce() + Send>;
+    let swap: Arc<Mutex<Option<Once>>> = Arc::default();
     let act = swap.clone();
     let rig = Rig::with(
         move |_| {

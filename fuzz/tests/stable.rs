@@ -1,5 +1,6 @@
 //! The fuzz bodies on a stable toolchain: random bytes, and seeds of our own making with random changes.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 use std::fs;
 
 use proptest::prelude::*;

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::ValueEnum;
+use indicatif::ProgressBar;
 use serde::Serialize;
 use tempfile::TempPath;
 
@@ -45,8 +46,14 @@ pub struct Args {
     /// Top edge of the straddle seal, in mm from the top of the page.
     #[arg(long, value_name = "MM", requires = "straddle", default_value_t = 120.0)]
     pub y: f64,
+    /// An empty signature field of the PDF; the seal is shown as large as the field allows.
+    #[arg(long, value_name = "NAME", conflicts_with = "at")]
+    pub field: Option<String>,
+    /// What the document carries afterwards; without it "ses" for OFD, "gbt35275" for PDF.
+    #[arg(long, value_name = "KIND")]
+    pub signed_value: Option<SignedValueArg>,
     /// Sign without an impression of the seal on any page.
-    #[arg(long, conflicts_with_all = ["at", "straddle"])]
+    #[arg(long, conflicts_with_all = ["at", "field", "straddle"])]
     pub no_impression: bool,
     /// Let no further signature be possible.
     #[arg(long)]
@@ -65,6 +72,15 @@ pub struct Args {
 pub enum EdgeArg {
     Left,
     Right,
+}
+
+/// A kind of signed value.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum SignedValueArg {
+    /// SignedData of GB/T 35275.
+    Gbt35275,
+    /// SES_Signature of GB/T 38540.
+    Ses,
 }
 
 fn position(text: &str) -> Result<(f64, f64), String> {
@@ -100,8 +116,8 @@ pub fn run(config: Config, args: &Args, language: Language) -> Result<ExitCode, 
         return Err(wrong(
             language.pick("nothing says where the seal shall land", "没有指定印章位置"),
             language.pick(
-                "give --at X,Y (with --page N), --straddle right|left, or --no-impression",
-                "请给出 --at X,Y（配合 --page N）、--straddle right|left 或 --no-impression",
+                "give --at X,Y (with --page N), --field NAME, --straddle right|left, or --no-impression",
+                "请给出 --at X,Y（配合 --page N）、--field 域名、--straddle right|left 或 --no-impression",
             ),
         ));
     }
@@ -173,13 +189,26 @@ pub fn run(config: Config, args: &Args, language: Language) -> Result<ExitCode, 
 
 async fn sign(agent: &Agent, args: &Args, stamps: Vec<Stamp>, scratch: &Scratch) -> Result<Signed, FileError> {
     let (input, folder) = (args.input.clone(), scratch.clone());
+    // Seen when it takes more than a second; gone before the prompt comes, and never where a program reads.
+    let reading = tokio::spawn(async {
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        let spinner = ProgressBar::new_spinner();
+        spinner.enable_steady_tick(std::time::Duration::from_millis(120));
+        Clears(spinner).stays().await;
+    });
     let document = tokio::task::spawn_blocking(move || Document::of_file(&input, &folder)).await;
+    reading.abort();
     let document = Arc::new(document.map_err(|_| FileError::Failed(Code::Internal.into()))??);
     let last = stamps.len() - 1;
+    let signed_value = match args.signed_value {
+        None => document.format.signed_value(),
+        Some(SignedValueArg::Gbt35275) => SignedValueKind::Gbt35275,
+        Some(SignedValueArg::Ses) => SignedValueKind::Ses,
+    };
     let item = |(n, stamp)| SigningItem {
         subject: Subject::Document { document: document.clone(), stamp, close: args.close && n == last },
         seal: args.seal.clone(),
-        signed_value: SignedValueKind::Ses,
+        signed_value,
     };
     let request = SigningRequest { requester: Requester::CommandLine, items: stamps.into_iter().enumerate().map(item).collect() };
     let (canceller, cancel) = Canceller::new();
@@ -192,6 +221,21 @@ async fn sign(agent: &Agent, args: &Args, stamps: Vec<Stamp>, scratch: &Scratch)
             canceller.cancel();
             Ok(signing.await?)
         }
+    }
+}
+
+/// A sign of life on the terminal, wiped when it is dropped.
+struct Clears(ProgressBar);
+
+impl Clears {
+    async fn stays(self) {
+        std::future::pending().await
+    }
+}
+
+impl Drop for Clears {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
     }
 }
 
@@ -212,8 +256,13 @@ fn keep(signed: Signed, args: &Args, language: Language) -> Result<Sm3Digest, Pr
 }
 
 fn persist(path: TempPath, args: &Args) -> std::io::Result<()> {
-    // A signed document is as readable as the one it was made of.
-    fs::set_permissions(&path, fs::metadata(&args.input)?.permissions())?;
+    // A signed document is as readable as the one it was made of. (On Windows the folder's list decides.)
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = fs::metadata(&args.input)?.permissions().mode() & 0o777 | 0o600;
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode))?;
+    }
     path.persist(&args.output).map_err(|e| e.error)
 }
 
@@ -222,6 +271,9 @@ fn stamps(args: &Args) -> Vec<Stamp> {
     if let Some((x, y)) = args.at {
         let page = PageNumber::new(args.page.unwrap_or(1));
         stamps.push(Stamp::Page { pages: PageSelection::List(page.into_iter().collect()), x, y, width: None });
+    }
+    if let Some(name) = &args.field {
+        stamps.push(Stamp::Field { name: name.clone() });
     }
     if let Some(edge) = args.straddle {
         let edge = match edge {

@@ -35,7 +35,7 @@ mod os {
 #[allow(unsafe_code, reason = "calls of the Windows API")]
 mod os {
     use std::os::windows::ffi::{OsStrExt as _, OsStringExt as _};
-    use std::ptr::{null, null_mut};
+    use std::ptr::null_mut;
 
     use windows_sys::Win32::Foundation::{ERROR_SUCCESS, LocalFree};
     use windows_sys::Win32::Security::Authorization::{

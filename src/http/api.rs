@@ -128,7 +128,7 @@ struct ItemBody {
     seal: String,
     stamp: StampBody,
     #[serde(default)]
-    signed_value: SignedValueKind,
+    signed_value: Option<SignedValueKind>,
     #[serde(default)]
     close: bool,
 }
@@ -148,7 +148,6 @@ struct DigestBody {
 #[serde(tag = "kind", rename_all = "camelCase", deny_unknown_fields)]
 enum StampBody {
     Field {
-        #[allow(dead_code, reason = "part of the contract; no format of this version has fields")]
         name: String,
     },
     Keyword {
@@ -211,7 +210,7 @@ fn pages(numbers: &[u32]) -> Result<PageSelection, Failure> {
 impl StampBody {
     fn parse(&self) -> Result<Stamp, Failure> {
         Ok(match self {
-            Self::Field { .. } => return Err(bad("stamp: this format has no fields")),
+            Self::Field { name } => Stamp::Field { name: name.clone() },
             Self::Keyword { .. } => return Err(Code::KeywordUnsearchable.into()),
             Self::None {} => Stamp::Nowhere,
             Self::Page { pages: numbers, x, y, width } => Stamp::Page { pages: pages(numbers)?, x: *x, y: *y, width: *width },
@@ -262,8 +261,9 @@ impl ItemBody {
     fn parse(&self, find: &impl Fn(&str) -> Option<Arc<Document>>) -> Result<SigningItem, Failure> {
         let document = find(&self.document_id).ok_or(Code::DocumentNotFound)?;
         let stamp = self.stamp.parse()?;
+        let signed_value = self.signed_value.unwrap_or_else(|| document.format.signed_value());
         let subject = Subject::Document { document, stamp, close: self.close };
-        Ok(SigningItem { subject, seal: self.seal.clone(), signed_value: self.signed_value })
+        Ok(SigningItem { subject, seal: self.seal.clone(), signed_value })
     }
 }
 

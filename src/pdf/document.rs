@@ -2,13 +2,13 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    io::{self, Read, Seek},
+    io::{Read, Seek},
     sync::Arc,
 };
 
 use super::{
-    Ambiguity, ByteRange, Dict, Encryption, MAX_DEPTH, MAX_LISTED, MAX_OBJECT_STREAM, MAX_PAGES, Object, ObjectId, Page,
-    PdfError, Revision, SignatureOptions, Tolerance, filter,
+    Ambiguity, Dict, Encryption, MAX_DEPTH, MAX_LISTED, MAX_OBJECT_STREAM, MAX_PAGES, Object, ObjectId, Page, PdfError, Revision,
+    SignatureOptions, Tolerance, filter,
     form::{FieldValue, Node},
     object::{ParseError, Parser, is_space, name_text},
     source::Source,
@@ -72,8 +72,17 @@ impl<R: Read + Seek> Document<R> {
         let revisions = xref.revisions();
         let ambiguities = std::mem::take(&mut xref.ambiguities);
         let ends = vec![0; xref.sections.len()];
-        let mut document =
-            Self { source, xref, revisions, encryption: None, streams: Vec::new(), ends, nodes: HashMap::new(), ambiguities, options: SignatureOptions::default() };
+        let mut document = Self {
+            source,
+            xref,
+            revisions,
+            encryption: None,
+            streams: Vec::new(),
+            ends,
+            nodes: HashMap::new(),
+            ambiguities,
+            options: SignatureOptions::default(),
+        };
         document.encryption = document.read_encryption()?;
         Ok(document)
     }
@@ -106,17 +115,6 @@ impl<R: Read + Seek> Document<R> {
     /// The source, to be read again from its start.
     pub fn into_inner(self) -> R {
         self.source.into_inner()
-    }
-
-    /// Writes the bytes that a signature signs to `out`.
-    pub fn pour(&mut self, range: &ByteRange, out: &mut dyn io::Write) -> io::Result<()> {
-        for (start, end) in [(0, range.first_end), (range.second_start, range.end)] {
-            let mut bytes = self.source.range(start, end - start).map_err(io::Error::other)?;
-            if io::copy(&mut bytes, out)? != end - start {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-        }
-        Ok(())
     }
 
     /// Indices, from 0, of the pages that show what looks like a seal and belongs to no signature: a stamp annotation, or a signature

@@ -8,6 +8,13 @@
 //! cross-reference chain gave each object must be known, and where each byte of it lies. The crates that read PDF (lopdf, pdf,
 //! hayro-syntax) merge the sections, load the whole file, and repair silently.
 //!
+//! ```text
+//! Document::open(source) ─┬─ signatures()        each with byte range, digests, first value, later changes
+//!                         ├─ ambiguities(), tolerances(), encryption(), revisions(), unsigned_pictures()
+//!                         ├─ pages(), signature_fields()      sizes and places, for Stamp::place
+//!                         └─ set_signature_options(), prepare(plan) ─ digest(), property() ─ embed(value, out)
+//! ```
+//!
 //! # Limits
 //! | what | limit | reason |
 //! |---|---|---|
@@ -39,9 +46,9 @@ mod xref;
 
 pub use changes::{Change, Changed, Permitted};
 pub use document::Document;
-pub use picture::PictureError;
-pub use sign::{PreparedPdf, SignatureField, SignatureOptions};
 pub use object::{Dict, Object, ObjectId};
+pub use picture::PictureError;
+pub use sign::{PreparedPdf, SignatureField, SignatureOptions, SigningError};
 pub use signature::{ByteRange, ByteRangeFault, Digests, DocMdp, FieldLock, FieldState, PdfSignature, SignaturePurpose, Widget};
 
 use crate::stamp::{RectMm, SizeMm};
@@ -71,25 +78,13 @@ pub fn work_limit(len: u64) -> u64 {
     len.saturating_mul(16).saturating_add(256 << 20)
 }
 
-/// Why a file cannot be read as a PDF, or not be signed as asked.
+/// Why a file cannot be read as a PDF.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PdfError {
-    /// Readers disagree about what the document is, so nobody knows what would be signed.
-    #[error("the document is ambiguous: {0}")]
-    Ambiguous(Ambiguity),
-    /// An XFA form that is drawn by the reader: its pages are not what people see.
-    #[error("the document is a dynamic form (XFA)")]
-    DynamicForm,
     /// The structure needed to find signatures is encrypted (object streams of an encrypted file).
     #[error("the file's structure is encrypted")]
     Encrypted,
-    /// A name that no new field can have: empty, or with a dot.
-    #[error("{0:?} cannot be the name of a new field")]
-    FieldName(String),
-    /// The field of that name is signed already, or no signature field.
-    #[error("the field {0} is signed already or is no signature field")]
-    FieldTaken(String),
     /// The source failed.
     #[error("the file cannot be read: {0}")]
     Io(#[from] std::io::Error),
@@ -99,23 +94,6 @@ pub enum PdfError {
     /// No `%PDF-` at the first byte.
     #[error("not a PDF file")]
     NotPdf,
-    /// Appearances are asked for, and there is no picture.
-    #[error("there is no picture to show")]
-    NothingToShow,
-    /// The seal's picture cannot be drawn.
-    #[error(transparent)]
-    Picture(#[from] PictureError),
-    /// The signed value is larger than the room that was made for it.
-    #[error("the signed value has {value} bytes, there is room for {room}")]
-    RoomExceeded {
-        /// Bytes set aside.
-        room: usize,
-        /// Bytes of the value.
-        value: usize,
-    },
-    /// The bytes to sign with are no seal.
-    #[error("the seal cannot be read")]
-    Seal,
     /// Broken where readers would have to guess: what is wrong, and the offset in bytes.
     #[error("{what} at byte {offset}")]
     Syntax {
@@ -172,7 +150,7 @@ pub enum Ambiguity {
     FieldTwice(String),
 }
 
-/// Why a later file is not just "the same, plus a signature" cannot be told, or what was tolerated: harmless, but shown.
+/// What was read although the standard does not allow it: harmless, since every reader reads it so, but shown.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Tolerance {

@@ -70,7 +70,8 @@ impl Image {
         dict.put("Width", i64::from(self.width)).put("Height", i64::from(self.height));
         match &self.data {
             Data::Jpeg { bytes, components, inverted } => {
-                let space = ["DeviceGray", "DeviceRGB", "DeviceCMYK"][usize::from(components.saturating_sub(1)).div_ceil(2).min(2)];
+                let space =
+                    ["DeviceGray", "DeviceRGB", "DeviceCMYK"][usize::from(components.saturating_sub(1)).div_ceil(2).min(2)];
                 dict.put("ColorSpace", space).put("Filter", "DCTDecode");
                 if *inverted {
                     let decode = [1, 0].into_iter().cycle().take(2 * usize::from(*components));
@@ -181,7 +182,8 @@ fn bmp(bytes: &[u8]) -> Option<Result<Image, PictureError>> {
     // With bit fields only the usual order is read, blue first; the fourth byte is alpha where the header says so.
     let masks = || Some([le(54, 4)?, le(58, 4)?, le(62, 4)?] == [0xff_0000, 0xff00, 0xff]);
     let alpha = compression == 3 && header >= 56 && le(66, 4)? == 0xff00_0000;
-    if header < 40 || !matches!(bits, 1 | 4 | 8 | 24 | 32) || !(compression == 0 || (compression == 3 && bits == 32 && masks()?)) {
+    if header < 40 || !matches!(bits, 1 | 4 | 8 | 24 | 32) || !(compression == 0 || (compression == 3 && bits == 32 && masks()?))
+    {
         return Some(Err(PictureError::Broken));
     }
     let palette = bytes.get(14 + header..).unwrap_or_default();
@@ -228,7 +230,11 @@ fn jpeg(bytes: &[u8]) -> Result<Image, PictureError> {
                 let (height, width) = (u32::from(*h1) << 8 | u32::from(*h2), u32::from(*w1) << 8 | u32::from(*w2));
                 checked(width, height)?;
                 let inverted = adobe && *components == 4;
-                return Ok(Image { width, height, data: Data::Jpeg { bytes: bytes.to_vec(), components: *components, inverted } });
+                return Ok(Image {
+                    width,
+                    height,
+                    data: Data::Jpeg { bytes: bytes.to_vec(), components: *components, inverted },
+                });
             }
             (0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf | 0xd8..=0xda, _) => return Err(PictureError::Broken),
             _ => {}

@@ -12,9 +12,9 @@ use crate::sm::{Sm3, Sm3Digest};
 use crate::stamp::{PageNumber, Placement, RectMm, SizeMm};
 
 use super::form::{Field, FieldValue, Form};
-use super::picture::{Image, deflate};
+use super::picture::{Image, PictureError, deflate};
 use super::write::{Update, numbers, text_string};
-use super::{Dict, DocMdp, Document, Object, ObjectId, Page, PdfError, Widget};
+use super::{Ambiguity, Dict, DocMdp, Document, Object, ObjectId, Page, PdfError, Widget};
 
 /// Room that is made where the plan names none: certificate, time stamp and attributes of `SignedData` take 4 to 12 KB.
 const DEFAULT_ROOM: usize = 16 << 10;
@@ -24,6 +24,50 @@ const MAX_ROOM: usize = 1 << 20;
 const RANGE_DIGITS: usize = 12;
 /// Most appearances of one signature.
 const MAX_PLACEMENTS: usize = 10_000;
+
+/// Why a PDF cannot be signed as asked; what stands in [`DocumentError`] already is not here.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SigningError {
+    /// Readers disagree about what the document is, so nobody knows what would be signed.
+    #[error("the document is ambiguous: {0}")]
+    Ambiguous(Ambiguity),
+    /// An XFA form that is drawn by the reader: its pages are not what people see.
+    #[error("the document is a dynamic form (XFA)")]
+    DynamicForm,
+    /// A name that no new field can have: empty, or with a dot.
+    #[error("{0:?} cannot be the name of a new field")]
+    FieldName(String),
+    /// The field of that name is signed already, or no signature field.
+    #[error("the field {0} is signed already or is no signature field")]
+    FieldTaken(String),
+    /// Appearances are asked for, and there is no picture.
+    #[error("there is no picture to show")]
+    NothingToShow,
+    /// The seal's picture cannot be drawn.
+    #[error(transparent)]
+    Picture(#[from] PictureError),
+    /// The signed value is larger than the room that was made for it.
+    #[error("the signed value has {value} bytes, there is room for {room}")]
+    RoomExceeded {
+        /// Bytes set aside.
+        room: usize,
+        /// Bytes of the value.
+        value: usize,
+    },
+    /// The bytes to sign with are no seal.
+    #[error("the seal cannot be read")]
+    Seal,
+    /// The file cannot be read.
+    #[error(transparent)]
+    Unreadable(#[from] PdfError),
+}
+
+impl From<PdfError> for DocumentError {
+    fn from(error: PdfError) -> Self {
+        Self::Pdf(error.into())
+    }
+}
 
 /// What a PDF signature has beyond the plan that all formats share.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -90,12 +134,12 @@ impl<R: Read + Seek> Document<R> {
     }
 
     /// The empty field that is to be signed; `None` where one is made.
-    fn target(&self, form: &Form, options: &SignatureOptions) -> Result<Option<Field>, PdfError> {
+    fn target(&self, form: &Form, options: &SignatureOptions) -> Result<Option<Field>, SigningError> {
         let Some(name) = &options.field else { return Ok(None) };
         match form.fields.iter().find(|field| field.name == *name) {
             Some(field) if field.is_signature && field.value == FieldValue::None => Ok(Some(field.clone())),
             None if form.top_names().all(|top| top != name) => Ok(None),
-            _ => Err(PdfError::FieldTaken(name.clone())),
+            _ => Err(SigningError::FieldTaken(name.clone())),
         }
     }
 
@@ -106,7 +150,7 @@ impl<R: Read + Seek> Document<R> {
         }
         self.inventory()?;
         if let Some(ambiguity) = self.ambiguities().first() {
-            return Err(PdfError::Ambiguous(ambiguity.clone()).into());
+            return Err(SigningError::Ambiguous(ambiguity.clone()).into());
         }
         if !self.is_white_space(self.xref.end, self.file_len())? {
             return Err(PdfError::Syntax { what: "bytes after the end of the document", offset: self.xref.end }.into());
@@ -114,7 +158,7 @@ impl<R: Read + Seek> Document<R> {
         let view = self.newest();
         let catalog = self.catalog(view)?;
         if catalog.value("NeedsRendering") == &Object::Boolean(true) {
-            return Err(PdfError::DynamicForm.into());
+            return Err(SigningError::DynamicForm.into());
         }
         let permissions = self.resolve_dict(catalog.value("Perms"), view)?;
         let mut values: Vec<(String, Object)> = vec![("DocMDP".into(), permissions.value("DocMDP").clone())];
@@ -149,7 +193,16 @@ impl<R: Read + Seek> Signable for Document<R> {
         let image = picture(plan, &options)?;
         let pages = self.pages()?;
         let update = self.update()?;
-        let mut writer = Writer { document: &mut self, update, plan, options: &options, pages, annotations: HashMap::new(), field: None, prepared_lock: Dict::default() };
+        let mut writer = Writer {
+            document: &mut self,
+            update,
+            plan,
+            options: &options,
+            pages,
+            annotations: HashMap::new(),
+            field: None,
+            prepared_lock: Dict::default(),
+        };
         let value = writer.update.reserve();
         let name = match &target {
             Some(field) => writer.sign_field(field, value, image.as_ref())?,
@@ -205,7 +258,7 @@ impl<R: Read + Seek> Prepared for PreparedPdf<R> {
 
     fn embed(mut self, signed_value: &[u8], out: &mut dyn Write) -> Result<(), DocumentError> {
         if signed_value.len() > self.room {
-            return Err(PdfError::RoomExceeded { room: self.room, value: signed_value.len() }.into());
+            return Err(SigningError::RoomExceeded { room: self.room, value: signed_value.len() }.into());
         }
         for (pair, byte) in self.update[self.digits..].chunks_exact_mut(2).zip(signed_value) {
             pair.copy_from_slice(format!("{byte:02x}").as_bytes());
@@ -224,7 +277,7 @@ fn picture(plan: &SigningPlan, options: &SignatureOptions) -> Result<Option<Imag
     let seal;
     let bytes = match (&plan.kind, &options.picture) {
         (SignatureKind::Seal(der), _) => {
-            seal = Seal::parse(der).map_err(|_| PdfError::Seal)?;
+            seal = Seal::parse(der).map_err(|_| SigningError::Seal)?;
             Some(&seal.picture().data)
         }
         (SignatureKind::Sign, picture) => picture.as_ref(),
@@ -232,9 +285,9 @@ fn picture(plan: &SigningPlan, options: &SignatureOptions) -> Result<Option<Imag
     match bytes {
         // Nothing is shown, so the picture need not be one that can be.
         _ if plan.placements.is_empty() && options.field.is_none() => Ok(None),
-        Some(bytes) => Ok(Some(Image::read(bytes).map_err(PdfError::Picture)?)),
+        Some(bytes) => Ok(Some(Image::read(bytes).map_err(SigningError::Picture)?)),
         None if plan.placements.is_empty() => Ok(None),
-        None => Err(PdfError::NothingToShow.into()),
+        None => Err(SigningError::NothingToShow.into()),
     }
 }
 
@@ -285,7 +338,8 @@ impl<R: Read + Seek> Writer<'_, R> {
             {
                 let shown = page.shown(rect);
                 // The whole seal, as large as the field allows, in its middle.
-                let (width, height) = (shown.width.min(shown.height * picture.ratio), shown.height.min(shown.width / picture.ratio));
+                let (width, height) =
+                    (shown.width.min(shown.height * picture.ratio), shown.height.min(shown.width / picture.ratio));
                 let x = (shown.width - width) / 2.0;
                 let y = (shown.height - height) / 2.0;
                 let appearance = self.appearance(&page, shown.size(), RectMm { x, y, width, height }, picture)?;
@@ -348,16 +402,20 @@ impl<R: Read + Seek> Writer<'_, R> {
     }
 
     /// The name asked for, or the first free `Signature1`, `Signature2`…
-    fn field_name(&self, form: &Form) -> Result<String, PdfError> {
+    fn field_name(&self, form: &Form) -> Result<String, SigningError> {
         if let Some(name) = &self.options.field {
             // A dot would make it a child of a field that does not exist.
-            return if name.is_empty() || name.contains('.') { Err(PdfError::FieldName(name.clone())) } else { Ok(name.clone()) };
+            return if name.is_empty() || name.contains('.') {
+                Err(SigningError::FieldName(name.clone()))
+            } else {
+                Ok(name.clone())
+            };
         }
         let taken: HashSet<&str> = form.top_names().collect();
         (1..=taken.len() + 1)
             .map(|n| format!("Signature{n}"))
             .find(|name| !taken.contains(name.as_str()))
-            .ok_or(PdfError::Limit("form fields"))
+            .ok_or(SigningError::Unreadable(PdfError::Limit("form fields")))
     }
 
     fn widget(&mut self, placement: Option<&Placement>, picture: Option<&Drawn>) -> Result<Dict, DocumentError> {
@@ -380,7 +438,10 @@ impl<R: Read + Seek> Writer<'_, R> {
         let whole = placement.rect;
         let clip = placement.clip.unwrap_or(RectMm { x: 0.0, y: 0.0, width: whole.width, height: whole.height });
         let shown = RectMm { x: whole.x + clip.x, y: whole.y + clip.y, width: clip.width, height: clip.height };
-        if ![shown.x, shown.y, shown.width, shown.height].iter().all(|n| n.is_finite()) || shown.width <= 0.0 || shown.height <= 0.0 {
+        if ![shown.x, shown.y, shown.width, shown.height].iter().all(|n| n.is_finite())
+            || shown.width <= 0.0
+            || shown.height <= 0.0
+        {
             return Err(DocumentError::OutsidePage { page: placement.page, size: page.size(), shown });
         }
         dict.put("Rect", numbers(page.rect(shown)));
@@ -416,7 +477,9 @@ impl<R: Read + Seek> Writer<'_, R> {
             resources.put("ExtGState", states);
         }
         let mut form = Dict::default();
-        form.put("Type", "XObject").put("Subtype", "Form").put("BBox", numbers([0.0, 0.0, size.width * points, size.height * points]));
+        form.put("Type", "XObject")
+            .put("Subtype", "Form")
+            .put("BBox", numbers([0.0, 0.0, size.width * points, size.height * points]));
         // Turned against the page's own turn; the reader moves the result into the widget's rectangle (12.5.5, algorithm 8.1).
         form.put(
             "Matrix",
@@ -509,9 +572,7 @@ impl<R: Read + Seek> Writer<'_, R> {
                 Object::Reference(list) => {
                     let entry = match lists.entry(list) {
                         hash_map::Entry::Occupied(entry) => entry.into_mut(),
-                        hash_map::Entry::Vacant(entry) => {
-                            entry.insert(self.document.resolve_array(&list.into(), view)?)
-                        }
+                        hash_map::Entry::Vacant(entry) => entry.insert(self.document.resolve_array(&list.into(), view)?),
                     };
                     entry.extend(widgets.into_iter().map(Object::from));
                 }
@@ -546,8 +607,7 @@ impl<R: Read + Seek> Writer<'_, R> {
         dict.put("Type", "Sig").put("Filter", filter).put("SubFilter", sub_filter);
         let time = self.plan.time.strftime("D:%Y%m%d%H%M%SZ").to_string();
         dict.put("M", Object::String(time.into_bytes()));
-        for (key, value) in
-            [("Name", &self.options.name), ("Reason", &self.options.reason), ("Location", &self.options.location)]
+        for (key, value) in [("Name", &self.options.name), ("Reason", &self.options.reason), ("Location", &self.options.location)]
         {
             if let Some(value) = value {
                 dict.put(key, text_string(value));

@@ -2,6 +2,8 @@
 
 use std::io::Cursor;
 
+use proptest::prelude::*;
+
 use super::{
     picture::tests::sample_png,
     testing::{self, File, Kind, VALUE},
@@ -58,8 +60,7 @@ fn on_page(page: u32, x: f64, y: f64) -> Placement {
 }
 
 fn assert_near(found: RectMm, expected: RectMm) {
-    let differences =
-        [found.x - expected.x, found.y - expected.y, found.width - expected.width, found.height - expected.height];
+    let differences = [found.x - expected.x, found.y - expected.y, found.width - expected.width, found.height - expected.height];
     assert!(differences.iter().all(|d| d.abs() < 0.001), "{found:?} is not {expected:?}");
 }
 
@@ -170,9 +171,9 @@ fn prepared_field_is_signed_where_it_stands() {
     assert_eq!(signature.field.as_deref(), Some("s"));
     assert_eq!(signature.widgets.len(), 1);
     let again = sign(&bytes, &plan(vec![]), options);
-    assert!(matches!(again, Err(DocumentError::Pdf(PdfError::FieldTaken(name))) if name == "s"));
+    assert!(matches!(again, Err(DocumentError::Pdf(SigningError::FieldTaken(name))) if name == "s"));
     let text_field = SignatureOptions { field: Some("t".into()), ..with_picture() };
-    assert!(matches!(sign(&file.bytes, &plan(vec![]), text_field), Err(DocumentError::Pdf(PdfError::FieldTaken(_)))));
+    assert!(matches!(sign(&file.bytes, &plan(vec![]), text_field), Err(DocumentError::Pdf(SigningError::FieldTaken(_)))));
     let named = SignatureOptions { field: Some("\u{7532}\u{65b9}".into()), ..SignatureOptions::default() };
     let mut document = file.open();
     document.set_signature_options(named.clone());
@@ -216,11 +217,7 @@ fn closed_documents_take_no_signature() {
 fn locked_field_is_refused() {
     let lock = "/Reference[<</TransformMethod/FieldMDP/TransformParams<</Action/Include/Fields[(s)]>>>>]";
     let mut file = File::with_form(Kind::Table);
-    file.sign(
-        20,
-        lock,
-        &[(9, "<</Fields[10 0 R 11 0 R 21 0 R]/DA(/F 0 Tf)>>"), (21, "<</FT/Sig/T(a)/V 20 0 R/Rect[0 0 0 0]>>")],
-    );
+    file.sign(20, lock, &[(9, "<</Fields[10 0 R 11 0 R 21 0 R]/DA(/F 0 Tf)>>"), (21, "<</FT/Sig/T(a)/V 20 0 R/Rect[0 0 0 0]>>")]);
     let options = SignatureOptions { field: Some("s".into()), ..with_picture() };
     assert!(matches!(sign(&file.bytes, &plan(vec![]), options), Err(DocumentError::Closed { .. })));
     sign(&file.bytes, &plan(vec![]), SignatureOptions::default()).unwrap();
@@ -228,9 +225,8 @@ fn locked_field_is_refused() {
 
 #[test]
 fn what_cannot_be_signed_is_refused_with_the_reason() {
-    let refusal = |file: &File, plan: &SigningPlan, options: SignatureOptions| {
-        sign(&file.bytes, plan, options).map(drop).unwrap_err()
-    };
+    let refusal =
+        |file: &File, plan: &SigningPlan, options: SignatureOptions| sign(&file.bytes, plan, options).map(drop).unwrap_err();
     let none = SignatureOptions::default;
     let mut encrypted = File::with_form(Kind::Table);
     encrypted.update_with(&[(50, "<</Filter/Standard/V 2>>")], "/Root 1 0 R/Encrypt 50 0 R");
@@ -238,15 +234,18 @@ fn what_cannot_be_signed_is_refused_with_the_reason() {
 
     let mut ambiguous = File::with_form(Kind::Table);
     ambiguous.update(&[(5, "<</Length 3>>stream\nqqqqq\nendstream")]);
-    assert!(matches!(refusal(&ambiguous, &plan(vec![]), none()), DocumentError::Pdf(PdfError::Ambiguous(_))));
+    assert!(matches!(refusal(&ambiguous, &plan(vec![]), none()), DocumentError::Pdf(SigningError::Ambiguous(_))));
 
     let mut tail = File::with_form(Kind::Table);
     tail.put("hidden");
-    assert!(matches!(refusal(&tail, &plan(vec![]), none()), DocumentError::Pdf(PdfError::Syntax { .. })));
+    assert!(matches!(
+        refusal(&tail, &plan(vec![]), none()),
+        DocumentError::Pdf(SigningError::Unreadable(PdfError::Syntax { .. }))
+    ));
 
     let mut dynamic = File::with_form(Kind::Table);
     dynamic.update(&[(1, "<</Type/Catalog/Pages 2 0 R/AcroForm 9 0 R/NeedsRendering true>>")]);
-    assert!(matches!(refusal(&dynamic, &plan(vec![]), none()), DocumentError::Pdf(PdfError::DynamicForm)));
+    assert!(matches!(refusal(&dynamic, &plan(vec![]), none()), DocumentError::Pdf(SigningError::DynamicForm)));
 
     let good = File::with_form(Kind::Table);
     let asked = PageNumber::new(3).unwrap();
@@ -254,24 +253,18 @@ fn what_cannot_be_signed_is_refused_with_the_reason() {
         refusal(&good, &plan(vec![on_page(3, 1.0, 1.0)]), with_picture()),
         DocumentError::PageNotFound { asked: page, pages: 2 } if page == asked
     ));
-    assert!(matches!(
-        refusal(&good, &plan(vec![on_page(1, 1.0, 1.0)]), none()),
-        DocumentError::Pdf(PdfError::NothingToShow)
-    ));
+    assert!(matches!(refusal(&good, &plan(vec![on_page(1, 1.0, 1.0)]), none()), DocumentError::Pdf(SigningError::NothingToShow)));
     let dotted = SignatureOptions { field: Some("a.b".into()), ..none() };
-    assert!(matches!(refusal(&good, &plan(vec![]), dotted), DocumentError::Pdf(PdfError::FieldName(_))));
+    assert!(matches!(refusal(&good, &plan(vec![]), dotted), DocumentError::Pdf(SigningError::FieldName(_))));
     let svg = SignatureOptions { picture: Some(b"<svg/>".to_vec()), ..none() };
     assert!(matches!(
         refusal(&good, &plan(vec![on_page(1, 1.0, 1.0)]), svg),
-        DocumentError::Pdf(PdfError::Picture(PictureError::Kind(_)))
+        DocumentError::Pdf(SigningError::Picture(PictureError::Kind(_)))
     ));
     let small = SigningPlan { room: VALUE.len() - 1, ..plan(vec![]) };
-    assert!(matches!(
-        refusal(&good, &small, none()),
-        DocumentError::Pdf(PdfError::RoomExceeded { room: 5, value: 6 })
-    ));
+    assert!(matches!(refusal(&good, &small, none()), DocumentError::Pdf(SigningError::RoomExceeded { room: 5, value: 6 })));
     let not_a_seal = SigningPlan { kind: SignatureKind::Seal(vec![1]), ..plan(vec![]) };
-    assert!(matches!(refusal(&good, &not_a_seal, none()), DocumentError::Pdf(PdfError::Seal)));
+    assert!(matches!(refusal(&good, &not_a_seal, none()), DocumentError::Pdf(SigningError::Seal)));
 }
 
 #[test]
@@ -308,4 +301,31 @@ fn edit_between_two_signatures_is_named() {
     let signatures = read(&both);
     assert_eq!(signatures[0].changes[0].what, Changed::Page);
     assert_eq!(signatures[1].changes, []);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    /// Whatever is signed at all is read back, with the digest that was signed, and no earlier byte has changed.
+    #[test]
+    fn changed_inputs_are_refused_or_signed_well(
+        kind in prop::sample::select(KINDS.to_vec()),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
+    ) {
+        let mut bytes = File::signed(kind, "").bytes;
+        for (at, byte) in &changes {
+            let at = at.index(bytes.len());
+            bytes[at] = *byte;
+        }
+        let Ok(document) = Document::open(Cursor::new(bytes.clone())) else { return Ok(()) };
+        let Ok(prepared) = document.prepare(&plan(vec![])) else { return Ok(()) };
+        let digest = prepared.digest();
+        let mut out = Vec::new();
+        prepared.embed(&VALUE, &mut out).unwrap();
+        prop_assert!(out.starts_with(&bytes));
+        let signatures = Document::open(Cursor::new(out)).unwrap().signatures().unwrap();
+        let ours: Vec<_> = signatures.iter().filter(|s| s.digests.as_ref().is_some_and(|d| d.sm3 == digest)).collect();
+        prop_assert_eq!(ours.len(), 1);
+        prop_assert!(ours[0].covers_whole_file() && ours[0].changes.is_empty());
+    }
 }

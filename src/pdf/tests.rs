@@ -50,7 +50,10 @@ fn signature_is_found_with_its_bytes() {
         assert_eq!(signature.name.as_deref(), Some("\u{7532}"));
         assert_eq!((signature.revision, document.revisions().len()), (Some(1), 2));
         let mm = 25.4 / 72.0;
-        assert_eq!(signature.widgets, [Widget { page: 0, rect: RectMm { x: 100.0 * mm, y: 642.0 * mm, width: 100.0 * mm, height: 100.0 * mm } }]);
+        assert_eq!(
+            signature.widgets,
+            [Widget { page: 0, rect: RectMm { x: 100.0 * mm, y: 642.0 * mm, width: 100.0 * mm, height: 100.0 * mm } }]
+        );
         assert_permitted(&file, &[]);
     }
 }
@@ -148,13 +151,15 @@ fn validation_data_time_stamps_metadata_and_empty_fields_are_no_change() {
     }
 }
 
-/// Each row is one later revision, and what it must be called.
+/// What a later revision does, its objects, and what it must be called.
+type Row = (&'static str, Vec<(u32, String)>, Changed);
+
 #[test]
 fn every_other_later_change_is_named() {
     let catalog = "<</Type/Catalog/Pages 2 0 R/AcroForm 9 0 R/Metadata 14 0 R";
     let with_fields = |more: &str| format!("<</Fields[10 0 R 11 0 R{more}]/DA(/F 0 Tf)>>");
     let page = "<</Type/Page/Parent 2 0 R/Contents 5 0 R/Resources<</Font<</F 7 0 R>>>>";
-    let rows: Vec<(&str, Vec<(u32, String)>, Changed)> = vec![
+    let rows: Vec<Row> = vec![
         ("content", vec![(5, "<</Length 22>>stream\nBT /F 9 Tf (buy) Tj ET\nendstream".into())], Changed::Page),
         (
             "content by reference",

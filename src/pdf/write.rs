@@ -237,7 +237,9 @@ impl Update {
         let mut runs: Vec<Vec<(u32, u16, u64)>> = Vec::new();
         for (number, (generation, offset)) in &self.places {
             match runs.last_mut() {
-                Some(run) if run.last().is_some_and(|(last, ..)| last + 1 == *number) => run.push((*number, *generation, *offset)),
+                Some(run) if run.last().is_some_and(|(last, ..)| last + 1 == *number) => {
+                    run.push((*number, *generation, *offset))
+                }
                 _ => runs.push(vec![(*number, *generation, *offset)]),
             }
         }

@@ -319,7 +319,7 @@ impl Xref {
             Object::Null => dict.value("Size").integer().and_then(|n| n.try_into().ok()).map(|size| vec![0, size]),
             index => index.array().and_then(|index| index.iter().map(|n| n.integer().and_then(|n| n.try_into().ok())).collect()),
         }
-        .filter(|ranges: &Vec<u64>| ranges.len() % 2 == 0)
+        .filter(|ranges: &Vec<u64>| ranges.len().is_multiple_of(2))
         .ok_or(bad("Index of a cross-reference stream"))?;
 
         let mut rows = filter::decode(&dict, source.range(data, length)?)?;

@@ -8,18 +8,18 @@ use jiff::Timestamp;
 use tokio::sync::{Semaphore, watch};
 use ukey::{DriverError, PinStatus};
 
-use super::subject::{Bytes, Document, Draft, Scratch, of_document, of_io};
+use super::subject::{Bytes, Document, Draft, Format, PreparedDocument, Scratch, of_document, of_io};
 use super::value;
 use super::{ItemStatus, MAX_ITEMS, SignedValueKind, SigningItem, SigningRequest, State, Status, Subject};
 use crate::audit::{Audit, Event, ItemRecord, Kind};
-use crate::config::Config;
+use crate::config::{Config, PdfIdentifiers};
 use crate::consent::policy::{self, Wish};
 use crate::consent::prompt::{Cancel, Crowded, Place, PromptQueue};
 use crate::consent::summary::{DocumentShown, PlacementShown, SealShown, Shown, SummaryItem, TokenShown};
 use crate::consent::{self, Asked, Consent, ConsentItem, DataHash, Outcome, Refusal};
-use crate::document::{DocumentError, Prepared as _, Provider, Signable as _, SignatureKind, SigningPlan};
+use crate::document::{Prepared as _, Provider, SignatureKind, SigningPlan};
 use crate::failure::{Code, Failure};
-use crate::ofd::{Ofd, PreparedOfd};
+use crate::pdf::SignatureOptions;
 use crate::pki::subject::subject_codes;
 use crate::pki::trust::TrustStore;
 use crate::seals::{self, Holder, KnownSeal};
@@ -27,13 +27,14 @@ use crate::sm::{Sm3, Sm3Digest};
 use crate::stamp::{Placement, SizeMm, Stamp};
 use crate::verify::report::{Layer, LayerState, SignatureReport};
 use crate::verify::{Context, Verifier};
+use crate::views::signer;
 use crate::workers::{Client, LoggedIn, WorkerError};
 
 /// Gives the time. A value, so that tests can stop it.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
-/// Room for a signed value beside the seal in it: certificates, attributes and a time stamp take less.
-const ROOM: usize = 32 << 10;
+/// Room for a signed value beside the seal and the signer's certificate: attributes, and a time stamp with its certificates.
+const ROOM: usize = 16 << 10;
 
 /// All that signing needs of the agent.
 pub struct Signer {
@@ -113,14 +114,14 @@ enum Room {
     /// A digest that was given.
     Digest { data_hash: Sm3Digest, property: String },
     /// A document that waits for its signed value.
-    Prepared(Box<PreparedOfd<super::subject::BytesReader>>),
+    Prepared(Box<PreparedDocument>),
     /// Waits for the item before it, or is used up.
     None,
 }
 
 impl Signer {
-    /// Steps 1 and 2: whether this may be asked at all, and a place in the queue. Refusals of policy are recorded.
-    pub fn admit(&self, id: &str, request: &SigningRequest) -> Result<Place, Failure> {
+    /// Steps 1 and 2: whether this may be asked at all. Refusals of policy are recorded.
+    pub async fn allow(&self, id: &str, request: &SigningRequest) -> Result<(), Failure> {
         if request.items.is_empty() || request.items.len() > MAX_ITEMS {
             return Err(Failure::new(Code::BadRequest, format!("items: between 1 and {MAX_ITEMS}")));
         }
@@ -130,11 +131,15 @@ impl Signer {
                 Subject::Document { document, .. } => Wish::Document { seal: &item.seal, format: document.format.as_str() },
             };
             if let Err(refused) = policy::allow(&self.config, &request.requester, wish) {
-                let failure = Failure::new(Code::PolicyRefused, refused);
-                self.record_now(Kind::Refused, id, request, None, |_| (None, Some(Code::PolicyRefused)))?;
-                return Err(failure);
+                self.record(Kind::Refused, id, request, None, |_| (None, Some(Code::PolicyRefused))).await?;
+                return Err(Failure::new(Code::PolicyRefused, refused));
             }
         }
+        Ok(())
+    }
+
+    /// A place in the queue before the person.
+    pub fn admit(&self, request: &SigningRequest) -> Result<Place, Failure> {
         self.prompts.admit(&request.requester).map_err(|crowded| match crowded {
             Crowded::CoolDown => Failure::new(Code::TooManyRequests, crowded),
             Crowded::Full => Failure::new(Code::Busy, crowded),
@@ -310,8 +315,8 @@ impl Signer {
             }
             bound.push((seal.clone(), holder));
         }
-        let (items, trust) = (request.items.clone(), self.trust.clone());
-        self.in_pool(move || plan(&items, bound, &trust, now)).await.map_err(|failure| Ended::Failed(0, failure))?
+        let (items, config, trust) = (request.items.clone(), self.config.clone(), self.trust.clone());
+        self.in_pool(move || plan(&items, bound, &config, &trust, now)).await.map_err(|failure| Ended::Failed(0, failure))?
     }
 
     /// A seal that no present key can use: its token is away, or what is plugged in has another certificate.
@@ -351,7 +356,12 @@ impl Signer {
         if !job.seal.is_in_dates(time) {
             return Err(Code::SealExpired.into());
         }
-        let draft = value::Draft { kind: job.item.signed_value, seal: &job.seal, holder: &job.holder, data_hash, property, time };
+        let identifiers = match job.item.subject.document() {
+            Some(document) if document.format == Format::Pdf => self.config.pdf.identifiers,
+            _ => PdfIdentifiers::Gm,
+        };
+        let (kind, seal, holder) = (job.item.signed_value, &job.seal, &job.holder);
+        let draft = value::Draft { kind, identifiers, seal, holder, data_hash, property, time };
         let (value, tbs) = draft.to_be_signed()?;
         let authorised = consent.authorise(n, tbs).map_err(|error| {
             tracing::error!(%error, "a message was built that nobody agreed to");
@@ -403,7 +413,7 @@ impl Signer {
         scratch: &Scratch,
         outputs: &[Output],
     ) -> Result<(Option<Sm3Digest>, Output), Failure> {
-        if let (Some(after), Subject::Document { document, close, .. }) = (jobs[n].after, &jobs[n].item.subject) {
+        if let (Some(after), Subject::Document { document, .. }) = (jobs[n].after, &jobs[n].item.subject) {
             if let Err(failure) = &jobs[after].outcome {
                 return Err(Failure::new(failure.code, format!("item {after} on the same document failed")));
             }
@@ -412,8 +422,10 @@ impl Signer {
                 _ => None,
             });
             let bytes = Bytes::new(made.ok_or(Code::Internal)?).map_err(|e| of_io(&e))?;
-            let plan = signing_plan(&jobs[n].item, &jobs[n].seal, &jobs[n].placements, *close, (self.clock)());
-            let prepared = self.in_pool(move || room_in(&bytes, &plan)).await??;
+            let job = &jobs[n];
+            let room = RoomPlan::new(&job.item, &job.seal, &job.holder, &job.placements, &self.config, (self.clock)());
+            let format = document.format;
+            let prepared = self.in_pool(move || room.make(format, &bytes)).await??;
             consent.settle(n, prepared.digest(), prepared.property().to_owned()).map_err(|error| {
                 tracing::error!(%error, "a following item cannot be settled");
                 Failure::from(Code::Internal)
@@ -431,6 +443,12 @@ impl Signer {
             tracing::error!(%error, "work on a document ended unexpectedly");
             Code::Internal.into()
         })
+    }
+
+    /// A line for a request whose result nobody fetched.
+    pub(super) async fn record_not_delivered(&self, id: &str, request: &SigningRequest) {
+        // The result is gone in any case; a record that cannot be written has been logged.
+        let _ = self.record(Kind::NotDelivered, id, request, None, |_| (None, None)).await;
     }
 
     async fn record(
@@ -454,20 +472,6 @@ impl Signer {
                 Err(Code::AuditUnavailable.into())
             }
         }
-    }
-
-    fn record_now(
-        &self,
-        kind: Kind,
-        id: &str,
-        request: &SigningRequest,
-        token: Option<Shown>,
-        outcome: impl Fn(usize) -> (Option<Sm3Digest>, Option<Code>),
-    ) -> Result<(), Failure> {
-        self.audit.append((self.clock)(), &self.event(kind, id, request, token, outcome)).map_err(|error| {
-            tracing::error!(%error, "the record cannot be written");
-            Code::AuditUnavailable.into()
-        })
     }
 
     fn event(
@@ -505,17 +509,35 @@ impl Subject {
         }
     }
 
+    /// The field that is to be signed, and in which document.
+    fn field(&self) -> Option<(*const Document, &str)> {
+        match self {
+            Self::Document { document, stamp: Stamp::Field { name }, .. } => Some((Arc::as_ptr(document), name)),
+            _ => None,
+        }
+    }
+
     fn is(&self, document: &Arc<Document>) -> bool {
         self.document().is_some_and(|own| Arc::ptr_eq(own, document))
     }
 }
 
 /// Step 4: each item's seal is checked, its stamp placed, and room made in its document if it is the first on it.
-fn plan(items: &[SigningItem], bound: Vec<(KnownSeal, Holder)>, trust: &TrustStore, now: Timestamp) -> Result<Vec<Job>, Ended> {
+fn plan(
+    items: &[SigningItem],
+    bound: Vec<(KnownSeal, Holder)>,
+    config: &Config,
+    trust: &TrustStore,
+    now: Timestamp,
+) -> Result<Vec<Job>, Ended> {
     let mut jobs: Vec<Job> = Vec::new();
     for (n, (item, (seal, holder))) in items.iter().zip(bound).enumerate() {
         let after = item.subject.document().and_then(|document| jobs.iter().rposition(|job| job.item.subject.is(document)));
-        let planned = plan_one(item, &seal, &holder, after.map(|a| &jobs[a]), trust, now);
+        let is_taken = jobs.iter().any(|job| item.subject.field().is_some_and(|field| job.item.subject.field() == Some(field)));
+        if is_taken {
+            return Err(Ended::Failed(n, Failure::new(Code::BadRequest, "an item before it signs the same field")));
+        }
+        let planned = plan_one(item, &seal, &holder, after.map(|a| &jobs[a]), config, trust, now);
         let (placements, room) = planned.map_err(|failure| Ended::Failed(n, failure))?;
         if let Some(after) = after {
             jobs[after].followed = true;
@@ -530,22 +552,24 @@ fn plan_one(
     seal: &KnownSeal,
     holder: &Holder,
     after: Option<&Job>,
+    config: &Config,
     trust: &TrustStore,
     now: Timestamp,
 ) -> Result<(Vec<Placement>, Room), Failure> {
     seals::check(&seal.seal, &holder.certificate, trust, now)?;
-    let (document, stamp, close) = match &item.subject {
+    let (document, stamp) = match &item.subject {
         Subject::Digest { sm3, property, .. } => {
             return Ok((Vec::new(), Room::Digest { data_hash: *sm3, property: property.clone() }));
         }
-        Subject::Document { document, stamp, close } => (document, stamp, *close),
+        Subject::Document { document, stamp, .. } => (document, stamp),
     };
-    if item.signed_value == SignedValueKind::Gbt35275 && *stamp != Stamp::Nowhere {
-        return Err(Failure::new(Code::BadRequest, "a signed value of kind gbt35275 carries no seal: stamp must be none"));
+    // OFD draws the seal that stands in the signed value, PDF the picture that is put beside it.
+    if document.format == Format::Ofd && item.signed_value == SignedValueKind::Gbt35275 && *stamp != Stamp::Nowhere {
+        return Err(Failure::new(Code::BadRequest, "in OFD a value of kind gbt35275 carries no seal: stamp must be none"));
     }
     let picture = seal.seal.picture();
     let size = SizeMm { width: picture.width_mm as f64, height: picture.height_mm as f64 };
-    let placements = stamp.place(&document.pages, size).map_err(|e| of_document(&e))?;
+    let placements = document.place(stamp, size).map_err(|e| of_document(&e))?;
     match after {
         Some(Job { item: SigningItem { subject: Subject::Document { close: true, .. }, .. }, .. }) => {
             return Err(Failure::new(Code::DocumentClosed, "the item before it closes the document"));
@@ -559,36 +583,56 @@ fn plan_one(
             return Err(Failure::new(Code::DocumentSignatureBroken, format!("signature {}", Shown::new(&broken.id))));
         }
     }
-    let plan = signing_plan(item, seal, &placements, close, now);
-    let prepared = room_in(&document.bytes, &plan)?;
+    let prepared = RoomPlan::new(item, seal, holder, &placements, config, now).make(document.format, &document.bytes)?;
     Ok((placements, Room::Prepared(Box::new(prepared))))
 }
 
-fn signing_plan(item: &SigningItem, seal: &KnownSeal, placements: &[Placement], close: bool, time: Timestamp) -> SigningPlan {
-    SigningPlan {
-        placements: placements.to_vec(),
-        kind: match item.signed_value {
-            SignedValueKind::Ses => SignatureKind::Seal(seal.seal.raw().to_vec()),
-            SignedValueKind::Gbt35275 => SignatureKind::Sign,
-        },
-        provider: Provider { name: "sealagent".into(), version: env!("CARGO_PKG_VERSION").into() },
-        time,
-        close,
-        room: seal.seal.raw().len() + ROOM,
+/// How room is made for an item's signed value.
+struct RoomPlan {
+    plan: SigningPlan,
+    options: SignatureOptions,
+}
+
+impl RoomPlan {
+    fn new(
+        item: &SigningItem,
+        seal: &KnownSeal,
+        holder: &Holder,
+        placements: &[Placement],
+        config: &Config,
+        time: Timestamp,
+    ) -> Self {
+        let certificate = &holder.certificate;
+        let (kind, seal_len) = match item.signed_value {
+            SignedValueKind::Ses => (SignatureKind::Seal(seal.seal.raw().to_vec()), seal.seal.raw().len()),
+            SignedValueKind::Gbt35275 => (SignatureKind::Sign, 0),
+        };
+        let filters = config.pdf.seal_filters.clone().filter(|_| item.signed_value == SignedValueKind::Ses);
+        let plan = SigningPlan {
+            placements: placements.to_vec(),
+            kind,
+            provider: Provider { name: "sealagent".into(), version: env!("CARGO_PKG_VERSION").into() },
+            time,
+            close: matches!(item.subject, Subject::Document { close: true, .. }),
+            room: seal_len + certificate.der().len() + ROOM,
+        };
+        let options = SignatureOptions {
+            field: item.subject.field().map(|(_, name)| name.to_owned()),
+            filters,
+            picture: Some(seal.seal.picture().data.clone()),
+            name: Some(signer(certificate).as_str().to_owned()),
+            ..SignatureOptions::default()
+        };
+        Self { plan, options }
+    }
+
+    fn make(self, format: Format, bytes: &Bytes) -> Result<PreparedDocument, Failure> {
+        format.prepare(bytes, &self.plan, self.options).map_err(|e| of_document(&e))
     }
 }
 
-fn room_in(bytes: &Bytes, plan: &SigningPlan) -> Result<PreparedOfd<super::subject::BytesReader>, Failure> {
-    let failed = |e: DocumentError| of_document(&e);
-    Ofd::open(bytes.reader()).map_err(|e| failed(e.into()))?.prepare(plan).map_err(failed)
-}
-
 /// Step 10: the document with the value in it, on the disk.
-fn embed(
-    prepared: PreparedOfd<super::subject::BytesReader>,
-    value: &[u8],
-    scratch: &Scratch,
-) -> Result<(Draft, Sm3Digest), Failure> {
+fn embed(prepared: PreparedDocument, value: &[u8], scratch: &Scratch) -> Result<(Draft, Sm3Digest), Failure> {
     let draft = scratch.draft().map_err(|e| of_io(&e))?;
     let sm3 = {
         let mut out = Hashing { out: BufWriter::new(&draft.file), digest: Sm3::new() };
@@ -650,7 +694,7 @@ fn asked(job: &Job) -> Asked {
         es_id: Shown::new(job.seal.seal.es_id()),
         valid_from: property.valid_from.instant,
         valid_to: property.valid_to.instant,
-        signer: Shown::new(&certificate.subject().short()),
+        signer: signer(certificate),
         uscc: codes.first().map(|code| Shown::new(&code.uscc)),
         picture: job.seal.seal.picture().data.clone(),
     };

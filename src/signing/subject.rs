@@ -7,12 +7,14 @@ use std::sync::{Arc, OnceLock};
 
 use tempfile::TempPath;
 
+use super::SignedValueKind;
 use crate::config::make_private_dir;
-use crate::document::DocumentError;
+use crate::document::{DocumentError, Prepared, Signable as _, SigningPlan};
 use crate::failure::{Code, Failure};
-use crate::ofd::{Ofd, OfdError, PackagePath};
+use crate::ofd::{Ofd, OfdError, PackagePath, PreparedOfd};
+use crate::pdf::{self, DocMdp, FieldState, PdfError, PreparedPdf, SignatureField, SignatureOptions, SigningError};
 use crate::sm::{Sm3, Sm3Digest};
-use crate::stamp::SizeMm;
+use crate::stamp::{PageNumber, Placement, SizeMm, Stamp};
 
 /// A document format that can be signed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -40,6 +42,63 @@ impl Format {
             Self::Pdf => "PDF",
         }
     }
+
+    /// What a document of this format carries where nothing else is asked for: in OFD the signature of its own standard, in PDF the
+    /// one that most readers know.
+    pub fn signed_value(self) -> SignedValueKind {
+        match self {
+            Self::Ofd => SignedValueKind::Ses,
+            Self::Pdf => SignedValueKind::Gbt35275,
+        }
+    }
+
+    /// Makes room for one more signature in a document of this format. `options` matter to PDF alone. Blocks.
+    pub fn prepare(
+        self,
+        bytes: &Bytes,
+        plan: &SigningPlan,
+        options: SignatureOptions,
+    ) -> Result<PreparedDocument, DocumentError> {
+        match self {
+            Self::Ofd => Ok(PreparedDocument::Ofd(Ofd::open(bytes.reader())?.prepare(plan)?)),
+            Self::Pdf => {
+                let mut document = pdf::Document::open(bytes.reader())?;
+                document.set_signature_options(options);
+                Ok(PreparedDocument::Pdf(document.prepare(plan)?))
+            }
+        }
+    }
+}
+
+/// A document of either format that waits for its signed value.
+pub enum PreparedDocument {
+    /// A package.
+    Ofd(PreparedOfd<BytesReader>),
+    /// A file with an update.
+    Pdf(PreparedPdf<BytesReader>),
+}
+
+impl Prepared for PreparedDocument {
+    fn digest(&self) -> Sm3Digest {
+        match self {
+            Self::Ofd(prepared) => prepared.digest(),
+            Self::Pdf(prepared) => prepared.digest(),
+        }
+    }
+
+    fn property(&self) -> &str {
+        match self {
+            Self::Ofd(prepared) => prepared.property(),
+            Self::Pdf(prepared) => prepared.property(),
+        }
+    }
+
+    fn embed(self, signed_value: &[u8], out: &mut dyn Write) -> Result<(), DocumentError> {
+        match self {
+            Self::Ofd(prepared) => prepared.embed(signed_value, out),
+            Self::Pdf(prepared) => prepared.embed(signed_value, out),
+        }
+    }
 }
 
 /// A document that was handed over.
@@ -61,6 +120,17 @@ pub struct Document {
     pub signatures: usize,
     /// Whether one of them closed it.
     pub closed: bool,
+    /// Its signature fields, signed or not; OFD has none.
+    pub fields: Vec<SignatureField>,
+}
+
+/// What is read of a document when it is opened.
+struct Contents {
+    format: Format,
+    pages: Vec<SizeMm>,
+    signatures: usize,
+    closed: bool,
+    fields: Vec<SignatureField>,
 }
 
 /// Where files that nobody else may see are made.
@@ -188,27 +258,60 @@ impl Document {
         let bytes = Bytes::new(file).map_err(|e| of_io(&e))?;
         let mut head = [0; 5];
         let read = bytes.reader().read(&mut head).map_err(|e| of_io(&e))?;
-        match &head[..read] {
-            [b'P', b'K', 3, 4, ..] => {}
-            b"%PDF-" => return Err(Failure::new(Code::DocumentMalformed, "PDF documents cannot be signed by this version")),
+        let contents = match &head[..read] {
+            [b'P', b'K', 3, 4, ..] => Contents::of_ofd(&bytes),
+            b"%PDF-" => Contents::of_pdf(&bytes),
             _ => return Err(Failure::new(Code::DocumentMalformed, "neither OFD nor PDF")),
-        }
-        let malformed = |e: OfdError| of_document(&DocumentError::Ofd(e));
-        let mut ofd = Ofd::open(bytes.reader()).map_err(malformed)?;
+        };
+        let Contents { format, pages, signatures, closed, fields } = contents.map_err(|e| of_document(&e))?;
+        Ok(Self { id: OnceLock::new(), name, format, bytes, sm3, pages, signatures, closed, fields })
+    }
+
+    /// Where a seal of that size lands.
+    pub fn place(&self, stamp: &Stamp, seal: SizeMm) -> Result<Vec<Placement>, DocumentError> {
+        let Stamp::Field { name } = stamp else { return stamp.place(&self.pages, seal) };
+        let field = self.fields.iter().find(|field| field.name == *name && !field.is_signed);
+        let field = field.ok_or_else(|| DocumentError::NoSuchField { name: name.clone() })?;
+        let placement = |widget: &pdf::Widget| {
+            let is_shown = widget.rect.width > 0.0 && widget.rect.height > 0.0;
+            let page = PageNumber::from_index(widget.page).filter(|_| is_shown)?;
+            Some(Placement { page, rect: widget.rect, clip: None })
+        };
+        Ok(field.widgets.iter().filter_map(placement).collect())
+    }
+}
+
+impl Contents {
+    fn of_ofd(bytes: &Bytes) -> Result<Self, DocumentError> {
+        let mut ofd = Ofd::open(bytes.reader())?;
         if ofd.is_encrypted() {
-            return Err(Code::DocumentEncrypted.into());
+            return Err(DocumentError::Encrypted);
         }
-        let body = ofd.single_body().map_err(malformed)?;
-        let pages = ofd.page_sizes(&body.current_root).map_err(malformed)?;
+        let body = ofd.single_body()?;
+        let pages = ofd.page_sizes(&body.current_root)?;
         let (mut signatures, mut closed) = (0, false);
-        if let Some(list) = ofd.signature_list(&body).map_err(malformed)? {
+        if let Some(list) = ofd.signature_list(&body)? {
             signatures = list.signatures.len();
             for listed in &list.signatures {
-                let signature = ofd.signature(listed).map_err(malformed)?;
+                let signature = ofd.signature(listed)?;
                 closed |= signature.references.iter().any(|r| r.path.as_ref() == Some::<&PackagePath>(&list.path));
             }
         }
-        Ok(Self { id: OnceLock::new(), name, format: Format::Ofd, bytes, sm3, pages, signatures, closed })
+        Ok(Self { format: Format::Ofd, pages, signatures, closed, fields: Vec::new() })
+    }
+
+    fn of_pdf(bytes: &Bytes) -> Result<Self, DocumentError> {
+        let mut document = pdf::Document::open(bytes.reader())?;
+        if document.encryption().is_some() {
+            return Err(DocumentError::Encrypted);
+        }
+        let pages = document.pages()?.iter().map(pdf::Page::size).collect();
+        let fields = document.signature_fields()?;
+        let found = document.signatures()?;
+        // Those that a report lists: usage rights of a reader are nobody's signature.
+        let signatures = found.iter().filter(|signature| signature.state != FieldState::UsageRights).count();
+        let closed = found.iter().any(|signature| signature.doc_mdp == Some(DocMdp::NoChanges));
+        Ok(Self { format: Format::Pdf, pages, signatures, closed, fields })
     }
 }
 
@@ -241,8 +344,21 @@ pub fn of_document(error: &DocumentError) -> Failure {
         DocumentError::Encrypted => Code::DocumentEncrypted,
         DocumentError::NoPageChosen { .. } | DocumentError::PageNotFound { .. } => Code::PageNotFound,
         DocumentError::OutsidePage { .. } => Code::StampOutsidePage,
-        DocumentError::Write(e) | DocumentError::Ofd(OfdError::Io(e)) => return of_io(e),
-        DocumentError::Ofd(OfdError::EncryptedEntry { .. }) => Code::DocumentEncrypted,
+        DocumentError::Write(e)
+        | DocumentError::Ofd(OfdError::Io(e))
+        | DocumentError::Pdf(SigningError::Unreadable(PdfError::Io(e))) => return of_io(e),
+        DocumentError::Ofd(OfdError::EncryptedEntry { .. })
+        | DocumentError::Pdf(SigningError::Unreadable(PdfError::Encrypted)) => Code::DocumentEncrypted,
+        DocumentError::NoSuchField { .. } => Code::BadRequest,
+        DocumentError::Pdf(error) => match error {
+            SigningError::FieldName(_) | SigningError::FieldTaken(_) => Code::BadRequest,
+            SigningError::Picture(_) | SigningError::Seal => Code::SealInvalid,
+            SigningError::NothingToShow | SigningError::RoomExceeded { .. } => {
+                tracing::error!(%error, "a PDF was prepared wrongly");
+                Code::Internal
+            }
+            _ => Code::DocumentMalformed,
+        },
         _ => Code::DocumentMalformed,
     };
     Failure::new(code, error)

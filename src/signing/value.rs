@@ -6,6 +6,7 @@ use ukey::{DEFAULT_ID, Sm2Message};
 use super::SignedValueKind;
 use crate::asn1::oid;
 use crate::cms::{self, Content, Identifiers, SignedDataDraft};
+use crate::config::PdfIdentifiers;
 use crate::consent;
 use crate::failure::{Code, Failure};
 use crate::seals::{Holder, KnownSeal};
@@ -23,6 +24,7 @@ pub enum ToBeSigned {
 #[derive(Clone, Copy)]
 pub struct Draft<'a> {
     pub kind: SignedValueKind,
+    pub identifiers: PdfIdentifiers,
     pub seal: &'a KnownSeal,
     pub holder: &'a Holder,
     pub data_hash: Sm3Digest,
@@ -46,13 +48,17 @@ impl Draft<'_> {
                 ToBeSigned::Ses(draft.to_be_signed().map_err(internal)?)
             }
             SignedValueKind::Gbt35275 => {
+                let (identifiers, signature_algorithm) = match self.identifiers {
+                    PdfIdentifiers::Gm => (Identifiers::Gm, oid::SM2_SIGN),
+                    PdfIdentifiers::Pkcs7 => (Identifiers::Pkcs7, oid::SM2_WITH_SM3),
+                };
                 let draft = SignedDataDraft {
-                    identifiers: Identifiers::Gm,
+                    identifiers,
                     content_type: None,
                     content: Content::Detached(self.data_hash),
                     signer_certificate: certificate,
                     further_certificates: &[],
-                    signature_algorithm: oid::SM2_SIGN,
+                    signature_algorithm,
                     signing_time: Some(self.time),
                     attributes: &[],
                 };

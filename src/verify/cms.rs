@@ -124,7 +124,7 @@ pub(super) fn bare(
             if let (Some(value), Some(data)) = (value, data) {
                 findings.reach(Layer::Signature);
                 if !sm::verify(key, data, &value) {
-                    findings.about(signer.subject(), Reason::SigValue, &[("signer", signer.subject().into())]);
+                    findings.about(signer.subject(), Reason::SigValue, &[("signer", signer.subject().short().into())]);
                 }
             }
         }
@@ -336,7 +336,7 @@ fn wrong_value(
         (Algorithm::Sm2Sm3, PublicKey::Sm2(_)) | (Algorithm::Rsa(_), PublicKey::Rsa { .. }) => {
             let form = algorithm == Algorithm::Sm2Sm3 && sm::read_signature(signer.signature()).is_err();
             let reason = if form { Reason::SigValueForm } else { Reason::SigValue };
-            findings.about(certificate.subject(), reason, &[("signer", certificate.subject().into())]);
+            findings.about(certificate.subject(), reason, &[("signer", certificate.subject().short().into())]);
         }
         (_, other) => key_differs(findings, other),
     }

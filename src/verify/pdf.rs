@@ -1,5 +1,6 @@
 //! Signatures in PDF: ranges, contents, and what later revisions did (pdf-signature.md §6).
 
+use std::collections::HashMap;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use super::catalogue::{self, Arg, Words};
@@ -21,6 +22,8 @@ const KNOWN: [&str; 6] =
     ["fxit.sm.detached", "GM.sm2seal", "GM.sm2cms.detached", "adbe.pkcs7.detached", "ETSI.CAdES.detached", "ETSI.RFC3161"];
 /// Most changes told of one signature.
 const TOLD: usize = 20;
+/// Most ambiguities told of each signature; one is enough.
+const AMBIGUITIES: usize = 3;
 
 /// Judges a PDF.
 pub(super) fn verify<R: Read + Seek>(verifier: &mut Verifier<'_>, source: R) -> Report {
@@ -33,15 +36,27 @@ pub(super) fn verify<R: Read + Seek>(verifier: &mut Verifier<'_>, source: R) -> 
         Ok(signatures) => signatures,
         Err(error) => return unreadable(verifier, findings, &error),
     };
+    let pictures = match document.unsigned_pictures() {
+        Ok(pictures) => pictures,
+        Err(error) => return unreadable(verifier, findings, &error),
+    };
     if document.encryption().is_some() {
         findings.add(Reason::VersionUnsupported, &[("what", Arg::Word("thing.encrypted"))]);
     }
     for tolerance in document.tolerances() {
         nonstandard(&mut findings, tolerance_name(*tolerance));
     }
+    for page in pictures {
+        let page = Words { en: format!("page {}", page + 1), zh: format!("第 {} 页", page + 1) };
+        findings.about(page.en.clone(), Reason::ImageOnly, &[("path", Arg::Both(page))]);
+    }
+    if signatures.iter().any(|s| s.state == FieldState::UsageRights) {
+        nonstandard(&mut findings, "pdf-usage-rights");
+    }
     let ambiguities: Vec<Words> = document
         .ambiguities()
         .iter()
+        .take(AMBIGUITIES)
         .map(|ambiguity| Words {
             en: format!("readers disagree about what it is: {ambiguity}"),
             zh: format!("不同的阅读器会看到不同的文档（{ambiguity}）"),
@@ -71,20 +86,8 @@ fn unreadable(verifier: &Verifier<'_>, mut findings: Findings, error: &PdfError)
     match error {
         PdfError::Encrypted => findings.add(Reason::VersionUnsupported, &[("what", Arg::Word("thing.encrypted"))]),
         PdfError::Limit(_) => findings.add(Reason::LimitExceeded, &[("what", error.into())]),
-        // The others arise in signing alone; were one met here, the file would be none that can be judged.
-        PdfError::Ambiguous(_)
-        | PdfError::DynamicForm
-        | PdfError::FieldName(_)
-        | PdfError::FieldTaken(_)
-        | PdfError::Io(_)
-        | PdfError::NotPdf
-        | PdfError::NothingToShow
-        | PdfError::Picture(_)
-        | PdfError::RoomExceeded { .. }
-        | PdfError::Seal
-        | PdfError::Syntax { .. } => {
-            findings.add(Reason::FormatContainer, &[("what", error.into())])
-        }
+        // Some arise in signing alone; were one met here, the file would be none that can be judged.
+        _ => findings.add(Reason::FormatContainer, &[("what", error.into())]),
     };
     verifier.report(FileFormat::Pdf, Vec::new(), Vec::new(), findings)
 }
@@ -229,22 +232,74 @@ fn changed(change: &Change) -> Words {
 /// What later signatures and filled fields mean for the coverage of earlier ones, the last first: a further signature vouches for what
 /// it draws over the page, so while it does not pass itself, that is nobody's.
 fn later_signatures(judged: &mut [Judged<'_>]) {
-    let mut verdicts: Vec<(String, Indication)> = Vec::new();
+    let mut verdicts: HashMap<String, (Indication, bool)> = HashMap::new();
     for this in judged.iter_mut().rev() {
         this.findings.reach(Layer::Coverage);
         for permitted in &this.field.permitted {
             let (field, reason) = match permitted {
                 Permitted::FormFilled { field } => (field, Reason::UncoveredOther),
-                Permitted::Signature { field } => match verdicts.iter().find(|(id, _)| id == field) {
-                    Some((_, Indication::TotalPassed)) => continue,
-                    Some((_, Indication::TotalFailed)) | None => (field, Reason::UncoveredShown),
-                    Some((_, Indication::Indeterminate)) => (field, Reason::UncoveredByOpenSignature),
+                Permitted::Metadata => {
+                    nonstandard(&mut this.findings, "pdf-metadata-updated");
+                    continue;
+                }
+                Permitted::Signature { field } => match verdicts.get(field) {
+                    Some((Indication::TotalPassed, _) | (_, false)) => continue,
+                    Some((Indication::TotalFailed, true)) | None => (field, Reason::UncoveredShown),
+                    Some((Indication::Indeterminate, true)) => (field, Reason::UncoveredByOpenSignature),
                 },
                 _ => continue,
             };
             this.findings.about(field, reason, &[("count", 1.into()), ("paths", field.into())]);
             this.about.uncovered.push(field.clone());
         }
-        verdicts.push((this.id.clone(), this.findings.indication(this.layers)));
+        let draws = this.field.widgets.iter().any(|widget| widget.rect.width > 0.0 && widget.rect.height > 0.0);
+        verdicts.insert(this.id.clone(), (this.findings.indication(this.layers), draws));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pdf::{ByteRangeFault as Fault, Changed};
+
+    #[test]
+    fn every_situation_of_the_reader_has_its_words() {
+        let faults = [
+            Fault::Absent,
+            Fault::BeyondFile,
+            Fault::Contents,
+            Fault::EndsInside,
+            Fault::Gap,
+            Fault::Negative,
+            Fault::NotInRevision,
+            Fault::NotIntegers,
+            Fault::NotTwoRanges,
+            Fault::OutsideChain,
+            Fault::Overlap,
+            Fault::StartsLate,
+        ];
+        let changes = [
+            Changed::Annotation,
+            Changed::Bytes,
+            Changed::Catalog,
+            Changed::Certified,
+            Changed::Field,
+            Changed::Filled,
+            Changed::Information,
+            Changed::Limit,
+            Changed::Page,
+            Changed::Shadow,
+            Changed::Signature,
+            Changed::Trailer,
+            Changed::Unknown,
+        ];
+        let keys = faults.iter().map(|fault| format!("range.{fault:?}")).chain(changes.iter().map(|c| format!("changed.{c:?}")));
+        for key in keys {
+            assert!(catalogue::word(&key).is_some(), "{key}");
+        }
+        for tolerance in [Tolerance::GenerationOutOfRange, Tolerance::TrailingWhiteSpace, Tolerance::UsedEntryAtZero] {
+            let name = tolerance_name(tolerance);
+            assert_ne!(catalogue::tolerance(name).en, name);
+        }
     }
 }

@@ -28,9 +28,9 @@ fn added(report: &Report) -> Vec<(Code, Level)> {
 
 #[test]
 fn seal_by_itself_is_judged_now() {
-    type Change = fn(&mut Recipe);
+    type Row = (&'static str, fn(&mut Recipe), Indication, &'static [(Code, Level)]);
     let unknown = (Code::SealStatusUnknown, Level::Info);
-    let cases: [(&str, Change, Indication, &[(Code, Level)]); 8] = [
+    let cases: [Row; 8] = [
         ("good", |_| {}, Indication::TotalPassed, &[]),
         ("V1", |r| r.version = Version::V1, Indication::TotalPassed, &[]),
         ("V5", |r| r.version = Version::V5, Indication::TotalPassed, &[]),

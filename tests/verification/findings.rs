@@ -1,11 +1,8 @@
 //! The table: one change to a good document, and exactly what it adds.
 
 use std::collections::BTreeSet;
-use std::io::Cursor;
 
-use crate::forge::recipe::{
-    COMPANY, DESCRIPTION, ES_ID, LIST, Listed, PAGE, Recipe, USCC, VALUE, Value, World, remove_reference, stamp,
-};
+use crate::forge::recipe::{DESCRIPTION, ES_ID, LIST, Listed, PAGE, Recipe, Value, World, remove_reference, stamp};
 use crate::forge::{CERTIFYING, Files, Identity, Key, ListSpec, P256, SHA256_WITH_RSA, Spec, at, file, issue, replace};
 use sealagent::asn1::Oid;
 use sealagent::pki::trust::{Period, Region, SealState, SealStatus, Service, TrustRole};
@@ -13,9 +10,8 @@ use sealagent::pki::{Purpose, TrustStore};
 use sealagent::ses::{Extension, Version};
 use sealagent::verify::reason::Reason;
 use sealagent::verify::report::{Code, Indication, Level, Report, SubIndication};
-use sealagent::verify::{Context, Verifier};
 
-use Indication::{Indeterminate, TotalFailed, TotalPassed};
+use Indication::TotalPassed;
 
 /// Codes with their levels, of the file and of everything in it.
 pub type Seen = BTreeSet<(Code, Level)>;
@@ -290,6 +286,34 @@ fn each_change_adds_its_findings_and_nothing_else() {
         }
     }
     assert!(problems.is_empty(), "{}", problems.join("\n\n"));
+}
+
+/// Pairs of code and level that another file of this suite reaches, with the test that does.
+const ELSEWHERE: &[(Code, Level, &str)] = &[
+    (Code::NotSm2, Level::Info, "documents::foreign_algorithms_are_told_apart_from_bad_ones"),
+    (Code::NotSm2, Level::Indeterminate, "documents::foreign_algorithms_are_told_apart_from_bad_ones"),
+    (Code::DataMissing, Level::Indeterminate, "alone::seal_signature_by_itself_needs_its_data"),
+    (Code::RelativeSignature, Level::Indeterminate, "documents::relative_signatures_are_as_good_as_their_base"),
+    (Code::ByteRange, Level::Error, "pdf::ranges_that_leave_a_gap_are_told_and_nothing_is_compared"),
+    (Code::ChangedAfterSigning, Level::Error, "pdf::later_changes_fail_the_signature_and_later_signatures_do_not"),
+    (Code::IntegrityList, Level::Error, "documents::an_integrity_list_proves_names_and_no_contents"),
+    (Code::IntegrityList, Level::Info, "documents::an_integrity_list_proves_names_and_no_contents"),
+    (Code::SealExpired, Level::Error, "alone::seal_by_itself_is_judged_now"),
+    (Code::SealNotYetValid, Level::Error, "alone::seal_by_itself_is_judged_now"),
+    (Code::NoSignature, Level::Indeterminate, "documents::a_document_without_signature_proves_nothing_and_a_seal_in_it_neither"),
+    (Code::ImageOnly, Level::Warning, "documents::a_document_without_signature_proves_nothing_and_a_seal_in_it_neither"),
+];
+
+#[test]
+fn every_code_is_reached_at_every_level_it_has() {
+    let reached: Seen = OFD
+        .iter()
+        .flat_map(|case| case.adds.iter().copied())
+        .chain(ELSEWHERE.iter().map(|(code, level, _)| (*code, *level)))
+        .chain(base())
+        .collect();
+    let all: Seen = Reason::ALL.iter().map(|reason| (reason.code(), reason.level())).collect();
+    assert_eq!(all.difference(&reached).collect::<Vec<_>>(), Vec::<&(Code, Level)>::new());
 }
 
 #[test]

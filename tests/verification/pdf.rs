@@ -2,6 +2,7 @@
 
 use std::io::Cursor;
 
+use sealagent::pki::TrustStore;
 use sealagent::verify::Verifier;
 use sealagent::verify::report::{Code, FileFormat, Indication, Level, Report};
 
@@ -58,7 +59,8 @@ impl Pdf {
             "",
             "00".repeat(ROOM)
         );
-        let field = format!("<</Type/Annot/Subtype/Widget/FT/Sig/T({name})/Rect[0 0 0 0]/F 132/P 3 0 R/V {} 0 R>>", first + 1);
+        let field =
+            format!("<</Type/Annot/Subtype/Widget/FT/Sig/T({name})/Rect[10 10 50 50]/F 132/P 3 0 R/V {} 0 R>>", first + 1);
         let page = format!("<</Type/Page/Parent 2 0 R/Contents 5 0 R/Resources<<>>/Annots[{fields}]>>");
         let form = format!("<</Fields[{fields}]/SigFlags 3>>");
         self.update(&[(3, &page), (4, &form), (first, &field), (first + 1, &dictionary)]);
@@ -81,12 +83,14 @@ fn find_last(bytes: &[u8], what: &[u8]) -> usize {
 struct Bench {
     recipe: Recipe,
     world: World,
+    trust: TrustStore,
 }
 
 impl Bench {
     fn of(change: impl FnOnce(&mut Recipe)) -> Self {
         let recipe = Recipe::with(change);
-        Self { world: recipe.world(), recipe }
+        let world = recipe.world();
+        Self { trust: recipe.trust_store(&world), world, recipe }
     }
 
     fn value(&self, data: &[u8]) -> Vec<u8> {
@@ -101,8 +105,7 @@ impl Bench {
     }
 
     fn judge(&self, bytes: &[u8]) -> Report {
-        let trust = self.recipe.trust_store(&self.world);
-        Verifier::verify(Cursor::new(bytes), &self.recipe.context(&trust))
+        Verifier::verify(Cursor::new(bytes), &self.recipe.context(&self.trust))
     }
 
     fn added(&self, bytes: &[u8]) -> Vec<(Code, Level)> {
@@ -158,8 +161,8 @@ fn every_changed_byte_of_a_signed_pdf_is_no_pass() {
     // The length of an SM2 value varies by a few octets, so the padding begins somewhere near.
     let padding = value.end - 16..gap + 2 * ROOM;
     for place in (0..good.len()).filter(|place| !padding.contains(place)) {
-        // The value is long, and its bytes are tried in OFD: every eleventh is enough here.
-        if value.contains(&place) && place % 11 != 0 {
+        // The value is long, and its bytes are tried in OFD; of the rest every third byte.
+        if place % if value.contains(&place) { 37 } else { 3 } != 0 {
             continue;
         }
         let mut changed = good.clone();

@@ -44,7 +44,8 @@ fn a_service_counts_at_the_time_of_its_use_whatever_came_later() {
     const TO_SUMMER: Span = (None, Some("2026-07-01T00:00:00Z"));
     const FROM_SPRING: Span = (Some("2026-03-01T00:00:00Z"), None);
     const FROM_SUMMER: Span = (Some("2026-07-01T00:00:00Z"), None);
-    let table: [(&[Span], &[Span], Indication, Option<Code>); 9] = [
+    type Row = (&'static [Span], &'static [Span], Indication, Option<Code>);
+    let table: [Row; 9] = [
         (&[ALWAYS], &[ALWAYS], TotalPassed, None),
         (&[TO_SUMMER], &[TO_SPRING], TotalPassed, None),
         (&[FROM_SPRING], &[TO_SPRING], TotalPassed, None),

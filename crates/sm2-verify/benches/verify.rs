@@ -1,4 +1,4 @@
-//! One thread: how long a verification takes, beside the crate `sm2`. `cargo bench -p sm2-verify`.
+//! One thread: how long a verification takes, beside the crates `sm2` and `libsm`. `cargo bench -p sm2-verify`.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use divan::Bencher;
@@ -63,10 +63,10 @@ fn table_of_a_key(bencher: Bencher) {
     bencher.bench_local(|| sm2_verify::PreparedKey::new(&key));
 }
 
-/// 128 signatures each iteration.
+/// 64 signatures each iteration.
 #[divan::bench]
-fn many_any_key_128(bencher: Bencher) {
-    let (xy, items) = signed(128);
+fn many_any_key_64(bencher: Bencher) {
+    let (xy, items) = signed(64);
     let key = sm2_verify::PublicKey::from_xy(&xy).unwrap();
     let items: Vec<_> = items.iter().map(|[e, r, s]| sm2_verify::Item { key: &key, e, r, s }).collect();
     bencher.bench_local(|| assert!(sm2_verify::verify_many(&items).iter().all(|v| *v)));
@@ -92,5 +92,26 @@ fn crate_sm2(bencher: Bencher) {
         let key = sm2::dsa::VerifyingKey::from_sec1_bytes("", &sec1).unwrap();
         let signature = sm2::dsa::Signature::from_slice(&[r.as_slice(), s].concat()).unwrap();
         assert!(key.verify_prehash(e, &signature).is_ok());
+    });
+}
+
+/// Signing stays on this crate, in constant time.
+#[divan::bench]
+fn crate_sm2_sign(bencher: Bencher) {
+    let secret = sm2::SecretKey::from_slice(&[0x42; 32]).unwrap();
+    let signing = sm2::dsa::SigningKey::new("", &secret).unwrap();
+    bencher.bench_local(|| -> sm2::dsa::Signature { signing.sign_prehash(&[7; 32]).unwrap() });
+}
+
+#[divan::bench]
+fn crate_libsm(bencher: Bencher) {
+    let (xy, items) = signed(64);
+    let context = libsm::sm2::signature::SigCtx::new();
+    let sec1 = [[4].as_slice(), &xy].concat();
+    let mut next = items.iter().cycle();
+    bencher.bench_local(|| {
+        let [e, r, s] = next.next().unwrap();
+        let key = context.load_pubkey(&sec1).unwrap();
+        assert!(context.verify_raw(e, &key, &libsm::sm2::signature::Signature::new(r, s)).unwrap());
     });
 }

@@ -10,8 +10,8 @@ use crate::joint::has_x;
 use crate::point::Jacobian;
 use crate::{Equation, PublicKey, verify};
 
-/// A public key with its table of multiples: 52 KiB. Making it costs about as much as four verifications with [`verify`]; each
-/// verification with it costs about a third of one without.
+/// A public key with its table of multiples: 52 KiB. Making it costs about as much as three verifications with [`verify`]; each
+/// verification with it costs about a quarter of one without.
 pub struct PreparedKey {
     table: KeyComb,
 }

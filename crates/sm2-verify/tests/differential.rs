@@ -94,20 +94,23 @@ fn judge(xy: &[u8; 64], e: &Number, r: &Number, s: &Number) -> bool {
     key.verify_prehash(e, &signature).is_ok()
 }
 
-/// The answer, the same on every road and by the judge.
-fn verdict(key: &PreparedKey, public: &PublicKey, e: &Number, r: &Number, s: &Number) -> bool {
-    let expected = judge(public.as_xy(), e, r, s);
-    let case = || format!("xy {:02x?} e {e:02x?} r {r:02x?} s {s:02x?}", public.as_xy());
-    assert_eq!(sm2_verify::verify(public, e, r, s), expected, "verify: {}", case());
-    assert_eq!(key.verify(e, r, s), expected, "PreparedKey: {}", case());
-    assert_eq!(sm2_verify::verify_many(&[Item { key: public, e, r, s }]), [expected], "verify_many: {}", case());
-    assert_eq!(
-        sm2_verify::verify_many_prepared(&[PreparedItem { key, e, r, s }]),
-        [expected],
-        "verify_many_prepared: {}",
-        case()
-    );
+/// The answers to signatures (e, r, s) by one key: the same on every road and by the judge.
+fn verdicts(key: &PreparedKey, public: &PublicKey, cases: &[[Number; 3]]) -> Vec<bool> {
+    let expected: Vec<_> = cases.iter().map(|[e, r, s]| judge(public.as_xy(), e, r, s)).collect();
+    for ([e, r, s], expected) in cases.iter().zip(&expected) {
+        let case = || format!("xy {:02x?} e {e:02x?} r {r:02x?} s {s:02x?}", public.as_xy());
+        assert_eq!(sm2_verify::verify(public, e, r, s), *expected, "verify: {}", case());
+        assert_eq!(key.verify(e, r, s), *expected, "PreparedKey: {}", case());
+    }
+    let items: Vec<_> = cases.iter().map(|[e, r, s]| Item { key: public, e, r, s }).collect();
+    assert_eq!(sm2_verify::verify_many(&items), expected, "verify_many: {:02x?} {cases:02x?}", public.as_xy());
+    let items: Vec<_> = cases.iter().map(|[e, r, s]| PreparedItem { key, e, r, s }).collect();
+    assert_eq!(sm2_verify::verify_many_prepared(&items), expected, "verify_many_prepared: {:02x?} {cases:02x?}", public.as_xy());
     expected
+}
+
+fn verdict(key: &PreparedKey, public: &PublicKey, e: &Number, r: &Number, s: &Number) -> bool {
+    verdicts(key, public, &[[*e, *r, *s]])[0]
 }
 
 fn keys(point: &ProjectivePoint) -> (PublicKey, PreparedKey) {
@@ -133,8 +136,8 @@ fn differential(cases: usize, seed: u64) {
         let secret = random.scalar();
         let q = ProjectivePoint::generator() * secret;
         let (public, prepared) = keys(&q);
+        let mut cases = Vec::new();
         for _ in 0..50 {
-            made += 1;
             let ([mut e, mut r, mut s], good) = signature_of(&q, &random.scalar(), &random.scalar());
             assert!(good);
             match random.below(4) {
@@ -146,8 +149,10 @@ fn differential(cases: usize, seed: u64) {
                 1 if random.below(4) == 0 => (e, r, s) = (random.number(), random.number(), random.number()),
                 _ => {}
             }
-            accepted += usize::from(verdict(&prepared, &public, &e, &r, &s));
+            cases.push([e, r, s]);
         }
+        made += cases.len();
+        accepted += verdicts(&prepared, &public, &cases).into_iter().filter(|right| *right).count();
     }
     assert!(accepted * 10 > made * 6 && accepted * 10 < made * 8, "{accepted} of {made} were right");
 }
@@ -186,11 +191,9 @@ fn meeting_points(ks: &[Scalar], scalars: &[Scalar]) {
         let q = ProjectivePoint::generator() * k;
         let (public, prepared) = keys(&q);
         for s in scalars {
-            for t in scalars {
-                let ([e, r, s], good) = signature_of(&q, s, t);
-                assert_eq!(verdict(&prepared, &public, &e, &r, &s), good);
-                right += usize::from(good);
-            }
+            let (cases, good): (Vec<_>, Vec<_>) = scalars.iter().map(|t| signature_of(&q, s, t)).unzip();
+            assert_eq!(verdicts(&prepared, &public, &cases), good);
+            right += good.iter().filter(|good| **good).count();
             // t = −s/k: infinity at the end.
             let t = -s * k.invert().unwrap();
             let ([e, r, s], good) = signature_of(&q, s, &t);

@@ -32,9 +32,20 @@ use crate::{
 #[derive(Default)]
 pub struct Pcsc {
     service: Service,
-    /// Cards that were looked at, and are not again while they stay in.
-    known: Vec<(Present, Vec<Found>)>,
+    known: Vec<Known>,
 }
+
+/// A card that was looked at, and is not again while it stays in.
+#[derive(Clone)]
+struct Known {
+    card: Present,
+    found: Vec<Found>,
+    /// How often looking at it failed.
+    failures: u32,
+}
+
+/// A card that cannot be looked at is tried so many times, once at each call, and then left alone until it is put in anew.
+const MAX_LOOKS: u32 = 3;
 
 /// An applet with an SM2 key.
 #[derive(Clone, Debug)]
@@ -56,21 +67,22 @@ impl Pcsc {
         let mut known = Vec::new();
         let mut busy = None;
         for card in reader::present(&context)? {
-            let found = match self.known.iter().find(|(seen, _)| *seen == card) {
-                Some((_, found)) => found.clone(),
-                None => match Connected::new(context.clone(), &card).and_then(|mut connected| look(&mut connected, &card)) {
-                    Ok(found) => found,
-                    // Pulled out meanwhile, or held by another program: looked at again next time.
-                    Err(error) => {
-                        busy = busy.or((error == DriverError::Busy).then_some(error));
-                        continue;
-                    }
-                },
-            };
-            known.push((card, found));
+            let before = self.known.iter().find(|known| known.card == card);
+            let failures = before.map_or(0, |known| known.failures);
+            if let Some(before) = before.filter(|known| known.failures == 0 || known.failures >= MAX_LOOKS) {
+                known.push(before.clone());
+                continue;
+            }
+            match Connected::new(context.clone(), &card).and_then(|mut connected| look(&mut connected, &card)) {
+                Ok(found) => known.push(Known { card, found, failures: 0 }),
+                // Another program has it for now, or it is being pulled out.
+                Err(DriverError::Busy) => busy = Some(DriverError::Busy),
+                Err(DriverError::TokenAbsent) => {}
+                Err(_) => known.push(Known { card, found: Vec::new(), failures: failures + 1 }),
+            }
         }
         self.known = known;
-        let all: Vec<_> = self.known.iter().flat_map(|(_, found)| found.iter().cloned()).collect();
+        let all: Vec<_> = self.known.iter().flat_map(|known| known.found.iter().cloned()).collect();
         match busy {
             Some(error) if all.is_empty() => Err(error),
             _ => Ok(all),

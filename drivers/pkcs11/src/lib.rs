@@ -19,12 +19,14 @@ use ukey::{
     Sm2PublicKey, Sm2Signature, TokenId, TokenInfo, check,
     driver::{MAX_KEYS, MAX_TOKENS},
     library::LibraryError,
+    pin::MAX_PIN_BYTES,
 };
 use ukey_native::text;
 
 use crate::{
     ffi::{Function, Ulong},
-    module::{Module, ObjectHandle, SessionHandle, SlotId},
+    module::{Module, SessionHandle, SlotId},
+    objects::PrivateKey,
     profile::{Input, SignMechanism},
 };
 
@@ -89,6 +91,20 @@ impl Pkcs11 {
             }
             error => error,
         }
+    }
+}
+
+/// The flags that show wrong tries.
+const PIN_TRIES: Ulong = ffi::CKF_USER_PIN_COUNT_LOW | ffi::CKF_USER_PIN_FINAL_TRY | ffi::CKF_USER_PIN_LOCKED;
+
+/// The two counts that the flags can tell.
+fn tries_left(flags: Ulong) -> Option<u32> {
+    if flags & ffi::CKF_USER_PIN_LOCKED != 0 {
+        Some(0)
+    } else if flags & ffi::CKF_USER_PIN_FINAL_TRY != 0 {
+        Some(1)
+    } else {
+        None
     }
 }
 
@@ -174,7 +190,7 @@ impl<'m> Opened<'m> {
         }
         // Modules that know no lengths say 0 or -1.
         let (least, most) = (info.min_pin as usize, info.max_pin as usize);
-        let most = if most == 0 { usize::MAX } else { most };
+        let most = if most == 0 { MAX_PIN_BYTES } else { most.min(MAX_PIN_BYTES) };
         if least <= most
             && least <= ukey::pin::MAX_PIN_BYTES
             && pins.iter().any(|pin| !(least..=most).contains(&pin.expose().len()))
@@ -187,19 +203,16 @@ impl<'m> Opened<'m> {
     /// What a call that looked at a PIN means. Where a module has a code of its own for a wrong PIN, the flags tell.
     fn judge(&self, function: Function, before: Ulong, code: u32) -> Result<(), DriverError> {
         let after = || self.info().map(|info| info.flags).unwrap_or(before);
-        let became = |flag| before & flag == 0 && after() & flag != 0;
         Err(match code {
             ffi::CKR_OK => return Ok(()),
-            ffi::CKR_PIN_INCORRECT => DriverError::PinIncorrect { tries_left: None },
+            ffi::CKR_PIN_INCORRECT => DriverError::PinIncorrect { tries_left: tries_left(after()) },
             ffi::CKR_PIN_LOCKED => DriverError::PinBlocked,
             ffi::CKR_PIN_INVALID | ffi::CKR_PIN_LEN_RANGE => {
                 DriverError::PinUnacceptable { reason: "the token refuses its length or its characters".into() }
             }
             // We logged out just before: it is another program's login, and the PIN was not looked at.
             ffi::CKR_USER_ALREADY_LOGGED_IN | ffi::CKR_USER_ANOTHER_ALREADY_LOGGED_IN => DriverError::Busy,
-            _ if became(ffi::CKF_USER_PIN_LOCKED) => DriverError::PinIncorrect { tries_left: Some(0) },
-            _ if became(ffi::CKF_USER_PIN_FINAL_TRY) => DriverError::PinIncorrect { tries_left: Some(1) },
-            _ if became(ffi::CKF_USER_PIN_COUNT_LOW) => DriverError::PinIncorrect { tries_left: None },
+            _ if after() & !before & PIN_TRIES != 0 => DriverError::PinIncorrect { tries_left: tries_left(after()) },
             code => self.explain(module::error(function, code)),
         })
     }
@@ -266,7 +279,7 @@ enum Secret {
 struct Ready {
     id: KeyId,
     public_key: Sm2PublicKey,
-    object: ObjectHandle,
+    private_key: PrivateKey,
     mechanism: SignMechanism,
 }
 
@@ -321,13 +334,13 @@ impl LoggedIn<'_, '_> {
     }
 
     /// One signature, with at most one more login if the token has forgotten the last.
-    fn attempt(&mut self, object: ObjectHandle, mechanism: SignMechanism, message: &Sm2Message) -> Attempt {
-        match self.raw_signature(object, mechanism, message) {
+    fn attempt(&mut self, private_key: PrivateKey, mechanism: SignMechanism, message: &Sm2Message) -> Attempt {
+        match self.raw_signature(private_key, mechanism, message) {
             Err(DriverError::Module { code: ffi::CKR_USER_NOT_LOGGED_IN, .. }) => {
                 if let Err(error) = self.log_in() {
                     return Attempt::Failed(error);
                 }
-                sorted(self.raw_signature(object, mechanism, message), message)
+                sorted(self.raw_signature(private_key, mechanism, message), message)
             }
             result => sorted(result, message),
         }
@@ -335,7 +348,7 @@ impl LoggedIn<'_, '_> {
 
     fn raw_signature(
         &mut self,
-        object: ObjectHandle,
+        private_key: PrivateKey,
         mechanism: SignMechanism,
         message: &Sm2Message,
     ) -> Result<Vec<u8>, DriverError> {
@@ -346,8 +359,8 @@ impl LoggedIn<'_, '_> {
             Input::Message => return Err(module::error(Function::SignInit, ffi::CKR_MECHANISM_PARAM_INVALID)),
         };
         let parameter = if mechanism.id_parameter { message.id().as_bytes() } else { &[] };
-        module::ok(Function::SignInit, module.sign_init(session, mechanism.number, parameter, object)?)?;
-        if self.session.flag(object, ffi::CKA_ALWAYS_AUTHENTICATE)? == Some(true) {
+        module::ok(Function::SignInit, module.sign_init(session, mechanism.number, parameter, private_key.object)?)?;
+        if private_key.always_authenticate {
             self.log_in_for_key()?;
         }
         module.sign(session, input)?.map_err(|code| module::error(Function::Sign, code))
@@ -377,15 +390,15 @@ impl LoggedIn<'_, '_> {
         }
         let mut wrong = None;
         let mut refused = None;
-        for object in self.session.private_keys(key, message.key())? {
+        for private_key in self.session.private_keys(key, message.key())? {
             for mechanism in self.mechanisms() {
-                match self.attempt(object, mechanism, message) {
+                match self.attempt(private_key, mechanism, message) {
                     Attempt::Signed(signature) => {
                         let others = || known.iter().map(|k| k.public_key).collect();
                         match check::require_sm2("C_Sign", &signature, message, others) {
                             Ok(()) => {
                                 let (id, public_key) = (key.clone(), *message.key());
-                                self.ready.push(Ready { id, public_key, object, mechanism });
+                                self.ready.push(Ready { id, public_key, private_key, mechanism });
                                 return Ok(signature);
                             }
                             Err(error) => wrong = Some(error),
@@ -450,9 +463,9 @@ impl Authenticated for LoggedIn<'_, '_> {
             return Err(error.clone());
         }
         let ready = self.ready.iter().find(|r| r.id == *key && r.public_key == *message.key());
-        let result = match ready.map(|ready| (ready.object, ready.mechanism)) {
+        let result = match ready.map(|ready| (ready.private_key, ready.mechanism)) {
             None => self.find_way(key, message),
-            Some((object, mechanism)) => match self.attempt(object, mechanism, message) {
+            Some((private_key, mechanism)) => match self.attempt(private_key, mechanism, message) {
                 Attempt::Signed(signature) => {
                     let others = || self.session.key_list().unwrap_or_default().iter().map(|k| k.public_key).collect();
                     check::require_sm2("C_Sign", &signature, message, others).map(|()| signature)

@@ -31,13 +31,21 @@ struct Seen {
     verifies: Option<bool>,
 }
 
+/// A private key object.
+#[derive(Clone, Copy)]
+pub(crate) struct PrivateKey {
+    pub(crate) object: ObjectHandle,
+    /// It wants the PIN between `C_SignInit` and `C_Sign`, each time.
+    pub(crate) always_authenticate: bool,
+}
+
 impl Opened<'_> {
     fn bytes(&self, object: ObjectHandle, kind: Ulong, max: usize) -> Result<Vec<u8>, DriverError> {
         Ok(self.module().attribute(self.session, object, kind, max)?.unwrap_or_default())
     }
 
     /// A `CK_BBOOL` attribute; `None` where it is not shown.
-    pub(crate) fn flag(&self, object: ObjectHandle, kind: Ulong) -> Result<Option<bool>, DriverError> {
+    fn flag(&self, object: ObjectHandle, kind: Ulong) -> Result<Option<bool>, DriverError> {
         let value = self.module().attribute(self.session, object, kind, MAX_ID_BYTES)?;
         Ok(value.and_then(|bytes| bytes.first().map(|byte| *byte != 0)))
     }
@@ -113,22 +121,25 @@ impl Opened<'_> {
     }
 
     /// Private keys that may be the one: those that show its point, else those with its id; none that may not sign.
-    pub(crate) fn private_keys(&self, key: &KeyId, public_key: &Sm2PublicKey) -> Result<Vec<ObjectHandle>, DriverError> {
+    pub(crate) fn private_keys(&self, key: &KeyId, public_key: &Sm2PublicKey) -> Result<Vec<PrivateKey>, DriverError> {
         let (mut by_point, mut by_id) = (Vec::new(), Vec::new());
         for object in self.module().objects(self.session, ffi::CKO_PRIVATE_KEY)? {
             if self.flag(object, ffi::CKA_SIGN)? == Some(false) {
                 continue;
             }
-            match self.point(object)? {
-                Some(point) if point == *public_key => by_point.push(object),
-                Some(_) => {}
+            let list = match self.point(object)? {
+                Some(point) if point == *public_key => &mut by_point,
+                Some(_) => continue,
                 None => {
                     let id = hex(&self.id(object)?);
-                    if key.0 == id || key.0.strip_prefix(&id).is_some_and(|rest| rest.starts_with('-')) {
-                        by_id.push(object);
+                    if key.0 != id && !key.0.strip_prefix(&id).is_some_and(|rest| rest.starts_with('-')) {
+                        continue;
                     }
+                    &mut by_id
                 }
-            }
+            };
+            let always_authenticate = self.flag(object, ffi::CKA_ALWAYS_AUTHENTICATE)? == Some(true);
+            list.push(PrivateKey { object, always_authenticate });
         }
         Ok(if by_point.is_empty() { by_id } else { by_point })
     }

@@ -11,7 +11,7 @@ use std::{path::Path, process::Command};
 
 use cryptoki::{
     context::{CInitializeArgs, CInitializeFlags},
-    mechanism::Mechanism,
+    mechanism::{Mechanism, MechanismType, vendor_defined::VendorDefinedMechanism},
     object::{Attribute, AttributeType, ObjectClass},
     session::UserType,
     types::AuthPin,
@@ -28,11 +28,20 @@ const PKCS11_TOOL: &str = "/usr/bin/pkcs11-tool";
 fn main() {
     let arguments = Arguments::from_args();
     let trials = vec![
-        Trial::test("cryptoki_reads_the_virtual_module", || Ok(cryptoki_reads_the_virtual_module())),
-        Trial::test("pkcs11_tool_reads_the_virtual_module", || Ok(pkcs11_tool_reads_the_virtual_module()))
-            .with_ignored_flag(!Path::new(PKCS11_TOOL).exists()),
-        Trial::test("stock_softhsm_is_refused_as_ecdsa", || Ok(stock_softhsm_is_refused_as_ecdsa()))
-            .with_ignored_flag(!Path::new(SOFTHSM).exists()),
+        Trial::test("cryptoki_reads_the_virtual_module", || {
+            cryptoki_reads_the_virtual_module();
+            Ok(())
+        }),
+        Trial::test("pkcs11_tool_reads_the_virtual_module", || {
+            pkcs11_tool_reads_the_virtual_module();
+            Ok(())
+        })
+        .with_ignored_flag(!Path::new(PKCS11_TOOL).exists()),
+        Trial::test("stock_softhsm_is_refused_as_ecdsa", || {
+            stock_softhsm_is_refused_as_ecdsa();
+            Ok(())
+        })
+        .with_ignored_flag(!Path::new(SOFTHSM).exists()),
     ];
     libtest_mimic::run(&arguments, trials).exit();
 }
@@ -53,7 +62,15 @@ fn cryptoki_reads_the_virtual_module() {
     assert!(session.find_objects(&[Attribute::Class(ObjectClass::PRIVATE_KEY)]).unwrap().is_empty(), "private before login");
     session.login(UserType::User, Some(&AuthPin::new(String::from_utf8(PIN.to_vec()).unwrap().into()))).unwrap();
     assert_eq!(session.find_objects(&[Attribute::Class(ObjectClass::PRIVATE_KEY)]).unwrap().len(), 2);
-    drop(token);
+    // cryptoki asks for the length of the signature first.
+    let key = token.keys().unwrap().remove(0);
+    let message = message(key.public_key, 1);
+    let sign = [Attribute::Class(ObjectClass::PRIVATE_KEY), Attribute::Sign(true)];
+    let number = MechanismType::new_vendor_defined(0x8005_000b).unwrap();
+    let mechanism = Mechanism::VendorDefined(VendorDefinedMechanism::new(number, None::<&()>));
+    let raw = session.sign(&mechanism, session.find_objects(&sign).unwrap()[0], message.digest().as_bytes()).unwrap();
+    let signature = ukey::Sm2Signature::from_raw(raw.as_slice().try_into().unwrap());
+    assert!(ukey::check::verifies(&key.public_key, message.digest(), &signature));
 }
 
 fn tool(module: &Module, arguments: &[&str]) -> String {

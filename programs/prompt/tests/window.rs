@@ -75,10 +75,15 @@ impl Desk {
     }
 
     /// Waits for the window and gives it the keyboard (there is no window manager here).
-    fn await_window(&self) {
-        let deadline = Instant::now() + Duration::from_secs(20);
+    fn await_window(&self, prompt: &mut Child) {
+        let deadline = Instant::now() + Duration::from_secs(60);
         while self.run("xdotool", &["search", "--onlyvisible", "--name", "sealagent"]).trim().is_empty() {
-            assert!(Instant::now() < deadline, "no window came up");
+            if let Some(status) = prompt.try_wait().unwrap() {
+                let mut said = Vec::new();
+                prompt.stdout.take().unwrap().read_to_end(&mut said).unwrap();
+                panic!("the prompt ended ({status}): {}", String::from_utf8_lossy(&said));
+            }
+            assert!(Instant::now() < deadline, "no window came up; there are: {}", self.run("xwininfo", &["-root", "-tree"]));
             std::thread::sleep(Duration::from_millis(50));
         }
         self.run("xdotool", &["search", "--onlyvisible", "--name", "sealagent", "windowfocus", "--sync"]);
@@ -155,8 +160,8 @@ fn expect(found: (Answer, Vec<u8>), answer: Answer, secret: &[u8]) -> Result<(),
 }
 
 fn keyboard_alone_approves(desk: &Desk) -> Result<(), Failed> {
-    let prompt = desk.ask(&question("采购合同.ofd"));
-    desk.await_window();
+    let mut prompt = desk.ask(&question("采购合同.ofd"));
+    desk.await_window(&mut prompt);
     std::thread::sleep(Duration::from_millis(1100));
     desk.type_pin();
     desk.picture("sign.png");
@@ -167,8 +172,8 @@ fn keyboard_alone_approves(desk: &Desk) -> Result<(), Failed> {
 fn enter_too_early(desk: &Desk) -> Result<(), Failed> {
     let mut asked = question("采购合同.ofd");
     asked.wait_ms = 60_000;
-    let prompt = desk.ask(&asked);
-    desk.await_window();
+    let mut prompt = desk.ask(&asked);
+    desk.await_window(&mut prompt);
     desk.type_pin();
     desk.keys(&["Return", "Return", "Tab", "Return", "space"]);
     desk.keys(&["Escape"]);
@@ -176,16 +181,16 @@ fn enter_too_early(desk: &Desk) -> Result<(), Failed> {
 }
 
 fn escape_means_no(desk: &Desk) -> Result<(), Failed> {
-    let prompt = desk.ask(&question("采购合同.ofd"));
-    desk.await_window();
+    let mut prompt = desk.ask(&question("采购合同.ofd"));
+    desk.await_window(&mut prompt);
     desk.type_pin();
     desk.keys(&["Escape"]);
     expect(answer(prompt), Answer::Decline, b"")
 }
 
 fn paste_is_off(desk: &Desk) -> Result<(), Failed> {
-    let prompt = desk.ask(&question("采购合同.ofd"));
-    desk.await_window();
+    let mut prompt = desk.ask(&question("采购合同.ofd"));
+    desk.await_window(&mut prompt);
     std::thread::sleep(Duration::from_millis(1100));
     desk.type_pin();
     desk.keys(&["ctrl+a", "ctrl+c", "ctrl+x", "ctrl+v", "shift+Insert"]);
@@ -196,15 +201,15 @@ fn paste_is_off(desk: &Desk) -> Result<(), Failed> {
 
 fn withdrawn(desk: &Desk) -> Result<(), Failed> {
     let mut prompt = desk.ask(&question("采购合同.ofd"));
-    desk.await_window();
+    desk.await_window(&mut prompt);
     desk.type_pin();
     drop(prompt.stdin.take());
     expect(answer(prompt), Answer::Decline, b"")
 }
 
 fn long_title(desk: &Desk) -> Result<(), Failed> {
-    let prompt = desk.ask(&question(&format!("合同\u{202e}{}", "长א".repeat(5000))));
-    desk.await_window();
+    let mut prompt = desk.ask(&question(&format!("合同\u{202e}{}", "长א".repeat(5000))));
+    desk.await_window(&mut prompt);
     std::thread::sleep(Duration::from_millis(1100));
     desk.type_pin();
     desk.picture("right-to-left.png");
@@ -213,8 +218,8 @@ fn long_title(desk: &Desk) -> Result<(), Failed> {
 }
 
 fn one_copy(desk: &Desk) -> Result<(), Failed> {
-    let prompt = desk.ask(&question("采购合同.ofd"));
-    desk.await_window();
+    let mut prompt = desk.ask(&question("采购合同.ofd"));
+    desk.await_window(&mut prompt);
     desk.type_pin();
     std::thread::sleep(Duration::from_millis(300));
     let copies = copies_in_writable_memory(prompt.id(), PIN.as_bytes());

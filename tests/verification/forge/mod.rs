@@ -49,7 +49,7 @@ impl Key {
     pub fn new(seed: u8) -> Self {
         let secret = sm2::SecretKey::from_slice(&[seed; 32]).unwrap();
         let public = Sm2PublicKey::from_sec1(&secret.public_key().to_sec1_bytes()).unwrap();
-        let signing = |id: &str| SigningKey::new(id.as_ref(), &secret).unwrap();
+        let signing = |id: &str| SigningKey::new(id, &secret).unwrap();
         Self { signing: signing(DEFAULT_ID), empty_id: signing(""), public }
     }
 

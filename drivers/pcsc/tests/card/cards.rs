@@ -32,6 +32,7 @@ pub const TESTS: &[(&str, fn())] = &[
     ("pin_is_sent_again_only_while_it_was_right", pin_is_sent_again_only_while_it_was_right),
     ("answers_cut_in_half_are_refused", answers_cut_in_half_are_refused),
     ("answer_without_end_is_refused", answer_without_end_is_refused),
+    ("card_that_fails_is_looked_at_three_times", card_that_fails_is_looked_at_three_times),
     ("status_words_are_passed_on", status_words_are_passed_on),
     ("card_pulled_out_at_each_step_is_absent", card_pulled_out_at_each_step_is_absent),
     ("swapped_card_is_not_signed_with", swapped_card_is_not_signed_with),
@@ -65,6 +66,7 @@ impl Bench {
             let (id, key) = unlocked.generate_key(usage).unwrap();
             token.put_certificate(&id, &certificate(&key, bits)).unwrap();
         }
+        wait_until_empty(reader.into());
         let card = Some(Inserted::new(service::port(reader), Card::new(token.clone(), switches)).unwrap());
         Self { folder, token, card }
     }
@@ -85,6 +87,22 @@ impl Bench {
     pub fn wait_for(&self, applet: &str) -> TokenId {
         let mut driver = Pcsc::new();
         wait_for(&mut driver, applet, 1).remove(0)
+    }
+}
+
+/// Waits until the service has noticed that the card before was pulled out.
+fn wait_until_empty(reader: usize) {
+    let context = pcsc::Context::establish(pcsc::Scope::User).unwrap();
+    let name = context.list_readers_owned().unwrap().remove(reader);
+    let start = Instant::now();
+    loop {
+        let mut state = [pcsc::ReaderState::new(name.clone(), pcsc::State::UNAWARE)];
+        context.get_status_change(Duration::ZERO, &mut state).unwrap();
+        if !state[0].event_state().contains(pcsc::State::PRESENT) {
+            return;
+        }
+        assert!(start.elapsed() < Duration::from_secs(5), "a card is still there");
+        thread::sleep(Duration::from_millis(20));
     }
 }
 
@@ -265,6 +283,24 @@ fn answer_without_end_is_refused() {
     let (mut driver, id, _) = opened(&bench);
     bench.set(|s| s.endless = true);
     assert!(matches!(driver.open(&id).unwrap().keys(), Err(DriverError::Protocol { .. })));
+}
+
+fn card_that_fails_is_looked_at_three_times() {
+    for (failures, seen) in [(2, true), (3, false)] {
+        // The certificate never ends, for as many pieces as one look takes before it gives up.
+        let pieces = 1..=300 * failures;
+        let faults = pieces.map(|call| CallFault { function: "C0".into(), call, act: Act::Return(0x6100) }).collect();
+        let switches = Switches { faults, openpgp: false, ..Switches::default() };
+        let bench = Bench::new(LoginPolicy::PerSession, switches);
+        let mut driver = Pcsc::new();
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_secs(3) && driver.tokens().unwrap().is_empty() {
+            thread::sleep(Duration::from_millis(100));
+        }
+        assert_eq!(!driver.tokens().unwrap().is_empty(), seen, "{failures}");
+        drop(bench);
+        wait_for(&mut driver, "PIV", 0);
+    }
 }
 
 fn status_words_are_passed_on() {

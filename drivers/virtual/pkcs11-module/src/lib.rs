@@ -638,7 +638,12 @@ unsafe extern "C" fn C_SignInit(handle: Ulong, mechanism: *const Mechanism, key:
 
 unsafe extern "C" fn C_Sign(handle: Ulong, data: *const u8, len: Ulong, out: *mut u8, out_len: *mut Ulong) -> Ulong {
     run("C_Sign", |state| {
+        let most = if state.switches.der_results { 72 } else { 64 };
         let session = state.session(handle)?;
+        if out.is_null() && session.signing.is_some() {
+            // SAFETY: as the caller promises. The question for the length does not end the operation (§5.2).
+            return unsafe { write(out_len, most) };
+        }
         let (mechanism, key) = session.signing.take().ok_or(OPERATION_NOT_INITIALIZED)?;
         let authenticated = session.authenticated_for_key;
         if state.switches.always_authenticate && !authenticated {
@@ -646,7 +651,7 @@ unsafe extern "C" fn C_Sign(handle: Ulong, data: *const u8, len: Ulong, out: *mu
         }
         let (id, _) = state.token_of(handle)?;
         let key = state.object(handle, key)?.key.ok_or(KEY_HANDLE_INVALID)?;
-        if data.is_null() || out.is_null() || out_len.is_null() {
+        if data.is_null() || out_len.is_null() {
             return Err(ARGUMENTS_BAD);
         }
         // SAFETY: as the caller promises.
