@@ -145,7 +145,11 @@ fn bouncy_castle_value() -> Result<(), Failed> {
     let value = entry(&bench.sealed, SIGNED_VALUE);
     let accepts = |bytes: &[u8]| bouncy_castle(&[&bench.file("SignedValue.dat", bytes), &description], "ses");
     let name = value.windows(6).position(|w| w == "合同".as_bytes()).unwrap();
-    judge(accepts, &value, &[("a changed seal", flipped(&value, name + 5)), ("a changed signature", flipped(&value, value.len() - 1))])?;
+    judge(
+        accepts,
+        &value,
+        &[("a changed seal", flipped(&value, name + 5)), ("a changed signature", flipped(&value, value.len() - 1))],
+    )?;
     let other = bench.file("Signature.xml", &flipped(&entry(&bench.sealed, SIGNATURE_XML), 60));
     if bouncy_castle(&[&bench.file("SignedValue.dat", &value), &other], "ses") {
         return Err("the judge accepts another Signature.xml".into());
@@ -203,8 +207,13 @@ fn bouncy_castle_path() -> Result<(), Failed> {
     };
     let lists = crls(&bench);
     let good = bench.world.certificate.clone();
-    judge(|leaf| accepts(leaf, &lists), &good, &[("a changed signature", flipped(&good, good.len() - 1)), ("a changed name", flipped(&good, good.len() / 2))])?;
-    let serial = sealauthority::certificate::SerialNumber::new(sealagent::pki::Certificate::parse(&good).unwrap().serial()).unwrap();
+    judge(
+        |leaf| accepts(leaf, &lists),
+        &good,
+        &[("a changed signature", flipped(&good, good.len() - 1)), ("a changed name", flipped(&good, good.len() / 2))],
+    )?;
+    let serial =
+        sealauthority::certificate::SerialNumber::new(sealagent::pki::Certificate::parse(&good).unwrap().serial()).unwrap();
     bench.world.region.revoke(&serial, None, now).unwrap();
     let lists = crls(&bench);
     let leaf = bench.file("leaf.cer", &good);

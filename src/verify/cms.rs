@@ -16,9 +16,9 @@ use super::time::{self, Evidence, Stamp};
 use super::verifier::{About, Verifier};
 use crate::asn1::{Oid, oid};
 use crate::cms::{CmsError, SignedData, SignerInfo};
-use crate::pki::{Certificate, TimeStampToken};
 use crate::pki::certificate::hex;
 use crate::pki::signature::{self, Algorithm, Hash, PublicKey};
+use crate::pki::{Certificate, TimeStampToken};
 use crate::sm::{self, Sm2Digest, Sm3};
 
 /// The layers of SignedData in a document: it has no seal.

@@ -136,8 +136,7 @@ pub(super) fn judge_token(
     findings.reach(Layer::Time);
     let mut good = token.imprint() == found;
     if !good {
-        let args =
-            [("role", Arg::Word(role)), ("stamped", hex(token.imprint()).into()), ("found", hex(found).into())];
+        let args = [("role", Arg::Word(role)), ("stamped", hex(token.imprint()).into()), ("found", hex(found).into())];
         findings.add(Reason::TimestampImprint, &args);
     }
     for certificate in token.certificates() {

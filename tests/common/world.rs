@@ -43,7 +43,8 @@ impl World {
         let mut region = Region::init(folder, &names, &KeyProtection::PlainForPilot, at(MADE_AT)).unwrap();
         let key = PrivateKey::generate().unwrap();
         let subject = Name::seal_owner(USCC, "深圳市示例科技有限公司", "44030000000001");
-        let certificate = region.issue(CertificateProfile::CompanySigning, &subject, &key.public_key(), at(MADE_AT), 365).unwrap();
+        let certificate =
+            region.issue(CertificateProfile::CompanySigning, &subject, &key.public_key(), at(MADE_AT), 365).unwrap();
         Self { region, key, certificate }
     }
 
@@ -68,7 +69,11 @@ impl World {
     pub fn sign(&self, document: &[u8], version: Version) -> Vec<u8> {
         let seal = self.seal(version);
         let plan = SigningPlan {
-            placements: vec![Placement { page: PageNumber::new(1).unwrap(), rect: RectMm { x: 120.0, y: 200.0, width: 40.0, height: 40.0 }, clip: None }],
+            placements: vec![Placement {
+                page: PageNumber::new(1).unwrap(),
+                rect: RectMm { x: 120.0, y: 200.0, width: 40.0, height: 40.0 },
+                clip: None,
+            }],
             kind: SignatureKind::Seal(seal.raw().to_vec()),
             provider: Provider { name: "sealagent".into(), version: "0".into() },
             time: at(SIGNED_AT),
@@ -99,11 +104,20 @@ pub fn contract(pages: usize, lines: usize) -> Vec<u8> {
             y: 30.0 + i as f64 * 6.0,
             size: 4.0,
             font: "宋体".into(),
-            text: if i == 0 { format!("采购合同 第 {} 页", n + 1) } else { format!("第 {i} 条 甲方向乙方采购示例设备，数量与价格见附件。") },
+            text: if i == 0 {
+                format!("采购合同 第 {} 页", n + 1)
+            } else {
+                format!("第 {i} 条 甲方向乙方采购示例设备，数量与价格见附件。")
+            },
         };
         NewPage { size: SizeMm { width: 210.0, height: 297.0 }, items: (0..=lines).map(line).collect() }
     };
-    let document = NewDocument { title: "采购合同".into(), date: "2026-11-01".into(), pages: (0..pages).map(page).collect(), images: Vec::new() };
+    let document = NewDocument {
+        title: "采购合同".into(),
+        date: "2026-11-01".into(),
+        pages: (0..pages).map(page).collect(),
+        images: Vec::new(),
+    };
     let mut out = Vec::new();
     document.write(&mut out).unwrap();
     out

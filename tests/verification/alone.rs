@@ -35,12 +35,7 @@ fn seal_by_itself_is_judged_now() {
         ("good", |_| {}, Indication::TotalPassed, &[]),
         ("V1", |r| r.version = Version::V1, Indication::TotalPassed, &[]),
         ("V5", |r| r.version = Version::V5, Indication::TotalPassed, &[]),
-        (
-            "expired",
-            |r| r.valid[1] = "2026-11-01T00:00:00Z",
-            Indication::TotalFailed,
-            &[(Code::SealExpired, Level::Error)],
-        ),
+        ("expired", |r| r.valid[1] = "2026-11-01T00:00:00Z", Indication::TotalFailed, &[(Code::SealExpired, Level::Error)]),
         (
             "not yet valid",
             |r| r.valid[0] = "2026-12-01T00:00:00Z",

@@ -3,14 +3,16 @@
 use std::collections::BTreeSet;
 use std::io::Cursor;
 
-use crate::forge::recipe::{COMPANY, DESCRIPTION, ES_ID, LIST, Listed, PAGE, Recipe, USCC, VALUE, Value, World, remove_reference, stamp};
+use crate::forge::recipe::{
+    COMPANY, DESCRIPTION, ES_ID, LIST, Listed, PAGE, Recipe, USCC, VALUE, Value, World, remove_reference, stamp,
+};
 use crate::forge::{CERTIFYING, Files, Identity, Key, ListSpec, P256, SHA256_WITH_RSA, Spec, at, file, issue, replace};
 use sealagent::asn1::Oid;
 use sealagent::pki::trust::{Period, Region, SealState, SealStatus, Service, TrustRole};
 use sealagent::pki::{Purpose, TrustStore};
 use sealagent::ses::{Extension, Version};
-use sealagent::verify::report::{Code, Indication, Level, Report, SubIndication};
 use sealagent::verify::reason::Reason;
+use sealagent::verify::report::{Code, Indication, Level, Report, SubIndication};
 use sealagent::verify::{Context, Verifier};
 
 use Indication::{Indeterminate, TotalFailed, TotalPassed};
@@ -53,9 +55,8 @@ fn utf8(text: &str) -> Vec<u8> {
 pub fn region(store: &mut TrustStore, world: &World, next_update: Option<&str>, status_service: bool) {
     let always = vec![Period::default()];
     let name: std::sync::Arc<str> = "shenzhen".into();
-    let service = |purpose, identity: &Identity| {
-        Service::new(purpose, identity.certificate.clone(), Some(name.clone()), always.clone())
-    };
+    let service =
+        |purpose, identity: &Identity| Service::new(purpose, identity.certificate.clone(), Some(name.clone()), always.clone());
     let region = Region { name: name.clone(), next_update: next_update.map(at), status_service };
     store.add_region(region, [service(Purpose::Signer, &world.root), service(Purpose::SealMaker, &world.maker)]);
 }
@@ -278,8 +279,13 @@ fn each_change_adds_its_findings_and_nothing_else() {
         let added: Seen = seen(&report).difference(&base()).copied().collect();
         let sub = report.signatures.iter().find(|s| s.indication == report.indication).and_then(|s| s.sub_indication);
         if added != adds || report.indication != case.indication || (case.sub.is_some() && sub != case.sub) {
-            let messages: Vec<_> =
-                report.signatures.iter().flat_map(|s| &s.findings).chain(&report.findings).map(|f| (f.code, &f.message)).collect();
+            let messages: Vec<_> = report
+                .signatures
+                .iter()
+                .flat_map(|s| &s.findings)
+                .chain(&report.findings)
+                .map(|f| (f.code, &f.message))
+                .collect();
             problems.push(format!("{}: {added:?} {:?} {sub:?} {messages:#?}", case.name, report.indication));
         }
     }

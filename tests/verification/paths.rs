@@ -132,7 +132,9 @@ fn ocsp_answers_count_from_the_ca_or_a_responder_it_certified() {
     let answer = |by: &Identity, date| state(&[(TrustRole::Ocsp, &ocsp(&ca, by, &subject, date))], &subject, &ca);
     assert_eq!(answer(&responder, None), Revocation::Good);
     assert_eq!(answer(&ca, None), Revocation::Good);
-    assert!(matches!(answer(&responder, Some("2026-05-01T00:00:00Z")), Revocation::Revoked(r) if r.at == at("2026-05-01T00:00:00Z")));
+    assert!(
+        matches!(answer(&responder, Some("2026-05-01T00:00:00Z")), Revocation::Revoked(r) if r.at == at("2026-05-01T00:00:00Z"))
+    );
     for by in [&without_purpose, &stranger] {
         assert_eq!(answer(by, None), Revocation::Unknown(WhyUnknown::NoData));
     }
@@ -152,7 +154,10 @@ fn lists_of_a_name_twin_or_changed_ones_do_not_count() {
     let mut list = crl(&ca, &ListSpec::default());
     let middle = list.len() / 2;
     list[middle] ^= 1;
-    let known = matches!(TrustStore::from_files([TrustFile { role: TrustRole::Crl, name: String::new(), bytes: list.clone() }]).1.len(), 0);
+    let known = matches!(
+        TrustStore::from_files([TrustFile { role: TrustRole::Crl, name: String::new(), bytes: list.clone() }]).1.len(),
+        0
+    );
     if known {
         assert_eq!(state(&[(TrustRole::Crl, &list)], &subject, &ca), unknown);
     }

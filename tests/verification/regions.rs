@@ -6,8 +6,8 @@ use sealagent::verify::Verifier;
 use sealagent::verify::report::{Code, Indication, Report};
 use std::io::Cursor;
 
-use crate::forge::recipe::{Recipe, World};
 use crate::forge::at;
+use crate::forge::recipe::{Recipe, World};
 
 /// Seal made 2026-01-10, signed 2026-06-01.
 type Span = (Option<&'static str>, Option<&'static str>);

@@ -287,13 +287,8 @@ pub fn ocsp(issuer: &Identity, responder: &Identity, subject: &Identity, revoked
 /// A time stamp token over `message`.
 pub fn time_stamp(authority: &Identity, message: &[u8], gen_time: &str) -> Vec<u8> {
     let imprint = sequence(&[&sequence(&[&object_identifier(oid::SM3)]), &der(OCTET_STRING, &sm3(message).0)]);
-    let info = sequence(&[
-        &integer(1),
-        &object_identifier(Oid(b"\x2a\x03\x04")),
-        &imprint,
-        &integer(7),
-        &generalized_time(gen_time),
-    ]);
+    let info =
+        sequence(&[&integer(1), &object_identifier(Oid(b"\x2a\x03\x04")), &imprint, &integer(7), &generalized_time(gen_time)]);
     let draft = SignedDataDraft {
         identifiers: Identifiers::Pkcs7,
         content_type: Some(oid::TST_INFO),

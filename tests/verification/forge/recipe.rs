@@ -16,7 +16,9 @@ use sealagent::sm::{DEFAULT_ID, Sm2Digest, sm3};
 use sealagent::stamp::SizeMm;
 use sealagent::verify::{Context, Report, Verifier};
 
-use super::{Files, Identity, Key, ListSpec, Spec, TIME_STAMPING, at, crl, file, generalized_time, issue, time_stamp, unzip, zip};
+use super::{
+    Files, Identity, Key, ListSpec, Spec, TIME_STAMPING, at, crl, file, generalized_time, issue, time_stamp, unzip, zip,
+};
 
 pub const COMPANY: &str = "深圳市测试科技有限公司";
 /// Its check character fits.
@@ -398,8 +400,7 @@ impl Recipe {
         let trust = self.trust_store(&world);
         let required = self.required_uscc;
         let certificate: Option<Arc<Certificate>> = None;
-        let context =
-            Context { required_uscc: required, signer_certificate: certificate.as_ref(), ..self.context(&trust) };
+        let context = Context { required_uscc: required, signer_certificate: certificate.as_ref(), ..self.context(&trust) };
         Verifier::verify(Cursor::new(self.package(&world)), &context)
     }
 }
