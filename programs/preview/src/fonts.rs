@@ -36,18 +36,21 @@ pub struct Face {
     pub bold: bool,
     /// Slanted by itself.
     pub italic: bool,
+    /// Glyph by CID, where documents name glyphs so.
+    cids: Option<HashMap<u32, u32>>,
     glyphs: RefCell<HashMap<u32, Option<Rc<tiny_skia::Path>>>>,
 }
 
 impl Face {
     /// The face in an embedded font file: TrueType, OpenType, or a bare CFF program.
     pub fn embedded(bytes: Vec<u8>, name: &str) -> Result<Rc<Self>, String> {
-        let bytes = if bytes.starts_with(&[1, 0]) && !bytes.starts_with(&[0, 1, 0, 0]) {
-            bare_cff::wrapped(&bytes).ok_or("a CFF program that is cut")?
+        let (bytes, cids) = if bytes.starts_with(&[1, 0]) {
+            let wrapped = bare_cff::wrapped(&bytes).ok_or("a CFF program that is cut")?;
+            (wrapped.file, wrapped.cids)
         } else {
-            bytes
+            (bytes, None)
         };
-        let face = Self::new(Rc::new(bytes), 0, name.to_owned(), false, false);
+        let face = Self { cids, ..Self::new(Rc::new(bytes), 0, name.to_owned(), false, false) };
         match face.font() {
             Some(font) if font.outline_glyphs().format().is_some() => Ok(Rc::new(face)),
             Some(_) => Err("a font without outlines".to_owned()),
@@ -56,7 +59,7 @@ impl Face {
     }
 
     fn new(data: Rc<Vec<u8>>, index: u32, name: String, bold: bool, italic: bool) -> Self {
-        Self { data, index, name, bold, italic, glyphs: RefCell::default() }
+        Self { data, index, name, bold, italic, cids: None, glyphs: RefCell::default() }
     }
 
     /// The glyph of a character, if it has one.
@@ -83,9 +86,13 @@ impl Face {
         outline
     }
 
-    /// Whether the font has a glyph of that number.
-    pub fn has(&self, glyph: u32) -> bool {
-        self.font().is_some_and(|font| font.outline_glyphs().get(GlyphId::new(glyph)).is_some())
+    /// The glyph that a document names by a number.
+    pub fn numbered(&self, number: u32) -> Option<u32> {
+        let glyph = match &self.cids {
+            Some(cids) => *cids.get(&number)?,
+            None => number,
+        };
+        self.font()?.outline_glyphs().get(GlyphId::new(glyph)).map(|_| glyph)
     }
 
     fn draw(&self, glyph: u32) -> Option<tiny_skia::Path> {

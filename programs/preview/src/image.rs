@@ -1,6 +1,8 @@
-//! Image files, decoded by what their first bytes say and never by their names: PNG, JPEG, BMP.
+//! Image files, decoded by what their first bytes say and never by their names: PNG, JPEG, GIF, BMP.
 //!
 //! A picture's size is known and judged before a pixel of it is decoded.
+
+mod gif;
 
 use sealagent::ses::PictureFormat;
 use tiny_skia::{IntSize, Pixmap};
@@ -15,6 +17,7 @@ pub fn decode(bytes: &[u8]) -> Result<Pixmap, String> {
     match PictureFormat::of(bytes) {
         PictureFormat::Png => png(bytes),
         PictureFormat::Jpeg => jpeg(bytes),
+        PictureFormat::Gif => gif::decode(bytes).unwrap_or_else(|| Err("a GIF file that is cut".to_owned())),
         PictureFormat::Bmp => bmp(bytes).unwrap_or_else(|| Err("a BMP file that is cut or of a rare kind".to_owned())),
         other => Err(format!("images of the kind {other:?} are not drawn").to_lowercase()),
     }

@@ -1,9 +1,24 @@
 //! A bare CFF program (Adobe TN 5176) put into the tables that a font reader wants around it. Some producers embed one and call it
 //! `.ttf`. It has no map from characters; documents that use it name its glyphs by number.
 
+use std::collections::HashMap;
+
+/// A font file around a program.
+pub(super) struct Wrapped {
+    pub file: Vec<u8>,
+    /// Glyph by CID, where the program is keyed by CID: documents then name glyphs by CID too.
+    pub cids: Option<HashMap<u32, u32>>,
+}
+
 /// The font file, or `None` when the program is cut before its list of glyphs.
-pub(super) fn wrapped(cff: &[u8]) -> Option<Vec<u8>> {
-    let glyphs = u16::try_from(glyph_count(cff)?).ok()?;
+pub(super) fn wrapped(cff: &[u8]) -> Option<Wrapped> {
+    let top = Top::read(cff)?;
+    let (list, _) = index(cff, top.char_strings?)?;
+    let glyphs = u16::try_from(list.len()).ok()?;
+    let cids = match top.is_cid {
+        true => Some(charset(cff, top.charset, glyphs)?),
+        false => None,
+    };
     let mut head = vec![0; 54];
     head[..4].copy_from_slice(&[0, 1, 0, 0]);
     head[12..16].copy_from_slice(&0x5f0f_3cf5u32.to_be_bytes());
@@ -29,50 +44,93 @@ pub(super) fn wrapped(cff: &[u8]) -> Option<Vec<u8>> {
         file.extend(table);
         file.resize(file.len().next_multiple_of(4), 0);
     }
-    Some(file)
+    Some(Wrapped { file, cids })
 }
 
-/// Count of the CharStrings INDEX, which operator 17 of the first Top DICT points to.
-fn glyph_count(cff: &[u8]) -> Option<usize> {
-    let (_, tops) = index(cff, usize::from(*cff.get(2)?))?; // Name INDEX
-    let (dict, _) = index(cff, tops)?;
-    let dict = cff.get(dict.first()?.clone())?;
-    let (mut at, mut last) = (0, 0i64);
-    while let Some(&byte) = dict.get(at) {
-        let more = |n: usize| dict.get(at + 1..at + 1 + n);
-        let length = match byte {
-            17 => {
-                let (glyphs, _) = index(cff, usize::try_from(last).ok()?)?;
-                return Some(glyphs.len());
-            }
-            12 => 2,
-            0..=21 => 1,
-            28 => {
-                last = i16::from_be_bytes(more(2)?.try_into().ok()?).into();
-                3
-            }
-            29 => {
-                last = i32::from_be_bytes(more(4)?.try_into().ok()?).into();
-                5
-            }
-            30 => 1 + dict[at + 1..].iter().position(|b| b & 15 == 15)? + 1,
-            32..=246 => {
-                last = i64::from(byte) - 139;
-                1
-            }
-            247..=250 => {
-                last = (i64::from(byte) - 247) * 256 + i64::from(more(1)?[0]) + 108;
-                2
-            }
-            251..=254 => {
-                last = -(i64::from(byte) - 251) * 256 - i64::from(more(1)?[0]) - 108;
-                2
-            }
+/// What is wanted of the first Top DICT.
+#[derive(Default)]
+struct Top {
+    /// Operator 17: where the CharStrings INDEX is.
+    char_strings: Option<usize>,
+    /// Operator 15: where the charset is; 0 to 2 are predefined ones.
+    charset: usize,
+    /// Operator 12 30 (ROS) is there.
+    is_cid: bool,
+}
+
+impl Top {
+    fn read(cff: &[u8]) -> Option<Self> {
+        let (_, tops) = index(cff, usize::from(*cff.get(2)?))?; // Name INDEX
+        let (dict, _) = index(cff, tops)?;
+        let dict = cff.get(dict.first()?.clone())?;
+        let (mut at, mut last) = (0, 0i64);
+        let mut top = Self::default();
+        while let Some(&byte) = dict.get(at) {
+            let more = |n: usize| dict.get(at + 1..at + 1 + n);
+            let length = match byte {
+                12 => {
+                    top.is_cid |= more(1)?[0] == 30;
+                    2
+                }
+                0..=21 => {
+                    match byte {
+                        15 => top.charset = usize::try_from(last).ok()?,
+                        17 => top.char_strings = Some(usize::try_from(last).ok()?),
+                        _ => {}
+                    }
+                    1
+                }
+                28 => {
+                    last = i16::from_be_bytes(more(2)?.try_into().ok()?).into();
+                    3
+                }
+                29 => {
+                    last = i32::from_be_bytes(more(4)?.try_into().ok()?).into();
+                    5
+                }
+                30 => 1 + dict[at + 1..].iter().position(|b| b & 15 == 15)? + 1,
+                32..=246 => {
+                    last = i64::from(byte) - 139;
+                    1
+                }
+                247..=250 => {
+                    last = (i64::from(byte) - 247) * 256 + i64::from(more(1)?[0]) + 108;
+                    2
+                }
+                251..=254 => {
+                    last = -(i64::from(byte) - 251) * 256 - i64::from(more(1)?[0]) - 108;
+                    2
+                }
+                _ => return None,
+            };
+            at += length;
+        }
+        Some(top)
+    }
+}
+
+/// Glyph by CID out of a charset of format 0, 1 or 2.
+fn charset(cff: &[u8], at: usize, glyphs: u16) -> Option<HashMap<u32, u32>> {
+    let mut out = HashMap::from([(0, 0)]);
+    let number =
+        |at: usize, size: usize| Some(cff.get(at..at + size)?.iter().fold(0u32, |sum, byte| sum << 8 | u32::from(*byte)));
+    let format = *cff.get(at)?;
+    let (mut at, mut glyph, glyphs) = (at + 1, 1, u32::from(glyphs));
+    while glyph < glyphs {
+        let first = number(at, 2)?;
+        let left = match format {
+            0 => 0,
+            1 => number(at + 2, 1)?,
+            2 => number(at + 2, 2)?,
             _ => return None,
         };
-        at += length;
+        at += 2 + usize::from(format);
+        for k in 0..=left.min(glyphs - 1 - glyph) {
+            out.insert(first + k, glyph + k);
+        }
+        glyph += left + 1;
     }
-    None
+    Some(out)
 }
 
 /// The elements of an INDEX and where it ends.

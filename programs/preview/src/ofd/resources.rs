@@ -69,7 +69,9 @@ impl Resources {
     pub fn read(&mut self, package: &mut Source, path: &PackagePath, findings: &mut Findings) {
         let root = match package.xml(path, "Res", &[]) {
             Ok(root) => root,
-            Err(error) => return findings.add(None, FindingKind::NotDrawn { reason: format!("resources: {error}") }),
+            Err(error) => {
+                return findings.add(None, FindingKind::DrawnOtherwise { what: format!("without the resources: {error}") });
+            }
         };
         let below = root.attribute("BaseLoc").unwrap_or_default().trim().to_owned();
         for group in root.children {

@@ -11,7 +11,7 @@ use tiny_skia::{PathBuilder, Rect, Stroke, Transform};
 
 use super::resources::Font;
 use super::values::{deltas, is_true, number, numbers};
-use super::walk::{Graphic, Scope, Walk};
+use super::walk::{Graphic, Scope, Walk, scale_of};
 use crate::canvas::{Mark, PixelBox};
 use crate::fonts::Face;
 
@@ -21,6 +21,10 @@ const ASCENT: f32 = 0.88;
 const EMBOLDEN: f32 = 0.03;
 /// Slant that makes a face italic, as a tangent.
 const SLANT: f32 = 0.2;
+/// Pixels to the em below which the thinnest strokes of a face may get lost.
+const SMALL: f32 = 40.0;
+/// Pixels that are then put around an outline.
+const HAIR: f32 = 0.2;
 /// A weight from which on a face is heavy.
 const BOLD: f32 = 600.0;
 /// Bytes of an embedded font.
@@ -150,6 +154,7 @@ impl Walk<'_> {
         let numbered = self.numbered(graphic.id, transforms, count);
         let mut run = Run { source: scope.source, glyphs: Vec::new() };
         let (mut x, mut y) = start;
+        let mut before: Option<(bool, f32)> = None;
         for (n, character) in characters.iter().enumerate() {
             if !self.canvas.step() {
                 break;
@@ -157,8 +162,8 @@ impl Walk<'_> {
             // Numbers mean glyphs of the embedded font; without it they mean nothing.
             let chosen = match (numbered.get(n), embedded) {
                 (Some(Numbered::Glyphs(glyphs)), Some(face)) => {
-                    let of = |glyph: &u32| Chosen { face: face.clone(), glyph: *glyph, embedded: true };
-                    Some(glyphs.iter().map(of).collect())
+                    let of = |number: &u32| Some(Chosen { face: face.clone(), glyph: face.numbered(*number)?, embedded: true });
+                    glyphs.iter().map(of).collect()
                 }
                 _ => self.choose(font, embedded, style, *character).map(|chosen| vec![chosen]),
             };
@@ -176,8 +181,14 @@ impl Walk<'_> {
                     }
                 }
             };
-            let room = if next.0 > 0.0 { next.0 } else { own };
-            let glyph = self.glyph(graphic, style, *character, chosen.as_deref(), (x, y), room, n + 1 == count);
+            // The last character has no next one to say how wide it is: as wide as the one before it, if both are of a kind.
+            let room = if next.0 > 0.0 && n + 1 < count {
+                next.0
+            } else {
+                before.filter(|(kind, _)| *kind == character.is_ascii()).map_or(own, |(_, room)| room.min(own))
+            };
+            before = Some((character.is_ascii(), room));
+            let glyph = self.glyph(graphic, style, *character, chosen.as_deref(), (x, y), room);
             if self.glyphs < MAX_GLYPHS {
                 self.glyphs += 1;
                 run.glyphs.push(glyph);
@@ -256,7 +267,6 @@ impl Walk<'_> {
         chosen: Option<&[Chosen]>,
         (x, y): (f32, f32),
         room: f32,
-        last: bool,
     ) -> Glyph {
         let place = graphic.transform.pre_translate(x, y).pre_rotate(style.turn);
         let box_of = |width: f32| Rect::from_xywh(0.0, -ASCENT * style.size, width.max(style.size * 0.05), style.size);
@@ -276,11 +286,8 @@ impl Walk<'_> {
             Some(all) => {
                 for one in all {
                     let advance = one.face.advance(one.glyph).unwrap_or(1.0) * style.size * style.stretch;
-                    let squeeze = if !one.embedded && !last && advance > room * 1.02 { room / advance } else { 1.0 };
+                    let squeeze = if !one.embedded && advance > room * 1.02 { room / advance } else { 1.0 };
                     let outline = one.face.outline(one.glyph);
-                    if outline.is_none() && !one.face.has(one.glyph) {
-                        marks = Some(self.missing(graphic, style, character, place, room));
-                    }
                     if let Some(outline) = outline {
                         let scale = place.pre_translate(along, 0.0).pre_scale(style.size * style.stretch * squeeze, -style.size);
                         let slant = if style.italic && !one.face.italic {
@@ -326,9 +333,12 @@ impl Walk<'_> {
             };
             let ink = graphic.ink(shader);
             result = self.canvas.fill_checked(outline, &ink, transform);
-            if bold && result.0 == Mark::Made {
-                let stroke = Stroke { width: EMBOLDEN, ..Stroke::default() };
-                self.canvas.stroke(outline, &stroke, &ink, transform);
+            // Strokes thinner than a quarter of a pixel can fall between the samples of the rasteriser: 上 becomes ⊥.
+            let em = scale_of(transform);
+            let thin = if em < SMALL { HAIR / em.max(1e-3) } else { 0.0 };
+            let width = if bold { EMBOLDEN.max(thin) } else { thin };
+            if width > 0.0 && result.0 != Mark::Outside {
+                self.canvas.stroke(outline, &Stroke { width, ..Stroke::default() }, &ink, transform);
             }
         }
         // The standard's default for the lines of text is transparent.
