@@ -63,6 +63,11 @@ impl Canvas {
         Some(Self { pixmap, operations: 0, work: 0, exhausted: None })
     }
 
+    /// A picture that something else drew, to put seals on.
+    pub fn of(pixmap: Pixmap) -> Self {
+        Self { pixmap, operations: 0, work: 0, exhausted: None }
+    }
+
     /// The picture so far.
     pub fn pixmap(&self) -> &Pixmap {
         &self.pixmap
@@ -177,6 +182,15 @@ impl Canvas {
         let mut pixels = self.pixmap.pixels().iter();
         let first = pixels.next();
         pixels.all(|pixel| Some(pixel) == first)
+    }
+
+    /// Whether a rectangle of left, top, right and bottom shows one colour, as far as an eye can tell.
+    pub fn is_one_colour(&self, [left, top, right, bottom]: [f64; 4]) -> bool {
+        let rect = Rect::from_ltrb(left as f32, top as f32, right as f32, bottom as f32);
+        let Some(area) = rect.and_then(|rect| self.pixels(rect)) else { return true };
+        let pixels = self.copy(area);
+        let first = &pixels[..pixels.len().min(4)];
+        pixels.chunks_exact(4).all(|pixel| !differ(first, pixel))
     }
 
     /// The pixels that a rectangle touches; `None` outside of the picture.

@@ -6,10 +6,9 @@
 mod bare_cff;
 mod families;
 
-use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use fontdb::{Database, FaceInfo, ID};
 use skrifa::instance::{LocationRef, Size};
@@ -28,7 +27,7 @@ const MAX_KEPT: usize = 20_000;
 
 /// A face: one font of a file.
 pub struct Face {
-    data: Rc<Vec<u8>>,
+    data: Arc<Vec<u8>>,
     index: u32,
     /// Its family, as findings name it.
     pub name: String,
@@ -38,28 +37,33 @@ pub struct Face {
     pub italic: bool,
     /// Glyph by CID, where documents name glyphs so.
     cids: Option<HashMap<u32, u32>>,
-    glyphs: RefCell<HashMap<u32, Option<Rc<tiny_skia::Path>>>>,
+    glyphs: Mutex<HashMap<u32, Option<Arc<tiny_skia::Path>>>>,
 }
 
 impl Face {
     /// The face in an embedded font file: TrueType, OpenType, or a bare CFF program.
-    pub fn embedded(bytes: Vec<u8>, name: &str) -> Result<Rc<Self>, String> {
+    pub fn embedded(bytes: Vec<u8>, name: &str) -> Result<Arc<Self>, String> {
         let (bytes, cids) = if bytes.starts_with(&[1, 0]) {
             let wrapped = bare_cff::wrapped(&bytes).ok_or("a CFF program that is cut")?;
             (wrapped.file, wrapped.cids)
         } else {
             (bytes, None)
         };
-        let face = Self { cids, ..Self::new(Rc::new(bytes), 0, name.to_owned(), false, false) };
+        let face = Self { cids, ..Self::new(Arc::new(bytes), 0, name.to_owned(), false, false) };
         match face.font() {
-            Some(font) if font.outline_glyphs().format().is_some() => Ok(Rc::new(face)),
+            Some(font) if font.outline_glyphs().format().is_some() => Ok(Arc::new(face)),
             Some(_) => Err("a font without outlines".to_owned()),
             None => Err("not a TrueType or OpenType font".to_owned()),
         }
     }
 
-    fn new(data: Rc<Vec<u8>>, index: u32, name: String, bold: bool, italic: bool) -> Self {
-        Self { data, index, name, bold, italic, cids: None, glyphs: RefCell::default() }
+    fn new(data: Arc<Vec<u8>>, index: u32, name: String, bold: bool, italic: bool) -> Self {
+        Self { data, index, name, bold, italic, cids: None, glyphs: Mutex::default() }
+    }
+
+    /// The file and the index in it, for a renderer with its own font code.
+    pub fn file(&self) -> (Arc<Vec<u8>>, u32) {
+        (self.data.clone(), self.index)
     }
 
     /// The glyph of a character, if it has one.
@@ -74,12 +78,12 @@ impl Face {
     }
 
     /// The outline of a glyph, 1 em high, y upwards; `None` for a blank or a missing one.
-    pub fn outline(&self, glyph: u32) -> Option<Rc<tiny_skia::Path>> {
-        if let Some(known) = self.glyphs.borrow().get(&glyph) {
+    pub fn outline(&self, glyph: u32) -> Option<Arc<tiny_skia::Path>> {
+        if let Some(known) = self.glyphs.lock().unwrap_or_else(PoisonError::into_inner).get(&glyph) {
             return known.clone();
         }
-        let outline = self.draw(glyph).map(Rc::new);
-        let mut glyphs = self.glyphs.borrow_mut();
+        let outline = self.draw(glyph).map(Arc::new);
+        let mut glyphs = self.glyphs.lock().unwrap_or_else(PoisonError::into_inner);
         if glyphs.len() < MAX_KEPT {
             glyphs.insert(glyph, outline.clone());
         }
@@ -165,21 +169,22 @@ pub struct Wanted {
 #[derive(Clone)]
 pub struct Choice {
     /// The face.
-    pub face: Rc<Face>,
+    pub face: Arc<Face>,
     /// The glyph in it.
     pub glyph: u32,
     /// It has the wanted name.
     pub exact: bool,
 }
 
-/// The fonts of this system. Their folders are read when the first is wanted, their files when they are used.
+/// The fonts of this system; none by default. Their folders are read when the first is wanted, their files when they are used.
+#[derive(Default)]
 pub struct Fonts {
     folders: Vec<PathBuf>,
     index: Option<Database>,
-    faces: HashMap<ID, Option<Rc<Face>>>,
-    files: HashMap<PathBuf, Option<Rc<Vec<u8>>>>,
+    faces: HashMap<ID, Option<Arc<Face>>>,
+    files: HashMap<PathBuf, Option<Arc<Vec<u8>>>>,
     /// Faces for a wish, the best first, with whether each has the wanted name.
-    ranked: HashMap<Wanted, Rc<Vec<(ID, bool)>>>,
+    ranked: HashMap<Wanted, Arc<Vec<(ID, bool)>>>,
     /// The face beyond those ranked that has a character.
     rare: HashMap<char, Option<ID>>,
 }
@@ -235,13 +240,7 @@ impl Fonts {
         Some(Choice { face, glyph, exact: false })
     }
 
-    /// The file and index of the face that would draw Chinese, Japanese or Korean text, for a renderer with its own font code.
-    pub fn file_for(&mut self, wanted: &Wanted, character: char) -> Option<(Rc<Vec<u8>>, u32)> {
-        let choice = self.choose(wanted, character)?;
-        Some((choice.face.data.clone(), choice.face.index))
-    }
-
-    fn rank(&mut self, wanted: &Wanted) -> Rc<Vec<(ID, bool)>> {
+    fn rank(&mut self, wanted: &Wanted) -> Arc<Vec<(ID, bool)>> {
         if let Some(known) = self.ranked.get(wanted) {
             return known.clone();
         }
@@ -259,8 +258,8 @@ impl Fonts {
         let mut ranked: Vec<_> =
             self.index().faces().filter_map(|face| Some((rank(face)?, face.post_script_name.clone(), face.id))).collect();
         ranked.sort_by(|a, b| (&a.0, &a.1).cmp(&(&b.0, &b.1)));
-        let ranked = Rc::new(ranked.into_iter().map(|((.., exact), _, id)| (id, exact)).collect());
-        self.ranked.insert(wanted.clone(), Rc::clone(&ranked));
+        let ranked = Arc::new(ranked.into_iter().map(|((.., exact), _, id)| (id, exact)).collect());
+        self.ranked.insert(wanted.clone(), Arc::clone(&ranked));
         ranked
     }
 
@@ -272,11 +271,11 @@ impl Fonts {
         })
     }
 
-    fn face(&mut self, id: ID) -> Option<Rc<Face>> {
+    fn face(&mut self, id: ID) -> Option<Arc<Face>> {
         if let Some(known) = self.faces.get(&id) {
             return known.clone();
         }
-        let face = self.load(id).map(Rc::new);
+        let face = self.load(id).map(Arc::new);
         self.faces.insert(id, face.clone());
         face
     }
@@ -284,11 +283,16 @@ impl Fonts {
     fn load(&mut self, id: ID) -> Option<Face> {
         let info = self.index().face(id)?.clone();
         let (fontdb::Source::File(path) | fontdb::Source::SharedFile(path, _)) = &info.source else { return None };
-        let data = self.files.entry(path.clone()).or_insert_with(|| read(path).map(Rc::new)).clone()?;
+        let data = self.files.entry(path.clone()).or_insert_with(|| read(path).map(Arc::new)).clone()?;
         let name = info.families.first().map_or(info.post_script_name.as_str(), |(name, _)| name).to_owned();
         let (bold, italic) = (info.weight.0 >= 600, info.style != fontdb::Style::Normal);
         Some(Face::new(data, info.index, name, bold, italic))
     }
+}
+
+/// Whether two names mean one family.
+pub fn is_same_family(a: &str, b: &str) -> bool {
+    families::same(a, b)
 }
 
 fn read(path: &Path) -> Option<Vec<u8>> {

@@ -16,7 +16,7 @@ pub(super) fn decode(bytes: &[u8]) -> Option<Result<Pixmap, String>> {
     }
     let flags = *bytes.get(10)?;
     let mut at = 13;
-    let mut table = |flags: u8, at: &mut usize| -> Option<&[u8]> {
+    let table = |flags: u8, at: &mut usize| -> Option<&[u8]> {
         let size = if flags & 0x80 != 0 { 3 << ((flags & 7) + 1) } else { 0 };
         let colours = bytes.get(*at..*at + size)?;
         *at += size;

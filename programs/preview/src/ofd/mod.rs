@@ -13,6 +13,7 @@ mod walk;
 use std::collections::HashMap;
 use std::io::Cursor;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use sealagent::ofd::{DocBody, Ofd, OfdError, Package, PackagePath, Page};
 use sealagent::preview::FindingKind;
@@ -54,7 +55,7 @@ pub struct OfdDocument {
 /// What pages share: embedded fonts and images, read once.
 #[derive(Default)]
 pub(crate) struct Shared {
-    faces: HashMap<PackagePath, Option<Rc<Face>>>,
+    faces: HashMap<PackagePath, Option<Arc<Face>>>,
     images: HashMap<PackagePath, Result<Rc<Pixmap>, String>>,
     kept: usize,
     decoded: usize,

@@ -42,7 +42,6 @@ struct Frame {
     width: u32,
     height: u32,
     transform: Transform,
-    scale: f32,
     paper: bool,
 }
 
@@ -63,7 +62,7 @@ impl OfdDocument {
         let mm = [page.area.width, page.area.height];
         let Sized { width, height, scale } = size(mm, request)?;
         let transform = Transform::from_scale(scale, scale).pre_translate(-page.area.x as f32, -page.area.y as f32);
-        let frame = Frame { width, height, transform, scale, paper: true };
+        let frame = Frame { width, height, transform, paper: true };
         let mut findings = Findings::default();
         let parts = match self.parts(index, &mut findings) {
             Ok(parts) => parts,
@@ -121,7 +120,7 @@ impl OfdDocument {
         let area = self.pages.first().ok_or("a package without pages")?.area;
         let (sx, sy) = (width as f32 / area.width as f32, height as f32 / area.height as f32);
         let transform = Transform::from_scale(sx, sy).pre_translate(-area.x as f32, -area.y as f32);
-        let frame = Frame { width, height, transform, scale: sx, paper: false };
+        let frame = Frame { width, height, transform, paper: false };
         let parts = self.parts(0, findings)?;
         let pass = self.pass(&parts, frame, fonts, std::mem::take(findings), None).ok_or("no room for the picture")?;
         *findings = pass.findings;

@@ -4,6 +4,7 @@
 //! is wider than its room; a glyph that nothing has leaves a box.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use sealagent::ofd::Element;
 use sealagent::preview::{FindingKind, Hidden, MAX_GLYPHS, TextRun, TextSource};
@@ -61,7 +62,7 @@ struct Style {
 
 /// A glyph that was chosen.
 struct Chosen {
-    face: Rc<Face>,
+    face: Arc<Face>,
     glyph: u32,
     embedded: bool,
 }
@@ -111,7 +112,7 @@ impl Walk<'_> {
     }
 
     /// The usable embedded face of a font.
-    fn embedded(&mut self, font: &Font) -> Option<Rc<Face>> {
+    fn embedded(&mut self, font: &Font) -> Option<Arc<Face>> {
         let path = font.file.as_ref()?;
         if let Some(known) = self.shared.faces.get(path) {
             return known.clone();
@@ -136,7 +137,7 @@ impl Walk<'_> {
         graphic: &Graphic<'_>,
         scope: &Scope,
         font: &Rc<Font>,
-        embedded: Option<&Rc<Face>>,
+        embedded: Option<&Arc<Face>>,
         style: &Style,
         code: &Element,
         transforms: &[&Element],
@@ -228,7 +229,7 @@ impl Walk<'_> {
     }
 
     /// The face and glyph of a character: the embedded one, else one of this system.
-    fn choose(&mut self, font: &Font, embedded: Option<&Rc<Face>>, style: &Style, character: char) -> Option<Chosen> {
+    fn choose(&mut self, font: &Font, embedded: Option<&Arc<Face>>, style: &Style, character: char) -> Option<Chosen> {
         if let Some(face) = embedded
             && let Some(glyph) = face.glyph(character)
         {
