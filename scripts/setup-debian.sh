@@ -8,8 +8,8 @@ set -eu
 packages="gcc libc6-dev pkg-config libpcsclite-dev fonts-noto-cjk"
 case "${1-}" in
     "") ;;
-    # OpenSSL's program and library judge what the authority issues.
-    --test) packages="$packages openssl libssl-dev" ;;
+    # The judges of what we make: OpenSSL's program and library, and Bouncy Castle with a Java compiler.
+    --test) packages="$packages openssl libssl-dev openjdk-17-jdk-headless libbcpkix-java" ;;
     *)
         echo "usage: $0 [--test]" >&2
         exit 2

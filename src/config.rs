@@ -414,7 +414,7 @@ impl Config {
             config.drivers.extend(user.driver.into_iter().filter(|d| !config.drivers.contains(d)).collect::<Vec<_>>());
         }
         for driver in &config.drivers {
-            driver.check().map_err(|what| value(what))?;
+            driver.check().map_err(&value)?;
         }
         config.timestamps = policy.timestamp;
         config.timestamps.extend(user.timestamp);

@@ -4,6 +4,7 @@
 use std::io::{self, Write};
 
 use crate::ofd::OfdError;
+use crate::pdf::PdfError;
 use crate::sm::Sm3Digest;
 use crate::stamp::{PageNumber, Placement, RectMm, SizeMm};
 
@@ -103,6 +104,9 @@ pub enum DocumentError {
         /// Pages of the document.
         pages: usize,
     },
+    /// What PDF refuses.
+    #[error(transparent)]
+    Pdf(#[from] PdfError),
     /// The result could not be written.
     #[error("cannot write the signed document: {0}")]
     Write(#[source] io::Error),

@@ -32,7 +32,7 @@ pub struct TokenView {
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KeyView {
-    /// Common name of the certificate.
+    /// Whom the certificate names.
     pub signer: Shown,
     /// Unified social credit code, if the certificate has exactly one.
     pub uscc: Option<Shown>,
@@ -114,13 +114,30 @@ impl KeyView {
     fn of(certificate: &crate::pki::Certificate) -> Self {
         let codes = subject_codes(certificate);
         Self {
-            signer: Shown::new(&certificate.subject().short()),
+            signer: signer(certificate),
             uscc: if let [only] = codes.as_slice() { Some(Shown::new(&only.uscc)) } else { None },
             issuer: Shown::new(&certificate.issuer().short()),
             sha256: certificate.sha256_hex(),
             valid_from: certificate.not_before(),
             valid_to: certificate.not_after(),
         }
+    }
+}
+
+/// Who signs, as a person knows them: the organisation, without the code that the profile of GB/T 38540 puts before it, and the common
+/// name where it says more.
+pub fn signer(certificate: &crate::pki::Certificate) -> Shown {
+    /// `organizationName`, 2.5.4.10
+    const ORGANIZATION: &[u8] = &[0x55, 4, 10];
+    let subject = certificate.subject();
+    let common = subject.short();
+    let Some(organization) = subject.text_of(ORGANIZATION) else { return Shown::new(&common) };
+    let code = subject_codes(certificate).into_iter().map(|code| code.uscc).find(|code| organization.starts_with(code));
+    let name = code.map_or(organization, |code| &organization[code.len()..]).trim();
+    match (name.is_empty(), common == organization || common == name) {
+        (true, _) => Shown::new(&common),
+        (_, true) => Shown::new(name),
+        _ => Shown::new(&format!("{name} ({common})")),
     }
 }
 

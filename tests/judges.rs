@@ -15,8 +15,8 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use sealagent::ses::{SesSignature, Version};
 use world::{World, contract, entry, with_entry};
 
-const SIGNATURE_XML: &str = "Doc_0/Signs/Sign_1/Signature.xml";
-const SIGNED_VALUE: &str = "Doc_0/Signs/Sign_1/SignedValue.dat";
+const SIGNATURE_XML: &str = "Doc_0/Signs/Sign_0/Signature.xml";
+const SIGNED_VALUE: &str = "Doc_0/Signs/Sign_0/SignedValue.dat";
 const JARS: [&str; 3] = ["/usr/share/java/bcprov.jar", "/usr/share/java/bcpkix.jar", "/usr/share/java/bcutil.jar"];
 
 fn main() {
@@ -168,7 +168,7 @@ fn changed_packages(sealed: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
         ("a changed page", flip("Doc_0/Pages/Page_0/Content.xml", 60)),
         ("a changed Signature.xml", flip(SIGNATURE_XML, 60)),
         ("a changed signed value", flip(SIGNED_VALUE, 1)),
-        ("a changed seal file", flip("Doc_0/Signs/Sign_1/Seal.esl", 1)),
+        ("a changed seal file", flip("Doc_0/Signs/Sign_0/Seal.esl", 1)),
     ]
 }
 

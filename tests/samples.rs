@@ -1,6 +1,8 @@
 //! Real files of other products against what is known of them: one trial for each row of the samples' `expect.json`, and the
 //! certificate chains and revocation list beside them. Where the folder is absent every trial is reported as ignored.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::BufReader;

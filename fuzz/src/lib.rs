@@ -9,6 +9,12 @@ use sealagent::asn1::Tlv;
 use sealagent::pki::{self, TrustStore};
 use sealagent::verify::{Context, Verifier};
 use sealagent::{cms, ofd, ses};
+use sm2::dsa::signature::hazmat::PrehashVerifier as _;
+use sm2::elliptic_curve::ops::Reduce as _;
+use sm2::elliptic_curve::point::AffineCoordinates as _;
+use sm2::elliptic_curve::sec1::ToSec1Point as _;
+use sm2::{ProjectivePoint, Scalar};
+use sm2_verify::{Item, PreparedItem, PreparedKey, PublicKey};
 use ukey::wire;
 
 /// A fuzz body.
@@ -21,6 +27,7 @@ pub const BODIES: &[(&str, Body)] = &[
     ("ofd", ofd_package),
     ("revocation", revocation),
     ("ses", seals),
+    ("sm2", sm2_signature),
     ("timestamp", time_stamp),
     ("verify", verify),
     ("worker_frame", worker_frame),
@@ -82,6 +89,41 @@ pub fn verify(bytes: &[u8]) {
     let report = Verifier::verify(Cursor::new(bytes), &Context::new(&trust, Timestamp::UNIX_EPOCH));
     assert_ne!(report.indication, sealagent::verify::report::Indication::TotalPassed, "passed with nobody trusted");
     let _ = Tlv::read(bytes);
+}
+
+/// SM2 verification by `sm2-verify` and by `sm2`: one answer (crates/sm2-verify). The first byte says what the next 160 are: key, e, r
+/// and s as they come; a scalar k in place of the key, which is k·G; or k, s and t from which a signature is made that sums s·G + t·k·G.
+pub fn sm2_signature(bytes: &[u8]) {
+    let Some((kind, rest)) = bytes.split_first() else { return };
+    let mut fields = [[0; 32]; 5];
+    fields.as_flattened_mut().iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+    let [first, second, mut e, mut r, s] = fields;
+    let scalar = |digits: [u8; 32]| Scalar::reduce(&digits.into());
+    let key = ProjectivePoint::GENERATOR * scalar(first);
+    let xy: Option<[u8; 64]> = match kind % 3 {
+        0 => [first, second].as_flattened().try_into().ok(),
+        _ => key.to_affine().to_sec1_point(false).as_bytes().get(1..).and_then(|xy| xy.try_into().ok()),
+    };
+    let Some(xy) = xy else { return }; // k = 0
+    if kind % 3 == 2 {
+        let sum = ProjectivePoint::GENERATOR * scalar(s) + key * scalar(e);
+        let wanted = scalar(e) - scalar(s);
+        r = wanted.to_bytes().into();
+        e = (wanted - Scalar::reduce(&sum.to_affine().x())).to_bytes().into();
+    }
+    let mut sec1 = [4; 65];
+    sec1[1..].copy_from_slice(&xy);
+    let reference = sm2::dsa::VerifyingKey::from_sec1_bytes("", &sec1);
+    let public = PublicKey::from_xy(&xy);
+    assert_eq!(public.is_some(), reference.is_ok(), "the two disagree on the key");
+    let (Some(public), Ok(reference)) = (public, reference) else { return };
+    let answer = sm2::dsa::Signature::from_slice([r, s].as_flattened()).is_ok_and(|s| reference.verify_prehash(&e, &s).is_ok());
+    let prepared = PreparedKey::new(&public);
+    assert_eq!(sm2_verify::verify(&public, &e, &r, &s), answer, "verify");
+    assert_eq!(prepared.verify(&e, &r, &s), answer, "PreparedKey");
+    assert_eq!(sm2_verify::verify_many(&[Item { key: &public, e: &e, r: &r, s: &s }]), [answer], "verify_many");
+    let item = PreparedItem { key: &prepared, e: &e, r: &r, s: &s };
+    assert_eq!(sm2_verify::verify_many_prepared(&[item]), [answer], "verify_many_prepared");
 }
 
 /// Both directions of the worker's pipe (drivers/ukey/src/wire.rs).

@@ -7,9 +7,8 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::genesis;
-use super::record::{Head, Line, MAX_LINE_BYTES};
-use crate::sm::sm3;
+use super::record::{Head, Line, MAX_LINE_BYTES, Start};
+use crate::sm::{Sm3Digest, sm3};
 
 /// What is wrong with the record.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
@@ -72,10 +71,31 @@ pub fn months(dir: &Path) -> io::Result<Vec<(String, PathBuf)>> {
     Ok(found)
 }
 
+/// Number and digest of the last line of a file; `None` when it has none.
+pub fn last_line(path: &Path) -> io::Result<Option<(u64, Sm3Digest)>> {
+    let mut reader = BufReader::new(File::open(path)?);
+    let mut last = None;
+    loop {
+        let mut bytes = Vec::new();
+        if reader.by_ref().take(MAX_LINE_BYTES as u64).read_until(b'\n', &mut bytes)? == 0 {
+            return Ok(last);
+        }
+        bytes.pop();
+        if let Ok(line) = serde_json::from_slice::<Line>(&bytes) {
+            last = Some((line.n, sm3(&bytes)));
+        }
+    }
+}
+
 /// Reads the whole record in `dir` and checks its chain. The error is of reading; what is wrong with the record is in the answer.
 pub fn verify(dir: &Path) -> io::Result<Verification> {
     let mut found = Verification::default();
-    let mut expected = (0, genesis());
+    let head = fs::read(dir.join("head")).map(|bytes| serde_json::from_slice::<Head>(&bytes).ok());
+    let start = match &head {
+        Ok(Some(head)) => head.start.clone(),
+        _ => Start::default(),
+    };
+    let mut expected = (start.n, start.prev);
     let mut last_file = String::new();
     for (name, path) in months(dir)? {
         let mut reader = BufReader::new(File::open(path)?);
@@ -93,6 +113,10 @@ pub fn verify(dir: &Path) -> io::Result<Verification> {
                 report(Problem::NotALine);
                 continue;
             };
+            // A file that is being removed: its lines are before the record's beginning.
+            if line.n < start.n {
+                continue;
+            }
             // A missing line breaks the chain too, but "missing" says more; a moved one has a number that was passed already.
             if line.n > expected.0 {
                 report(Problem::LinesMissing);
@@ -108,8 +132,8 @@ pub fn verify(dir: &Path) -> io::Result<Verification> {
             found.lines += 1;
         }
     }
-    let head = match fs::read(dir.join("head")) {
-        Ok(bytes) => serde_json::from_slice::<Head>(&bytes).map_err(|_| Problem::HeadDamaged),
+    let head = match head {
+        Ok(head) => head.ok_or(Problem::HeadDamaged),
         Err(e) if e.kind() == io::ErrorKind::NotFound && found.lines == 0 => return Ok(found),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Err(Problem::HeadMissing),
         Err(e) => return Err(e),

@@ -77,7 +77,7 @@ impl Audit {
         let before = file.metadata()?.len();
         let written = file.write_all(&line).and_then(|()| file.sync_data()).and_then(|()| {
             let digest = sm3(&line[..line.len() - 1]);
-            self.write_head(&Head { count: head.count + 1, digest, length: before + line.len() as u64, month: head.month })
+            self.write_head(&Head { count: head.count + 1, digest, length: before + line.len() as u64, ..head })
         });
         if written.is_err() {
             file.set_len(before)?;
@@ -117,7 +117,7 @@ impl Audit {
                 let follows =
                     serde_json::from_slice::<Line>(&tail[..end]).is_ok_and(|l| l.n == head.count && l.prev == head.digest);
                 if follows {
-                    head = Head { count: head.count + 1, digest: sm3(&tail[..end]), length, month: head.month };
+                    head = Head { count: head.count + 1, digest: sm3(&tail[..end]), length, ..head };
                     self.write_head(&head)?;
                 }
             }
@@ -155,6 +155,34 @@ impl Audit {
             }
             _ => AuditError::Io { dir: self.dir.clone(), source },
         }
+    }
+
+    /// Removes the files of months that ended more than `keep_days` before `now`; the head keeps where the record now begins, so
+    /// that `verify` tells this from a removed file. Returns how many files went. Blocks.
+    pub fn prune(&self, now: Timestamp, keep_days: u32) -> Result<usize, AuditError> {
+        self.prune_months(now, keep_days).map_err(|e| self.error(e))
+    }
+
+    fn prune_months(&self, now: Timestamp, keep_days: u32) -> io::Result<usize> {
+        let keep = jiff::SignedDuration::from_hours(24 * i64::from(keep_days));
+        let Ok(oldest) = now.saturating_sub(keep) else { return Ok(0) };
+        let oldest = oldest.strftime("%Y-%m.jsonl").to_string();
+        let _lock = self.lock()?;
+        let mut head = self.recovered_head()?;
+        let mut removed = 0;
+        for (name, path) in chain::months(&self.dir)? {
+            // Names of months sort as time does.
+            if name >= oldest || name == format!("{}.jsonl", head.month) {
+                break;
+            }
+            if let Some((n, digest)) = chain::last_line(&path)? {
+                head.start = record::Start { n: n + 1, prev: digest };
+                self.write_head(&head)?;
+            }
+            fs::remove_file(&path)?;
+            removed += 1;
+        }
+        Ok(removed)
     }
 
     /// Writes all lines of all months, as they stand, to `out`.
@@ -257,6 +285,24 @@ mod tests {
         let mut out = Vec::new();
         audit.export(&mut out).unwrap();
         assert_eq!(out.split(|b| *b == b'\n').count(), 5);
+    }
+
+    #[test]
+    fn old_months_are_removed_and_the_rest_is_still_a_whole_record() {
+        let (_dir, audit, _) = filled(2);
+        for month in 1..6 {
+            audit.append(at(31 * 86_400 * month), &event(Kind::Signed)).unwrap();
+        }
+        let now = at(31 * 86_400 * 5);
+        assert_eq!(audit.prune(now, 3650).unwrap(), 0);
+        assert_eq!(audit.prune(now, 70).unwrap(), 3);
+        let found = verify(audit.dir()).unwrap();
+        assert_eq!((found.lines, found.problems.len()), (3, 0));
+        audit.append(now, &event(Kind::Signed)).unwrap();
+        assert_eq!(problems(&audit), []);
+        fs::remove_file(&chain::months(audit.dir()).unwrap()[0].1).unwrap();
+        assert!(problems(&audit).contains(&Problem::LinesMissing), "a file that was not pruned");
+        assert_eq!(audit.prune(now, 0).unwrap(), 1, "the current month always stays");
     }
 
     #[test]

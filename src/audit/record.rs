@@ -26,6 +26,8 @@ pub enum Kind {
     Expired,
     /// Something was in the way; each item says what.
     Failed,
+    /// It was signed, and nobody fetched the result.
+    NotDelivered,
     /// Policy refused the request.
     Refused,
     /// All items were signed.
@@ -97,11 +99,29 @@ pub struct Head {
     pub length: u64,
     /// The current file.
     pub month: String,
+    /// Where the record begins since old months were removed: number of its first line, and digest of the line before.
+    #[serde(default)]
+    pub start: Start,
+}
+
+/// Where a record begins.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Start {
+    /// Number of its first line.
+    pub n: u64,
+    /// Digest of the line before.
+    pub prev: Sm3Digest,
+}
+
+impl Default for Start {
+    fn default() -> Self {
+        Self { n: 0, prev: genesis() }
+    }
 }
 
 impl Default for Head {
     fn default() -> Self {
-        Self { count: 0, digest: genesis(), length: 0, month: String::new() }
+        Self { count: 0, digest: genesis(), length: 0, month: String::new(), start: Start::default() }
     }
 }
 

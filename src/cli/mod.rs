@@ -36,6 +36,8 @@ pub struct Cli {
 pub enum Command {
     /// Serve web pages of this machine until stopped.
     Run,
+    /// Show all of it with a virtual UKey: two regions, a company's seal, a signing page.
+    Demo(crate::demo::DemoArgs),
     /// Seal one document.
     Sign(sign::Args),
     /// Judge signed documents, seals and signatures.
@@ -75,6 +77,7 @@ pub const PIN: u8 = 6;
 pub fn main(cli: Cli) -> ExitCode {
     let language = Language::of_environment();
     let result = match cli.command {
+        Command::Demo(args) => return crate::demo::run(&args),
         Command::Verify(args) => return verify::run(&args),
         Command::Run => configured(&cli.config, |config| run::run(config, language)),
         Command::Sign(args) => configured(&cli.config, |config| sign::run(config, &args, language)),

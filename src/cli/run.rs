@@ -23,6 +23,13 @@ pub fn run(config: Config, language: Language) -> Result<ExitCode, Problem> {
         })?;
         let means = Means::of_system(&config, language)?;
         let agent = Agent::start(config, means)?;
+        let (audit, now, days) = (agent.signer.audit.clone(), (agent.signer.clock)(), agent.signer.config.audit.keep_days);
+        match tokio::task::spawn_blocking(move || audit.prune(now, days)).await {
+            Ok(Ok(0)) => {}
+            Ok(Ok(months)) => tracing::info!(months, "old months of the record were removed"),
+            Ok(Err(error)) => tracing::warn!(%error, "old months of the record cannot be removed"),
+            Err(error) => tracing::error!(%error, "removing old months ended unexpectedly"),
+        }
         println!("http://127.0.0.1:{}", listener.port());
         let app = Arc::new(App::new(agent.signer.clone(), listener.port()));
         listener.serve(app.clone(), stopped()).await;

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::ValueEnum;
+use indicatif::ProgressBar;
 use serde::Serialize;
 use tempfile::TempPath;
 
@@ -173,7 +174,15 @@ pub fn run(config: Config, args: &Args, language: Language) -> Result<ExitCode, 
 
 async fn sign(agent: &Agent, args: &Args, stamps: Vec<Stamp>, scratch: &Scratch) -> Result<Signed, FileError> {
     let (input, folder) = (args.input.clone(), scratch.clone());
+    // Seen when it takes more than a second; gone before the prompt comes, and never where a program reads.
+    let reading = tokio::spawn(async {
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        let spinner = ProgressBar::new_spinner();
+        spinner.enable_steady_tick(std::time::Duration::from_millis(120));
+        Clears(spinner).stays().await;
+    });
     let document = tokio::task::spawn_blocking(move || Document::of_file(&input, &folder)).await;
+    reading.abort();
     let document = Arc::new(document.map_err(|_| FileError::Failed(Code::Internal.into()))??);
     let last = stamps.len() - 1;
     let item = |(n, stamp)| SigningItem {
@@ -195,6 +204,21 @@ async fn sign(agent: &Agent, args: &Args, stamps: Vec<Stamp>, scratch: &Scratch)
     }
 }
 
+/// A sign of life on the terminal, wiped when it is dropped.
+struct Clears(ProgressBar);
+
+impl Clears {
+    async fn stays(self) {
+        std::future::pending().await
+    }
+}
+
+impl Drop for Clears {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
 /// Moves the one signed document into place and returns its digest.
 fn keep(signed: Signed, args: &Args, language: Language) -> Result<Sm3Digest, Problem> {
     for output in signed.outputs {
@@ -212,8 +236,13 @@ fn keep(signed: Signed, args: &Args, language: Language) -> Result<Sm3Digest, Pr
 }
 
 fn persist(path: TempPath, args: &Args) -> std::io::Result<()> {
-    // A signed document is as readable as the one it was made of.
-    fs::set_permissions(&path, fs::metadata(&args.input)?.permissions())?;
+    // A signed document is as readable as the one it was made of. (On Windows the folder's list decides.)
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = fs::metadata(&args.input)?.permissions().mode() & 0o777 | 0o600;
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode))?;
+    }
     path.persist(&args.output).map_err(|e| e.error)
 }
 

@@ -218,7 +218,7 @@ mod tests {
         std::fs::write(dir.path().join("answer"), answer).unwrap();
         std::fs::write(&program, format!("#!/bin/sh\nhead -c 8 >/dev/null\ncat '{}/answer'\n", dir.path().display())).unwrap();
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700)).unwrap();
-        let window = Window { program, language: Language::Zh, delay: Duration::from_secs(1), timeout: Duration::from_secs(60) };
+        let window = Window { program, language: Language::Chinese, delay: Duration::from_secs(1), timeout: Duration::from_secs(60) };
         (dir, window)
     }
 
@@ -259,7 +259,7 @@ mod tests {
     async fn a_prompt_that_is_not_there_is_no_prompt() {
         let window = Window {
             program: "/nonexistent/prompt".into(),
-            language: Language::En,
+            language: Language::English,
             delay: Duration::ZERO,
             timeout: Duration::from_secs(1),
         };

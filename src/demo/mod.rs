@@ -249,7 +249,7 @@ async fn show(
     println!("{}", text("step_sign", language));
     let (signed_file, report_file) = (stage.folder().join("signed.ofd"), stage.folder().join("report.json"));
     std::fs::write(&signed_file, &signed).map_err(at(&signed_file))?;
-    println!("{}: {}", text("step_embed", language), signed.len());
+    println!("{} ({} {})", text("step_embed", language), signed.len(), text("bytes", language));
 
     println!("{}:", text("step_verify", language));
     let report = page.verify(&stage.contract().file, signed).await?;

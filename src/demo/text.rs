@@ -19,6 +19,9 @@ static PAGE_TEXTS: LazyLock<BTreeMap<String, BTreeMap<String, String>>> = LazyLo
     serde_json::from_str(include_str!("assets/texts.json")).expect("texts.json")
 });
 
+/// The layers in the report's order; a parsed JSON object has lost it.
+const LAYERS: [&str; 7] = ["format", "integrity", "signature", "seal", "certificate", "time", "coverage"];
+
 /// A text of `messages.json`.
 pub fn text(key: &str, language: Language) -> &'static str {
     TEXTS.get(key).map_or("", |[en, zh]| language.pick(en, zh))
@@ -82,11 +85,8 @@ pub fn print_report(report: &Value, language: Language) {
         ] {
             println!("    {}: {value}", word(key, language));
         }
-        let layers = signature.get("layers").and_then(Value::as_object).cloned().unwrap_or_default();
-        let layers: Vec<String> = layers
-            .iter()
-            .map(|(layer, state)| format!("{} {}", mark(state.as_str().unwrap_or("")), word(layer, language)))
-            .collect();
+        let layers = signature.get("layers").unwrap_or(&Value::Null);
+        let layers = LAYERS.map(|layer| format!("{} {}", mark(&string(layers, layer)), word(layer, language)));
         println!("    {}", layers.join("  "));
         for finding in list(&signature, "findings") {
             let message = string(&finding, language.pick("message", "messageZh"));

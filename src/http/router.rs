@@ -13,7 +13,7 @@ use hyper::http::request::Parts;
 use hyper::{Method, Request, StatusCode};
 use jiff::Timestamp;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use super::App;
 use super::answer::{self, Answer, AnswerBody};
@@ -233,7 +233,7 @@ async fn routed(app: &App, head: &Parts, body: Incoming, route: &Route, caller: 
         }
         Route::Signatures => {
             query.only(&[])?;
-            begin(app, origin, &collect(body).await?)
+            begin(app, origin, &collect(body).await?).await
         }
         Route::Signature { id } if head.method == Method::DELETE => {
             query.only(&[])?;
@@ -386,28 +386,26 @@ async fn take_document(app: &App, origin: &Origin, name: String, length: u64, bo
     Ok(answer::json(StatusCode::CREATED, &DocumentView::new(id.as_str(), &document, expires)))
 }
 
-fn begin(app: &App, origin: &Origin, body: &[u8]) -> Result<Answer, Failure> {
+async fn begin(app: &App, origin: &Origin, body: &[u8]) -> Result<Answer, Failure> {
     let parsed: SignatureBody = serde_json::from_slice(body).map_err(bad)?;
     let request = parsed.parse(origin, |id| app.documents.find(id, origin))?;
     let idempotency = parsed.idempotency_key.map(|key| (key, sm3(body)));
-    let id = app.requests.begin(request, idempotency, Instant::now())?;
+    let id = app.requests.begin(request, idempotency).await?;
     Ok(answer::json(StatusCode::ACCEPTED, &Begun { signature_id: id.as_str() }))
 }
 
 async fn status(app: &App, id: &str, requester: &Requester, wait: Duration) -> Result<Answer, Failure> {
     let watching = app.requests.watch(id, requester).ok_or(Code::NotFound)?;
     let status = watching.changed(wait).await;
-    let values = |outputs: &[Output]| -> Vec<(usize, String)> {
-        outputs
-            .iter()
-            .filter_map(|output| match output {
-                Output::Value { item, value } => Some((*item, URL_SAFE_NO_PAD.encode(value))),
-                Output::Document { .. } => None,
-            })
-            .collect()
+    let values = |outputs: &[Output]| -> Option<Vec<(usize, String)>> {
+        let values = outputs.iter().filter_map(|output| match output {
+            Output::Value { item, value } => Some((*item, URL_SAFE_NO_PAD.encode(value))),
+            Output::Document { .. } => None,
+        });
+        Some(values.collect()).filter(|values: &Vec<_>| !values.is_empty())
     };
     let mut values =
-        if status.state.is_final() { app.requests.outputs(id, requester, values).unwrap_or_default() } else { Vec::new() };
+        if status.state.is_final() { app.requests.fetch(id, requester, values).unwrap_or_default() } else { Vec::new() };
     let mut view = |(n, item)| {
         let value = values.iter_mut().find(|(item, _)| *item == n).map(|(_, value)| std::mem::take(value));
         ItemView::new(item, value)
@@ -425,7 +423,7 @@ fn signed_document(app: &App, id: &str, document: &str, requester: &Requester) -
             _ => None,
         })
     };
-    let found = app.requests.outputs(id, requester, find).flatten();
+    let found = app.requests.fetch(id, requester, find);
     let (bytes, format) = found.ok_or(Code::NotFound)?;
     let kind = match format {
         crate::signing::Format::Ofd => "application/ofd",

@@ -39,3 +39,11 @@
 //!
 //! Each parser states its limits at the top of its file with the reason for each number, and answers `LIMIT_EXCEEDED`, never a
 //! truncated result. A limit that real files reach is a bug of the limit.
+//!
+//! # D8. The ZIP structure of an OFD is read and written here
+//!
+//! A signed package must be the same package to every reader, so the directory and the entries' own headers are held against each
+//! other, and every byte of the file must belong to one of them. The `zip` crate reads the directory alone, and rewrites headers when
+//! it copies an entry; a check beside it would have been a second parser that must agree with the first. Ours is 600 lines, copies
+//! entries byte for byte, and leaves inflating to `flate2`. The crate judges our output in tests. Gaps, prefixes and bytes behind the
+//! end are refused, not tolerated: no real file that was seen has any. A product that writes them would change our mind.

@@ -41,7 +41,8 @@ pub enum FileClass {
 pub struct Contents {
     /// In the order of their paths, each once.
     pub files: Vec<(PackagePath, FileClass)>,
-    /// Files that the current document refers to and the package does not have, with the file that names each; at most a thousand.
+    /// Files that the current document refers to and the package does not have, with the file that names each; at
+    /// most a thousand, then the file that names more is among the unreadable.
     pub missing: Vec<(PackagePath, PackagePath)>,
     /// Files of the current document that name others and could not be read. What they name is unknown, so while this is not
     /// empty all that nothing else refers to counts as drawn.
@@ -262,7 +263,9 @@ impl Walk {
             return false;
         }
         if package.find(&path).is_none() {
-            if self.missing.len() < MAX_MISSING && self.missing.iter().all(|(missing, _)| *missing != path) {
+            if self.missing.len() == MAX_MISSING {
+                self.give_up(base, limit(base, "missing files", MAX_MISSING));
+            } else if self.missing.iter().all(|(missing, _)| *missing != path) {
                 self.missing.push((path, base.clone()));
             }
             return false;
@@ -283,10 +286,15 @@ impl Walk {
             Ok(path) => return Some(path),
             Err(error) => error,
         };
+        self.give_up(base, error);
+        None
+    }
+
+    /// Notes that not all that `base` names is known.
+    fn give_up(&mut self, base: &PackagePath, error: OfdError) {
         if self.unreadable.iter().all(|(path, _)| path != base) {
             self.unreadable.push((base.clone(), error));
         }
-        None
     }
 
     fn read<R: Read + Seek>(

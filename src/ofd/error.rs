@@ -247,6 +247,9 @@ pub enum ToleranceKind {
     /// No namespace, or the one of before 2016.
     #[error("namespace is not http://www.ofdspec.org/2016")]
     Namespace,
+    /// There were more deviations than are kept.
+    #[error("further deviations are not listed")]
+    Further,
     /// `MaxSignId` is lower than an id in the list, or is no number.
     #[error("MaxSignId is not the largest id")]
     MaxSignIdWrong,

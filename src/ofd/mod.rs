@@ -13,6 +13,7 @@
 //! ```
 
 mod coverage;
+mod entry_reader;
 mod error;
 mod integrity;
 mod package;

@@ -3,8 +3,9 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io::{Read, Seek};
 
+use super::entry_reader::EntryReader;
 use super::xml::{self, Element, MAX_XML};
-use super::zip_read::{Directory, Entry, EntryReader};
+use super::zip_read::{Directory, Entry};
 use super::zip_write::PackageWriter;
 use super::{OfdError, PackagePath, Tolerance, ToleranceKind};
 use crate::document::DocumentError;
@@ -26,8 +27,10 @@ impl<R: Read + Seek> Package<R> {
     /// Opens a package and checks its whole ZIP structure; nothing is inflated yet.
     pub fn open(mut source: R) -> Result<Self, OfdError> {
         let mut directory = Directory::read(&mut source)?;
-        let tolerances = std::mem::take(&mut directory.tolerances).into_iter().take(MAX_TOLERANCES).collect();
-        Ok(Self { source, directory, digests: HashMap::new(), tolerances })
+        let noted = std::mem::take(&mut directory.tolerances);
+        let mut package = Self { source, directory, digests: HashMap::new(), tolerances: BTreeSet::new() };
+        noted.into_iter().for_each(|tolerance| package.note(tolerance));
+        Ok(package)
     }
 
     /// The files (directories left out), in the order of the ZIP directory.
@@ -90,15 +93,22 @@ impl<R: Read + Seek> Package<R> {
         digest
     }
 
-    /// What was let pass so far, by name, without repetition; at most a thousand.
+    /// What was let pass so far, by name, without repetition; `Further` stands for those
+    /// beyond a thousand.
     pub fn tolerances(&self) -> impl Iterator<Item = &Tolerance> {
         self.tolerances.iter()
     }
 
     pub(super) fn tolerate(&mut self, path: &PackagePath, kind: ToleranceKind) {
-        if self.tolerances.len() < MAX_TOLERANCES {
-            self.tolerances.insert(Tolerance { path: path.to_string(), kind });
-        }
+        self.note(Tolerance { path: path.to_string(), kind });
+    }
+
+    fn note(&mut self, tolerance: Tolerance) {
+        let tolerance = match self.tolerances.len() {
+            0..MAX_TOLERANCES => tolerance,
+            _ => Tolerance { path: PackagePath::entry_file().to_string(), kind: ToleranceKind::Further },
+        };
+        self.tolerances.insert(tolerance);
     }
 
     /// The file that `location`, as it stands in the file `base`, names. It need not exist; where it does, the result is its name.

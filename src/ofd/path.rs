@@ -14,7 +14,7 @@ impl PackagePath {
 
     /// Resolves a location that stands in the file `self`: from the root when it begins with `/`, else from the directory of
     /// `self`. `None` when it leaves the package, is empty, names a directory, or is no path of a package (drive, scheme, control
-    /// characters). Backslashes count as slashes; [`has_backslash`] tells.
+    /// characters). Backslashes count as slashes.
     pub fn resolve(&self, location: &str) -> Option<Self> {
         let location = location.replace('\\', "/");
         let base = if location.starts_with('/') { "" } else { self.directory() };

@@ -176,8 +176,8 @@ fn declared(bytes: &[u8]) -> Result<Option<&'static Encoding>, XmlFault> {
     }
 }
 
-/// Parses `bytes`, the file `path`, whose root element must be `root`. What stands inside elements named in `skip` is checked and
-/// not kept.
+/// Parses `bytes`, the file `path`, whose root element must be `root`. What stands inside elements named in `skip` must be
+/// well-formed and is not kept.
 pub(super) fn parse<'a>(path: &PackagePath, bytes: &'a [u8], root: &str, skip: &[&str]) -> Result<Document<'a>, OfdError> {
     let (encoding, text) = TextEncoding::detect(bytes).map_err(|fault| OfdError::Xml { path: path.clone(), fault })?;
     let mut builder = Builder { path, skip, open: Vec::new(), root: None, nodes: 0, depth: 0, dropped: None, plain: true };

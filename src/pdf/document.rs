@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     Ambiguity, ByteRange, Dict, Encryption, MAX_DEPTH, MAX_LISTED, MAX_OBJECT_STREAM, MAX_PAGES, Object, ObjectId, Page,
-    PdfError, Revision, Tolerance, filter,
+    PdfError, Revision, SignatureOptions, Tolerance, filter,
     form::{FieldValue, Node},
     object::{ParseError, Parser, is_space, name_text},
     source::Source,
@@ -31,6 +31,7 @@ pub struct Document<R> {
     pub(super) ends: Vec<u64>,
     pub(super) nodes: HashMap<(u32, View), Arc<Node>>,
     ambiguities: Vec<Ambiguity>,
+    pub(super) options: SignatureOptions,
 }
 
 /// An object where it stands.
@@ -71,8 +72,17 @@ impl<R: Read + Seek> Document<R> {
         let revisions = xref.revisions();
         let ambiguities = std::mem::take(&mut xref.ambiguities);
         let ends = vec![0; xref.sections.len()];
-        let mut document =
-            Self { source, xref, revisions, encryption: None, streams: Vec::new(), ends, nodes: HashMap::new(), ambiguities };
+        let mut document = Self {
+            source,
+            xref,
+            revisions,
+            encryption: None,
+            streams: Vec::new(),
+            ends,
+            nodes: HashMap::new(),
+            ambiguities,
+            options: SignatureOptions::default(),
+        };
         document.encryption = document.read_encryption()?;
         Ok(document)
     }

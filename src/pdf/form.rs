@@ -55,6 +55,13 @@ pub(super) struct Form {
     pub groups: HashSet<u32>,
 }
 
+impl Form {
+    /// The first part of each field's name.
+    pub fn top_names(&self) -> impl Iterator<Item = &str> {
+        self.fields.iter().map(|field| field.name.split('.').next().unwrap_or_default())
+    }
+}
+
 /// What a field's own dictionary says, kept because each revision's form is walked and few of its fields change.
 #[derive(Clone, Debug)]
 pub(super) struct Node {

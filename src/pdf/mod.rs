@@ -24,18 +24,27 @@ mod document;
 mod filter;
 mod form;
 mod object;
+mod picture;
+mod sign;
+#[cfg(test)]
+mod sign_tests;
 mod signature;
 mod source;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
+mod write;
 mod xref;
 
 pub use changes::{Change, Changed, Permitted};
 pub use document::Document;
 pub use object::{Dict, Object, ObjectId};
+pub use picture::PictureError;
+pub use sign::{PreparedPdf, SignatureField, SignatureOptions};
 pub use signature::{ByteRange, ByteRangeFault, Digests, DocMdp, FieldLock, FieldState, PdfSignature, SignaturePurpose, Widget};
+
+use crate::stamp::{RectMm, SizeMm};
 
 /// Most cross-reference entries in all revisions together: 24 bytes each, 36 MB.
 pub const MAX_ENTRIES: usize = 1_500_000;
@@ -62,13 +71,25 @@ pub fn work_limit(len: u64) -> u64 {
     len.saturating_mul(16).saturating_add(256 << 20)
 }
 
-/// Why a file cannot be read as a PDF.
+/// Why a file cannot be read as a PDF, or not be signed as asked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PdfError {
+    /// Readers disagree about what the document is, so nobody knows what would be signed.
+    #[error("the document is ambiguous: {0}")]
+    Ambiguous(Ambiguity),
+    /// An XFA form that is drawn by the reader: its pages are not what people see.
+    #[error("the document is a dynamic form (XFA)")]
+    DynamicForm,
     /// The structure needed to find signatures is encrypted (object streams of an encrypted file).
     #[error("the file's structure is encrypted")]
     Encrypted,
+    /// A name that no new field can have: empty, or with a dot.
+    #[error("{0:?} cannot be the name of a new field")]
+    FieldName(String),
+    /// The field of that name is signed already, or no signature field.
+    #[error("the field {0} is signed already or is no signature field")]
+    FieldTaken(String),
     /// The source failed.
     #[error("the file cannot be read: {0}")]
     Io(#[from] std::io::Error),
@@ -78,6 +99,23 @@ pub enum PdfError {
     /// No `%PDF-` at the first byte.
     #[error("not a PDF file")]
     NotPdf,
+    /// Appearances are asked for, and there is no picture.
+    #[error("there is no picture to show")]
+    NothingToShow,
+    /// The seal's picture cannot be drawn.
+    #[error(transparent)]
+    Picture(#[from] PictureError),
+    /// The signed value is larger than the room that was made for it.
+    #[error("the signed value has {value} bytes, there is room for {room}")]
+    RoomExceeded {
+        /// Bytes set aside.
+        room: usize,
+        /// Bytes of the value.
+        value: usize,
+    },
+    /// The bytes to sign with are no seal.
+    #[error("the seal cannot be read")]
+    Seal,
     /// Broken where readers would have to guess: what is wrong, and the offset in bytes.
     #[error("{what} at byte {offset}")]
     Syntax {
@@ -178,9 +216,21 @@ pub struct Page {
 }
 
 impl Page {
-    /// Left, top, width and height in mm from the top left corner of the page as shown, of a rectangle in the page's own units.
-    pub fn rect_mm(&self, rect: [f64; 4]) -> [f64; 4] {
-        let mm = self.user_unit * 25.4 / 72.0;
+    /// Width and height as shown.
+    pub fn size(&self) -> SizeMm {
+        let [left, bottom, right, top] = self.area;
+        let (width, height) = ((right - left) * self.mm_per_unit(), (top - bottom) * self.mm_per_unit());
+        if self.rotate % 180 == 90 { SizeMm { width: height, height: width } } else { SizeMm { width, height } }
+    }
+
+    /// Millimetres in one unit of the page's coordinates.
+    pub fn mm_per_unit(&self) -> f64 {
+        self.user_unit * 25.4 / 72.0
+    }
+
+    /// Where a rectangle in the page's own coordinates shows, from the top left corner of the page as shown.
+    pub fn shown(&self, rect: [f64; 4]) -> RectMm {
+        let mm = self.mm_per_unit();
         let [left, bottom, right, top] = self.area;
         let [x0, y0, x1, y1] = rect;
         let (x, y, width, height) = match self.rotate {
@@ -189,13 +239,19 @@ impl Page {
             270 => (top - y1, right - x1, y1 - y0, x1 - x0),
             _ => (x0 - left, top - y1, x1 - x0, y1 - y0),
         };
-        [x * mm, y * mm, width * mm, height * mm]
+        RectMm { x: x * mm, y: y * mm, width: width * mm, height: height * mm }
     }
 
-    /// Width and height as shown, in mm.
-    pub fn size_mm(&self) -> (f64, f64) {
-        let mm = self.user_unit * 25.4 / 72.0;
-        let size = ((self.area[2] - self.area[0]) * mm, (self.area[3] - self.area[1]) * mm);
-        if self.rotate % 180 == 90 { (size.1, size.0) } else { size }
+    /// The rectangle in the page's own coordinates, `[left, bottom, right, top]`, that shows at `shown`.
+    pub fn rect(&self, shown: RectMm) -> [f64; 4] {
+        let mm = self.mm_per_unit();
+        let (x, y, width, height) = (shown.x / mm, shown.y / mm, shown.width / mm, shown.height / mm);
+        let [left, bottom, right, top] = self.area;
+        match self.rotate {
+            90 => [left + y, bottom + x, left + y + height, bottom + x + width],
+            180 => [right - x - width, bottom + y, right - x, bottom + y + height],
+            270 => [right - y - height, top - x - width, right - y, top - x],
+            _ => [left + x, top - y - height, left + x + width, top - y],
+        }
     }
 }

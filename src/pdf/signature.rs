@@ -1,11 +1,11 @@
 //! Signature dictionaries, their byte ranges and what the ranges hold (ISO 32000-1 12.8, shared `pdf-signature.md` §4).
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{HashMap, HashSet},
     io::{Read, Seek},
 };
 
-use crate::{asn1::Tlv, sm::Sm3Digest};
+use crate::{asn1::Tlv, sm::Sm3Digest, stamp::RectMm};
 
 use super::{
     Ambiguity, Change, Changed, Dict, Document, MAX_SIGNATURES, Object, ObjectId, PdfError, Permitted, Tolerance,
@@ -15,6 +15,9 @@ use super::{
     object::{hex_digit, is_space, name_text, text},
     xref::{self, Place, View},
 };
+
+/// Most places where signatures show: a straddle seal has one on each page.
+const MAX_WIDGETS: usize = 300_000;
 
 /// One signature dictionary of one revision, with all that can be said about it without its cryptography.
 ///
@@ -191,8 +194,8 @@ pub enum FieldLock {
 pub struct Widget {
     /// Index of the page, from 0.
     pub page: usize,
-    /// Left, top, width and height in mm from the top left corner of the page as shown.
-    pub rect_mm: [f64; 4],
+    /// From the top left corner of the page as shown.
+    pub rect: RectMm,
 }
 
 /// A signature dictionary where it stands.
@@ -212,7 +215,7 @@ struct Holder {
 }
 
 /// What one pass over all objects of all revisions finds.
-struct Inventory {
+pub(super) struct Inventory {
     signatures: Vec<Found>,
     holders: Vec<Holder>,
 }
@@ -252,7 +255,7 @@ impl<R: Read + Seek> Document<R> {
         order
     }
 
-    fn inventory(&mut self) -> Result<Inventory, PdfError> {
+    pub(super) fn inventory(&mut self) -> Result<Inventory, PdfError> {
         let mut inventory = Inventory { signatures: Vec::new(), holders: Vec::new() };
         for i in self.file_order() {
             let entry = self.xref.entries()[i as usize];
@@ -415,7 +418,7 @@ impl<R: Read + Seek> Document<R> {
     }
 
     /// DocMDP and FieldMDP of `/Reference` (ISO 32000-1 12.8.2), as of `view`.
-    fn transforms(&mut self, dict: &Dict, view: View) -> Result<(Option<DocMdp>, Option<FieldLock>), PdfError> {
+    pub(super) fn transforms(&mut self, dict: &Dict, view: View) -> Result<(Option<DocMdp>, Option<FieldLock>), PdfError> {
         let (mut doc_mdp, mut lock) = (None, None);
         for reference in self.resolve_array(dict.value("Reference"), view)?.iter().take(16) {
             let reference = self.resolve_dict(reference, view)?;
@@ -425,13 +428,15 @@ impl<R: Read + Seek> Document<R> {
                 doc_mdp = Some(doc_mdp_of(permission).unwrap_or(DocMdp::FormFilling));
             } else if reference.is("TransformMethod", "FieldMDP") {
                 lock = self.lock(&parameters, view)?;
+                // A lock may forbid all changes, too (ISO 32000-2 table 258).
+                doc_mdp = doc_mdp_of(permission).or(doc_mdp);
             }
         }
         Ok((doc_mdp, lock))
     }
 
     /// A `/Lock` dictionary or FieldMDP parameters. An action that is none of the three locks all.
-    pub(super) fn lock(&mut self, parameters: &Dict, view: View) -> Result<Option<FieldLock>, PdfError> {
+    fn lock(&mut self, parameters: &Dict, view: View) -> Result<Option<FieldLock>, PdfError> {
         if parameters.value("Action") == &Object::Null {
             return Ok(None);
         }
@@ -453,28 +458,43 @@ impl<R: Read + Seek> Document<R> {
         Ok(())
     }
 
-    /// Finds the pages on which the widgets of shown signatures stand, by the pages' own lists.
+    /// Finds the pages on which the widgets of shown signatures stand.
     fn place_widgets(&mut self, signatures: &mut [PdfSignature], fields: &[Field]) -> Result<(), PdfError> {
-        let view = self.newest();
-        let mut owner = BTreeMap::new();
+        let names: HashMap<&str, &Field> = fields.iter().map(|field| (field.name.as_str(), field)).collect();
+        let mut owner = HashMap::new();
         for (i, signature) in signatures.iter().enumerate().filter(|(_, s)| s.state == FieldState::Shown) {
-            for field in fields.iter().filter(|field| Some(&field.name) == signature.field.as_ref()) {
+            if let Some(field) = signature.field.as_deref().and_then(|name| names.get(name)) {
                 owner.extend(field.widgets.iter().map(|widget| (widget.number, i)));
             }
         }
+        for (_, i, widget) in self.widgets(&owner)? {
+            signatures[i].widgets.push(widget);
+        }
+        Ok(())
+    }
+
+    /// Where the widgets with these object numbers show, by the pages' own lists; each with what the map has for it.
+    pub(super) fn widgets(&mut self, owner: &HashMap<u32, usize>) -> Result<Vec<(u32, usize, Widget)>, PdfError> {
+        let view = self.newest();
+        let mut widgets = Vec::new();
         if owner.is_empty() {
-            return Ok(());
+            return Ok(widgets);
         }
         for (index, page) in self.pages()?.into_iter().enumerate() {
             for annotation in self.annotations(page.object, view)? {
-                let Some(i) = annotation.reference().and_then(|id| owner.get(&id.number)) else { continue };
+                let Some((number, i)) = annotation.reference().and_then(|id| Some((id.number, *owner.get(&id.number)?))) else {
+                    continue;
+                };
                 let dict = self.resolve_dict(&annotation, view)?;
                 if let Some(rect) = self.rectangle(dict.value("Rect"), view)? {
-                    signatures[*i].widgets.push(Widget { page: index, rect_mm: page.rect_mm(rect) });
+                    if widgets.len() == MAX_WIDGETS {
+                        return Err(PdfError::Limit("signature widgets"));
+                    }
+                    widgets.push((number, i, Widget { page: index, rect: page.shown(rect) }));
                 }
             }
         }
-        Ok(())
+        Ok(widgets)
     }
 
     /// The elements of a page's `/Annots`.
@@ -502,7 +522,7 @@ pub(super) fn is_signature(dict: &Dict) -> bool {
 }
 
 /// `/P` of DocMDP.
-pub(super) fn doc_mdp_of(permission: &Object) -> Option<DocMdp> {
+fn doc_mdp_of(permission: &Object) -> Option<DocMdp> {
     match permission.integer() {
         Some(1) => Some(DocMdp::NoChanges),
         Some(2) => Some(DocMdp::FormFilling),

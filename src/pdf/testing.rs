@@ -34,6 +34,11 @@ impl File {
         Self { bytes, kind: Kind::Stream, last_xref: Some(last_xref), size }
     }
 
+    /// The same, with a table.
+    pub fn after_table(bytes: Vec<u8>, last_xref: usize, size: usize) -> Self {
+        Self { kind: Kind::Table, ..Self::after(bytes, last_xref, size) }
+    }
+
     /// Two pages with content, font and one annotation; a text field `t` and a signature field `s` without value.
     pub fn with_form(kind: Kind) -> Self {
         let mut file = Self::new(kind);

@@ -50,7 +50,10 @@ fn signature_is_found_with_its_bytes() {
         assert_eq!(signature.name.as_deref(), Some("\u{7532}"));
         assert_eq!((signature.revision, document.revisions().len()), (Some(1), 2));
         let mm = 25.4 / 72.0;
-        assert_eq!(signature.widgets, [Widget { page: 0, rect_mm: [100.0, 642.0, 100.0, 100.0].map(|n| n * mm) }]);
+        assert_eq!(
+            signature.widgets,
+            [Widget { page: 0, rect: RectMm { x: 100.0 * mm, y: 642.0 * mm, width: 100.0 * mm, height: 100.0 * mm } }]
+        );
         assert_permitted(&file, &[]);
     }
 }
@@ -58,11 +61,18 @@ fn signature_is_found_with_its_bytes() {
 #[test]
 fn pages_are_measured_after_cropping_and_turning() {
     let pages = File::with_form(Kind::Table).open().pages().unwrap();
-    let points = |page: &Page| [page.size_mm().0 / 25.4 * 72.0, page.size_mm().1 / 25.4 * 72.0].map(f64::round);
+    let round = |mm: f64| (mm / 25.4 * 72.0).round();
+    let points = |page: &Page| [page.size().width, page.size().height].map(round);
     assert_eq!(points(&pages[0]), [595.0, 842.0]);
     assert_eq!(points(&pages[1]), [490.0, 290.0]);
     // A corner mark at the lower left of the unturned page is at the upper left of the turned one.
-    assert_eq!(pages[1].rect_mm([10.0, 10.0, 20.0, 40.0]).map(|mm| (mm / 25.4 * 72.0).round()), [0.0, 0.0, 30.0, 10.0]);
+    let shown = pages[1].shown([10.0, 10.0, 20.0, 40.0]);
+    assert_eq!([shown.x, shown.y, shown.width, shown.height].map(round), [0.0, 0.0, 30.0, 10.0]);
+    for rotate in [0, 90, 180, 270] {
+        let page = Page { rotate, ..pages[1] };
+        let there_and_back = page.rect(page.shown([20.0, 30.0, 50.0, 80.0])).map(f64::round);
+        assert_eq!(there_and_back, [20.0, 30.0, 50.0, 80.0], "{rotate}");
+    }
 }
 
 /// A second party's field, visible on page 2.

@@ -12,6 +12,7 @@ const MAX_ATTRIBUTES: usize = 64;
 pub struct Name {
     raw: Vec<u8>,
     attributes: Vec<Attribute>,
+    key: String,
 }
 
 /// One attribute of a name.
@@ -63,7 +64,8 @@ impl Name {
                 attributes.push(Attribute { oid, text, value: value.value.to_vec() });
             }
         }
-        Ok(Self { raw: tlv.raw.to_vec(), attributes })
+        let key = matching_key(&attributes);
+        Ok(Self { raw: tlv.raw.to_vec(), attributes, key })
     }
 
     /// The encoding as received.
@@ -89,21 +91,27 @@ impl Name {
     /// Equality of RFC 5280 clause 7.1, near enough for finding candidates: types in order, texts without regard to ASCII case,
     /// string type and repeated blanks. What decides in the end is the signature.
     pub fn matches(&self, other: &Self) -> bool {
-        self.raw == other.raw
-            || self.attributes.len() == other.attributes.len()
-                && self.attributes.iter().zip(&other.attributes).all(|(a, b)| a.oid == b.oid && same_text(&a.text, &b.text))
+        self.key == other.key
+    }
+
+    /// The same text for names that match.
+    pub(super) fn key(&self) -> &str {
+        &self.key
     }
 }
 
-fn same_text(a: &str, b: &str) -> bool {
-    let (mut a, mut b) = (a.split_whitespace(), b.split_whitespace());
-    loop {
-        match (a.next(), b.next()) {
-            (None, None) => return true,
-            (Some(a), Some(b)) if a.eq_ignore_ascii_case(b) => {}
-            _ => return false,
+/// Types in hexadecimal digits and normalised texts, each ended by a character that neither holds.
+fn matching_key(attributes: &[Attribute]) -> String {
+    let mut key = String::new();
+    for attribute in attributes {
+        key.push_str(&super::certificate::hex(&attribute.oid));
+        for word in attribute.text.split_whitespace() {
+            key.push(' ');
+            key.push_str(&word.to_ascii_lowercase());
         }
+        key.push('\0');
     }
+    key
 }
 
 /// RFC 4514 order (most specific first), control characters shown escaped so that a name cannot move a terminal's cursor.

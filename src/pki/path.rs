@@ -13,8 +13,9 @@ use super::trust::{Purpose, Service, TrustStore};
 
 /// Longest path, the anchor included. Real ones have three or four certificates.
 pub const MAX_PATH: usize = 8;
-/// Most signatures tried for one document: a hostile file can carry many certificates of one name.
-const MAX_SIGNATURES: u32 = 64;
+/// Most wrong signatures of certificates looked at for one document: a hostile file can carry many certificates of one name. Right ones
+/// need no limit: each certificate of a document has one issuer.
+const MAX_WRONG: u32 = 64;
 
 /// A path to an anchor that satisfies every rule.
 #[derive(Clone, Debug)]
@@ -77,13 +78,13 @@ pub struct PathFinder<'a> {
     store: &'a TrustStore,
     extra: Vec<Arc<Certificate>>,
     issued: HashMap<([u8; 32], [u8; 32]), bool>,
-    signatures_left: u32,
+    wrong_left: u32,
 }
 
 impl<'a> PathFinder<'a> {
     /// A finder for one document.
     pub fn new(store: &'a TrustStore) -> Self {
-        Self { store, extra: Vec::new(), issued: HashMap::new(), signatures_left: MAX_SIGNATURES }
+        Self { store, extra: Vec::new(), issued: HashMap::new(), wrong_left: MAX_WRONG }
     }
 
     /// The store.
@@ -196,9 +197,11 @@ impl<'a> PathFinder<'a> {
         if let Some(known) = self.issued.get(&pair) {
             return *known;
         }
-        let Some(left) = self.signatures_left.checked_sub(1) else { return false };
-        self.signatures_left = left;
+        if self.wrong_left == 0 {
+            return false;
+        }
         let good = child.verify_issued_by(issuer).is_ok();
+        self.wrong_left -= u32::from(!good);
         self.issued.insert(pair, good);
         good
     }

@@ -190,6 +190,7 @@ pub struct TrustStore {
     /// All certificates that may take part in a path, services' included, once each.
     certificates: Vec<Arc<Certificate>>,
     by_sha256: HashMap<[u8; 32], usize>,
+    by_subject: HashMap<String, Vec<usize>>,
     /// For pairs of the above: whether the second signed the first. Checked once here, not once per document.
     issued: HashMap<([u8; 32], [u8; 32]), bool>,
     crls: Vec<StoredCrl>,
@@ -275,6 +276,7 @@ impl TrustStore {
         let next = self.certificates.len();
         let index = *self.by_sha256.entry(*certificate.sha256()).or_insert(next);
         if index == next {
+            self.by_subject.entry(certificate.subject().key().to_owned()).or_default().push(index);
             self.certificates.push(certificate);
         }
         Arc::clone(&self.certificates[index])
@@ -312,7 +314,7 @@ impl TrustStore {
 
     /// The certificates whose subject is `name`.
     pub fn named<'a>(&'a self, name: &'a Name) -> impl Iterator<Item = &'a Arc<Certificate>> {
-        self.certificates.iter().filter(move |c| c.subject().matches(name))
+        self.by_subject.get(name.key()).into_iter().flatten().map(|index| &self.certificates[*index])
     }
 
     /// Whether `issuer` signed `child`, if both are in the store.

@@ -27,6 +27,7 @@ use crate::sm::{Sm3, Sm3Digest};
 use crate::stamp::{Placement, SizeMm, Stamp};
 use crate::verify::report::{Layer, LayerState, SignatureReport};
 use crate::verify::{Context, Verifier};
+use crate::views::signer;
 use crate::workers::{Client, LoggedIn, WorkerError};
 
 /// Gives the time. A value, so that tests can stop it.
@@ -119,8 +120,8 @@ enum Room {
 }
 
 impl Signer {
-    /// Steps 1 and 2: whether this may be asked at all, and a place in the queue. Refusals of policy are recorded.
-    pub fn admit(&self, id: &str, request: &SigningRequest) -> Result<Place, Failure> {
+    /// Steps 1 and 2: whether this may be asked at all. Refusals of policy are recorded.
+    pub async fn allow(&self, id: &str, request: &SigningRequest) -> Result<(), Failure> {
         if request.items.is_empty() || request.items.len() > MAX_ITEMS {
             return Err(Failure::new(Code::BadRequest, format!("items: between 1 and {MAX_ITEMS}")));
         }
@@ -130,11 +131,15 @@ impl Signer {
                 Subject::Document { document, .. } => Wish::Document { seal: &item.seal, format: document.format.as_str() },
             };
             if let Err(refused) = policy::allow(&self.config, &request.requester, wish) {
-                let failure = Failure::new(Code::PolicyRefused, refused);
-                self.record_now(Kind::Refused, id, request, None, |_| (None, Some(Code::PolicyRefused)))?;
-                return Err(failure);
+                self.record(Kind::Refused, id, request, None, |_| (None, Some(Code::PolicyRefused))).await?;
+                return Err(Failure::new(Code::PolicyRefused, refused));
             }
         }
+        Ok(())
+    }
+
+    /// A place in the queue before the person.
+    pub fn admit(&self, request: &SigningRequest) -> Result<Place, Failure> {
         self.prompts.admit(&request.requester).map_err(|crowded| match crowded {
             Crowded::CoolDown => Failure::new(Code::TooManyRequests, crowded),
             Crowded::Full => Failure::new(Code::Busy, crowded),
@@ -433,6 +438,12 @@ impl Signer {
         })
     }
 
+    /// A line for a request whose result nobody fetched.
+    pub(super) async fn record_not_delivered(&self, id: &str, request: &SigningRequest) {
+        // The result is gone in any case; a record that cannot be written has been logged.
+        let _ = self.record(Kind::NotDelivered, id, request, None, |_| (None, None)).await;
+    }
+
     async fn record(
         &self,
         kind: Kind,
@@ -454,20 +465,6 @@ impl Signer {
                 Err(Code::AuditUnavailable.into())
             }
         }
-    }
-
-    fn record_now(
-        &self,
-        kind: Kind,
-        id: &str,
-        request: &SigningRequest,
-        token: Option<Shown>,
-        outcome: impl Fn(usize) -> (Option<Sm3Digest>, Option<Code>),
-    ) -> Result<(), Failure> {
-        self.audit.append((self.clock)(), &self.event(kind, id, request, token, outcome)).map_err(|error| {
-            tracing::error!(%error, "the record cannot be written");
-            Code::AuditUnavailable.into()
-        })
     }
 
     fn event(
@@ -650,7 +647,7 @@ fn asked(job: &Job) -> Asked {
         es_id: Shown::new(job.seal.seal.es_id()),
         valid_from: property.valid_from.instant,
         valid_to: property.valid_to.instant,
-        signer: Shown::new(&certificate.subject().short()),
+        signer: signer(certificate),
         uscc: codes.first().map(|code| Shown::new(&code.uscc)),
         picture: job.seal.seal.picture().data.clone(),
     };

@@ -18,6 +18,8 @@ use crate::sm::Sm3Digest;
 
 /// A page that shows no sign of life for this long before the token is asked is gone.
 const GONE: Duration = Duration::from_secs(30);
+/// How often a request is looked after.
+const TICK: Duration = Duration::from_millis(500);
 /// A finished request that nobody fetches is forgotten after this.
 const FORGOTTEN: Duration = Duration::from_secs(600);
 /// Most requests of one requester that are kept, finished ones included.
@@ -69,7 +71,7 @@ struct Table {
 }
 
 struct Entry {
-    requester: Requester,
+    request: SigningRequest,
     idempotency: Option<(String, Sm3Digest)>,
     status: watch::Receiver<Status>,
     canceller: Canceller,
@@ -78,6 +80,52 @@ struct Entry {
     watchers: Arc<()>,
     seen: Instant,
     deleted: bool,
+    /// Whether the page was given a result.
+    fetched: bool,
+}
+
+impl Entry {
+    fn is_of(&self, requester: &Requester) -> bool {
+        self.request.requester == *requester
+    }
+
+    /// Whether something was signed that the page never got.
+    fn is_undelivered(&self) -> bool {
+        self.status.borrow().state == State::Done && !self.fetched
+    }
+}
+
+impl Table {
+    /// The request that was begun with this key, if it was the same.
+    fn earlier(&self, requester: &Requester, idempotency: Option<&(String, Sm3Digest)>) -> Result<Option<RequestId>, Failure> {
+        let Some((key, body)) = idempotency else { return Ok(None) };
+        for (id, entry) in self.entries.iter().filter(|(_, entry)| entry.is_of(requester)) {
+            match &entry.idempotency {
+                Some((k, b)) if k == key && b == body => return Ok(Some(RequestId(id.clone()))),
+                Some((k, _)) if k == key => return Err(Code::IdempotencyConflict.into()),
+                _ => {}
+            }
+        }
+        Ok(None)
+    }
+
+    /// Counts a request against the limits of its requester.
+    fn count(&mut self, requester: &Requester, now: Instant) -> Result<(), Failure> {
+        if self.entries.values().filter(|entry| entry.is_of(requester)).count() >= MAX_KEPT {
+            return Err(Code::Busy.into());
+        }
+        let begun = self.begun.entry(requester.clone()).or_default();
+        begun.retain(|at| now.duration_since(*at) < RATE_WINDOW);
+        if begun.len() >= RATE {
+            return Err(Code::TooManyRequests.into());
+        }
+        begun.push(now);
+        Ok(())
+    }
+
+    fn find(&mut self, id: &str, requester: &Requester) -> Option<&mut Entry> {
+        self.entries.get_mut(id).filter(|entry| entry.is_of(requester) && !entry.deleted)
+    }
 }
 
 /// A page's call that waits for a change. While it lives, the page counts as there.
@@ -109,49 +157,33 @@ impl Requests {
     }
 
     /// Begins a request and returns its id; the same id again for the same key and the same body. Must be called in a runtime.
-    pub fn begin(
-        &self,
-        request: SigningRequest,
-        idempotency: Option<(String, Sm3Digest)>,
-        now: Instant,
-    ) -> Result<RequestId, Failure> {
-        let mut table = self.lock();
-        if let Some((key, body)) = &idempotency {
-            let own = |entry: &Entry| entry.requester == request.requester;
-            let earlier = table.entries.iter().find_map(|(id, entry)| match &entry.idempotency {
-                Some((k, b)) if own(entry) && k == key => Some((id.clone(), b == body)),
-                _ => None,
-            });
-            match earlier {
-                Some((id, true)) => return Ok(RequestId(id)),
-                Some((_, false)) => return Err(Code::IdempotencyConflict.into()),
-                None => {}
-            }
+    pub async fn begin(&self, request: SigningRequest, idempotency: Option<(String, Sm3Digest)>) -> Result<RequestId, Failure> {
+        if let Some(id) = self.lock().earlier(&request.requester, idempotency.as_ref())? {
+            return Ok(id);
         }
-        if table.entries.values().filter(|e| e.requester == request.requester).count() >= MAX_KEPT {
-            return Err(Code::Busy.into());
-        }
-        let begun = table.begun.entry(request.requester.clone()).or_default();
-        begun.retain(|at| now.duration_since(*at) < RATE_WINDOW);
-        if begun.len() >= RATE {
-            return Err(Code::TooManyRequests.into());
-        }
-        begun.push(now);
         let id = RequestId::random()?;
-        let place = self.signer.admit(id.as_str(), &request)?;
+        self.lock().count(&request.requester, Instant::now())?;
+        self.signer.allow(id.as_str(), &request).await?;
 
+        let mut table = self.lock();
+        // Asked again: another call with the same key may have come in between.
+        if let Some(id) = table.earlier(&request.requester, idempotency.as_ref())? {
+            return Ok(id);
+        }
+        let place = self.signer.admit(&request)?;
         let (progress, status) = watch::channel(Status::all(request.items.len(), State::Waiting, None));
         let (canceller, cancel) = Canceller::new();
         let outputs = Arc::new(Mutex::new(Vec::new()));
         let entry = Entry {
-            requester: request.requester.clone(),
+            request: request.clone(),
             idempotency,
             status,
             canceller,
             outputs: outputs.clone(),
             watchers: Arc::default(),
-            seen: now,
+            seen: Instant::now(),
             deleted: false,
+            fetched: false,
         };
         table.entries.insert(id.as_str().to_owned(), entry);
         drop(table);
@@ -169,33 +201,27 @@ impl Requests {
     /// A request of this requester; of others nobody learns that it exists.
     pub fn watch(&self, id: &str, requester: &Requester) -> Option<Watching> {
         let mut table = self.lock();
-        let entry = table.entries.get_mut(id).filter(|e| e.requester == *requester && !e.deleted)?;
+        let entry = table.find(id, requester)?;
         entry.seen = Instant::now();
         Some(Watching { status: entry.status.clone(), _alive: entry.watchers.clone() })
     }
 
-    /// What the request made, for `read`.
-    pub fn outputs<T>(&self, id: &str, requester: &Requester, read: impl FnOnce(&[Output]) -> T) -> Option<T> {
-        let outputs = {
-            let mut table = self.lock();
-            let entry = table.entries.get_mut(id).filter(|e| e.requester == *requester && !e.deleted)?;
-            entry.seen = Instant::now();
-            entry.outputs.clone()
-        };
-        let outputs = outputs.lock().unwrap_or_else(PoisonError::into_inner);
-        Some(read(&outputs))
+    /// What the request made, for `read`; what that finds counts as delivered.
+    pub fn fetch<T>(&self, id: &str, requester: &Requester, read: impl FnOnce(&[Output]) -> Option<T>) -> Option<T> {
+        let mut table = self.lock();
+        let entry = table.find(id, requester)?;
+        entry.seen = Instant::now();
+        let found = read(&entry.outputs.lock().unwrap_or_else(PoisonError::into_inner));
+        entry.fetched |= found.is_some();
+        found
     }
 
     /// Withdraws and forgets a request. Once the token was asked it still runs to its end. Whether there was one.
     pub fn delete(&self, id: &str, requester: &Requester) -> bool {
         let mut table = self.lock();
-        let Some(entry) = table.entries.get_mut(id).filter(|e| e.requester == *requester && !e.deleted) else { return false };
+        let Some(entry) = table.find(id, requester) else { return false };
         entry.canceller.cancel();
-        if entry.status.borrow().state.is_final() {
-            table.entries.remove(id);
-        } else {
-            entry.deleted = true;
-        }
+        entry.deleted = true; // forgotten by its watcher, once it has ended
         true
     }
 
@@ -217,24 +243,35 @@ impl Requests {
         }
     }
 
-    /// Withdraws a request whose page is gone, and forgets a finished one that nobody fetches.
+    /// Withdraws a request whose page is gone, and forgets one that was deleted, or that is finished and that nobody fetches.
     fn watch_over(&self, id: String) {
-        let table = Arc::downgrade(&self.table);
+        let (table, signer) = (Arc::downgrade(&self.table), self.signer.clone());
         tokio::spawn(async move {
             loop {
-                tokio::time::sleep(Duration::from_secs(1)).await;
+                tokio::time::sleep(TICK).await;
                 let Some(table) = table.upgrade() else { return };
-                let mut table = table.lock().unwrap_or_else(PoisonError::into_inner);
-                let Some(entry) = table.entries.get_mut(&id) else { return };
-                if Arc::strong_count(&entry.watchers) > 1 {
-                    entry.seen = Instant::now();
-                }
-                let idle = entry.seen.elapsed();
-                let ended = entry.status.borrow().state.is_final();
-                if ended && (entry.deleted || idle > FORGOTTEN) {
-                    table.entries.remove(&id);
-                } else if !ended && idle > GONE {
-                    entry.canceller.cancel();
+                let forgotten = {
+                    let mut table = table.lock().unwrap_or_else(PoisonError::into_inner);
+                    let Some(entry) = table.entries.get_mut(&id) else { return };
+                    if Arc::strong_count(&entry.watchers) > 1 {
+                        entry.seen = Instant::now();
+                    }
+                    let idle = entry.seen.elapsed();
+                    let ended = entry.status.borrow().state.is_final();
+                    if ended && (entry.deleted || idle > FORGOTTEN) {
+                        table.entries.remove(&id)
+                    } else {
+                        if !ended && idle > GONE {
+                            entry.canceller.cancel();
+                        }
+                        None
+                    }
+                };
+                if let Some(entry) = forgotten {
+                    if entry.is_undelivered() {
+                        signer.record_not_delivered(&id, &entry.request).await;
+                    }
+                    return;
                 }
             }
         });
@@ -248,7 +285,8 @@ impl Requests {
 /// A request of the command line: nobody watches it, nothing withdraws it but the person at the prompt.
 pub async fn run_alone(signer: &Signer, request: SigningRequest, scratch: &Scratch, cancel: Cancel) -> Result<Signed, Failure> {
     let id = RequestId::random()?;
-    let place = signer.admit(id.as_str(), &request)?;
+    signer.allow(id.as_str(), &request).await?;
+    let place = signer.admit(&request)?;
     let (progress, _status) = watch::channel(Status::all(request.items.len(), State::Waiting, None));
     Ok(signer.sign(id.as_str(), request, place, scratch, &progress, cancel).await)
 }

@@ -27,13 +27,12 @@ pub(super) const LAYERS: [Layer; 6] =
 /// The layers of one that comes as a file of its own.
 const LAYERS_BY_ITSELF: [Layer; 5] = [Layer::Format, Layer::Integrity, Layer::Signature, Layer::Certificate, Layer::Time];
 
-/// Bytes that were signed and are read in pieces.
-pub trait SignedBytes {
+/// Bytes that were signed and are not in memory.
+pub(super) trait SignedBytes {
+    /// Their digest, where it is known.
+    fn digest(&mut self, hash: Hash) -> Option<Vec<u8>>;
     /// Writes all of them, from the start.
     fn pour(&mut self, out: &mut dyn Write) -> io::Result<()>;
-
-    /// The digest of all of them, where it has been computed already.
-    fn digest(&self, hash: Hash) -> Option<Vec<u8>>;
 }
 
 /// The data of a detached signature.
@@ -61,14 +60,11 @@ impl<'a> Data<'a> {
     }
 
     fn digest(&mut self, hash: Hash) -> Option<Vec<u8>> {
-        if let Self::Stream(source) = self
-            && let Some(known) = source.digest(hash)
-        {
-            return Some(known);
+        match self {
+            Self::Missing => None,
+            Self::Whole(bytes) => Some(hash.digest(bytes)),
+            Self::Stream(source) => source.digest(hash),
         }
-        let mut hasher = hash.hasher();
-        self.pour(&mut hasher)?;
-        Some(hasher.finish())
     }
 
     /// `e` of SM2 over the data.
@@ -128,7 +124,7 @@ pub(super) fn bare(
             if let (Some(value), Some(data)) = (value, data) {
                 findings.reach(Layer::Signature);
                 if !sm::verify(key, data, &value) {
-                    findings.about(signer.subject(), Reason::SigValue, &[("signer", signer.subject().into())]);
+                    findings.about(signer.subject(), Reason::SigValue, &[("signer", signer.subject().short().into())]);
                 }
             }
         }
@@ -340,7 +336,7 @@ fn wrong_value(
         (Algorithm::Sm2Sm3, PublicKey::Sm2(_)) | (Algorithm::Rsa(_), PublicKey::Rsa { .. }) => {
             let form = algorithm == Algorithm::Sm2Sm3 && sm::read_signature(signer.signature()).is_err();
             let reason = if form { Reason::SigValueForm } else { Reason::SigValue };
-            findings.about(certificate.subject(), reason, &[("signer", certificate.subject().into())]);
+            findings.about(certificate.subject(), reason, &[("signer", certificate.subject().short().into())]);
         }
         (_, other) => key_differs(findings, other),
     }

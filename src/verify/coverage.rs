@@ -8,6 +8,9 @@ use crate::ofd::{Contents, DocBody, FileClass, Signature};
 
 /// Paths named in one message; `uncovered` has them all.
 const NAMED: usize = 5;
+/// Most paths in `uncovered` of one signature, and of all signatures of a document together.
+const LISTED: usize = 1_000;
+const LISTED_IN_ALL: usize = 20_000;
 /// Longest chain of `Relative` that is followed. A base is made before what builds on it; real documents have one or two.
 const MAX_RELATIVE: usize = 64;
 
@@ -28,6 +31,15 @@ impl Covered {
             }
         }
         Self(bits)
+    }
+
+    /// Nothing of `files`.
+    fn none(files: usize) -> Self {
+        Self(vec![0; files.div_ceil(64)])
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.0.iter_mut().zip(&other.0).for_each(|(mine, theirs)| *mine |= theirs);
     }
 
     fn has(&self, file: usize) -> bool {
@@ -111,6 +123,7 @@ pub(super) fn version(contents: &Contents, body: &DocBody, covered: &Covered, fi
 /// `TOTAL_PASSED`, else a self-made second one could hide an annotation that was added.
 pub(super) fn settle(contents: &Contents, judged: &mut [Judged]) {
     let mut later: Vec<(usize, Indication)> = Vec::new();
+    let mut room = LISTED_IN_ALL;
     for i in (0..judged.len()).rev() {
         let Some(open) = uncovered(contents, judged, i, &later) else { continue };
         let this = &mut judged[i];
@@ -124,27 +137,29 @@ pub(super) fn settle(contents: &Contents, judged: &mut [Judged]) {
         report(this, Reason::UncoveredShown, &open.shown);
         report(this, Reason::UncoveredByOpenSignature, &open.lent);
         report(this, Reason::UncoveredOther, &open.other);
-        this.about.uncovered.extend([open.shown, open.lent, open.other].concat());
-        this.about.uncovered.sort_unstable();
+        let mut paths: Vec<&str> = [open.shown, open.lent, open.other].concat();
+        paths.sort_unstable();
+        paths.truncate(LISTED.min(room));
+        room -= paths.len();
+        this.about.uncovered.extend(paths.into_iter().map(str::to_owned));
         let indication = this.findings.indication(this.layers);
         later.push((i, indication));
     }
 }
 
 #[derive(Default)]
-struct Uncovered {
+struct Uncovered<'c> {
     /// Shown, and protected by nothing.
-    shown: Vec<String>,
+    shown: Vec<&'c str>,
     /// Shown, and protected only by a later signature that is not proven itself.
-    lent: Vec<String>,
+    lent: Vec<&'c str>,
     /// Not shown.
-    other: Vec<String>,
+    other: Vec<&'c str>,
 }
 
-fn uncovered(contents: &Contents, judged: &[Judged], i: usize, later: &[(usize, Indication)]) -> Option<Uncovered> {
+fn uncovered<'c>(contents: &'c Contents, judged: &[Judged], i: usize, later: &[(usize, Indication)]) -> Option<Uncovered<'c>> {
     let this = &judged[i];
     let covered = this.covered.as_ref()?;
-    let covers = |i: usize, file: usize| judged[i].covered.as_ref().is_some_and(|covered| covered.has(file));
     // Only a signature over this one's own files speaks for it.
     let own: Vec<usize> = contents
         .files
@@ -153,21 +168,28 @@ fn uncovered(contents: &Contents, judged: &[Judged], i: usize, later: &[(usize, 
         .filter(|(_, (_, class))| *class == FileClass::SignatureFile(this.place))
         .map(|(file, _)| file)
         .collect();
-    let speakers: Vec<(usize, Indication)> =
-        later.iter().copied().filter(|(j, _)| !own.is_empty() && own.iter().all(|file| covers(*j, *file))).collect();
-    let lent_by = |file: usize, wanted: fn(Indication) -> bool| {
-        speakers.iter().any(|(j, indication)| wanted(*indication) && covers(*j, file))
-    };
-    let mut out = Uncovered::default();
-    for (file, (path, class)) in contents.files.iter().enumerate() {
-        if covered.has(file) || lent_by(file, |indication| indication == Indication::TotalPassed) {
+    let (mut passed, mut open) = (Covered::none(contents.files.len()), Covered::none(contents.files.len()));
+    for (j, indication) in later {
+        let Some(theirs) = judged[*j].covered.as_ref() else { continue };
+        if own.is_empty() || !own.iter().all(|file| theirs.has(*file)) {
             continue;
         }
-        let path = path.to_string();
+        match indication {
+            Indication::TotalPassed => passed.add(theirs),
+            Indication::Indeterminate => open.add(theirs),
+            Indication::TotalFailed => {}
+        }
+    }
+    let mut out = Uncovered::default();
+    for (file, (path, class)) in contents.files.iter().enumerate() {
+        if covered.has(file) || passed.has(file) {
+            continue;
+        }
+        let path = path.as_str();
         match class {
             FileClass::SignatureList | FileClass::OtherDocument => {}
             FileClass::SignatureFile(place) if *place >= this.place => {}
-            FileClass::Drawn if lent_by(file, |indication| indication == Indication::Indeterminate) => out.lent.push(path),
+            FileClass::Drawn if open.has(file) => out.lent.push(path),
             FileClass::Drawn => out.shown.push(path),
             // The list's own files are what its signature is about.
             FileClass::IntegrityList | FileClass::SignatureFile(_) if this.place == usize::MAX => {}
@@ -182,9 +204,9 @@ fn uncovered(contents: &Contents, judged: &[Judged], i: usize, later: &[(usize, 
     Some(out)
 }
 
-fn report(judged: &mut Judged, reason: Reason, paths: &[String]) {
+fn report(judged: &mut Judged, reason: Reason, paths: &[&str]) {
     let Some(first) = paths.first() else { return };
-    let mut named = paths.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let mut named = paths.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
     if paths.len() > NAMED {
         named.push_str(", …");
     }

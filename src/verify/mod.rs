@@ -9,7 +9,7 @@ mod cms;
 mod coverage;
 mod findings;
 mod ofd;
-pub mod pdf;
+mod pdf;
 mod picture;
 pub mod reason;
 pub mod report;

@@ -1,5 +1,6 @@
 //! OFD packages: every signature of every document in them, and what each leaves unprotected (ofd-signature.md §9).
 
+use std::collections::BTreeMap;
 use std::io::{Read, Seek};
 
 use super::catalogue::{self, Arg, Words};
@@ -14,6 +15,9 @@ use crate::ofd::{
     CheckMethod, Contents, DocBody, FileClass, ListedSignature, Ofd, OfdError, ReferenceOutcome, Signature, ToleranceKind,
 };
 use crate::ses::{self, Kind, SesSignature};
+
+/// Most findings about single protected files of one document; each signature tells at least one, and how many more there are.
+const TOLD: usize = 5_000;
 
 /// Judges a package.
 pub(super) fn verify<R: Read + Seek>(verifier: &mut Verifier<'_>, source: R) -> Report {
@@ -37,14 +41,24 @@ pub(super) fn verify<R: Read + Seek>(verifier: &mut Verifier<'_>, source: R) -> 
     if judged.is_empty() && findings.indication(&[]) != Indication::TotalFailed {
         unsigned(&ofd, &mut findings);
     }
-    for tolerance in ofd.package.tolerances() {
-        let words = catalogue::tolerance(tolerance_name(&tolerance.kind));
-        let at = |text: &str| format!("{text} ({})", tolerance.path);
-        let what = Words { en: at(&words.en), zh: at(&words.zh) };
-        findings.about(&tolerance.path, Reason::EncNonstd, &[("what", Arg::Both(what))]);
-    }
+    tolerances(&ofd, &mut findings);
     let reports = judged.into_iter().map(Judged::report).collect();
     verifier.report(FileFormat::Ofd, reports, Vec::new(), findings)
+}
+
+/// Deviations that were read all the same: of each kind the first place, and how many more.
+fn tolerances<R: Read + Seek>(ofd: &Ofd<R>, findings: &mut Findings) {
+    let mut kinds: BTreeMap<&'static str, (&str, usize)> = BTreeMap::new();
+    for tolerance in ofd.package.tolerances() {
+        kinds.entry(tolerance_name(&tolerance.kind)).or_insert((&tolerance.path, 0)).1 += 1;
+    }
+    for (name, (path, count)) in kinds {
+        let words = catalogue::tolerance(name);
+        let more = if count > 1 { format!(", +{}", count - 1) } else { String::new() };
+        let at = |text: &str| format!("{text} ({path}{more})");
+        let what = Words { en: at(&words.en), zh: at(&words.zh) };
+        findings.about(path, Reason::EncNonstd, &[("what", Arg::Both(what))]);
+    }
 }
 
 /// A package that names no signature, and what in it looks like one all the same.
@@ -75,6 +89,7 @@ fn tolerance_name(kind: &ToleranceKind) -> &'static str {
         ToleranceKind::BackslashPath => "BackslashPath",
         ToleranceKind::CaseFolded => "CaseFolded",
         ToleranceKind::FileRefRelative => "FileRefRelative",
+        ToleranceKind::Further => "Further",
         ToleranceKind::GbkName => "GbkName",
         ToleranceKind::Namespace => "Namespace",
         ToleranceKind::MaxSignIdWrong => "MaxSignIdWrong",
@@ -111,11 +126,12 @@ fn document<R: Read + Seek>(
             Contents::default()
         }
     };
+    let told = (TOLD / list.signatures.len().max(1)).clamp(1, 100);
     let mut judged: Vec<Judged> = list
         .signatures
         .iter()
         .enumerate()
-        .map(|(place, listed)| signature(verifier, ofd, body, &contents, place, listed))
+        .map(|(place, listed)| signature(verifier, ofd, body, &contents, place, listed, told))
         .collect();
     coverage::relative(&mut judged);
     coverage::settle(&contents, &mut judged);
@@ -130,12 +146,13 @@ fn signature<R: Read + Seek>(
     contents: &Contents,
     place: usize,
     listed: &ListedSignature,
+    told: usize,
 ) -> Judged {
     let mut findings = Findings::default();
     let (about, covered, layers) = match ofd.signature(listed) {
         Ok(description) => {
             findings.reach(Layer::Format);
-            references(ofd, contents, &description, &mut findings);
+            references(ofd, contents, &description, &mut findings, told);
             let (about, layers) = value(verifier, ofd, &description, &mut findings);
             let covered = Covered::by(contents, &description);
             coverage::version(contents, body, &covered, &mut findings);
@@ -150,7 +167,13 @@ fn signature<R: Read + Seek>(
 }
 
 /// The protected files against the package.
-fn references<R: Read + Seek>(ofd: &mut Ofd<R>, contents: &Contents, description: &Signature, findings: &mut Findings) {
+fn references<R: Read + Seek>(
+    ofd: &mut Ofd<R>,
+    contents: &Contents,
+    description: &Signature,
+    findings: &mut Findings,
+    told: usize,
+) {
     match &description.check_method {
         CheckMethod::Sm3 => {}
         CheckMethod::Absent => {
@@ -164,6 +187,7 @@ fn references<R: Read + Seek>(ofd: &mut Ofd<R>, contents: &Contents, description
         Ok(results) => results,
         Err(error) => return container(findings, &error),
     };
+    let mut wrong = 0;
     for (reference, result) in description.references.iter().zip(results) {
         let reason = match result.outcome {
             ReferenceOutcome::Ok | ReferenceOutcome::BadMethod => continue,
@@ -172,11 +196,18 @@ fn references<R: Read + Seek>(ofd: &mut Ofd<R>, contents: &Contents, description
             ReferenceOutcome::Changed => Reason::ProtectedFileChanged,
             ReferenceOutcome::Missing => Reason::ProtectedFileMissing,
         };
-        findings.about(&result.path, reason, &[("path", (&result.path).into())]);
+        wrong += 1;
+        if wrong <= told {
+            findings.about(&result.path, reason, &[("path", (&result.path).into())]);
+        }
         let class = reference.path.as_ref().and_then(|path| contents.class(path));
         if reason == Reason::ProtectedFileChanged && class == Some(&FileClass::SignatureList) {
             findings.about(&result.path, Reason::SignedAfterClosed, &[]);
         }
+    }
+    if wrong > told {
+        let more = format!("… (+{})", wrong - told);
+        findings.about(&more, Reason::ProtectedFileChanged, &[("path", (&more).into())]);
     }
 }
 
@@ -247,10 +278,10 @@ fn integrity_list<R: Read + Seek>(verifier: &mut Verifier<'_>, ofd: &mut Ofd<R>,
     };
     let mut findings = Findings::default();
     findings.reach(Layer::Format);
-    for path in &list.missing {
+    for path in list.missing.iter().take(100) {
         findings.about(path, Reason::IntegrityListMissing, &[("path", path.into())]);
     }
-    for path in &list.unlisted {
+    for path in list.unlisted.iter().take(100) {
         findings.about(path, Reason::IntegrityListUnlisted, &[("path", path.into())]);
     }
     if list.missing.is_empty() && list.unlisted.is_empty() {

@@ -250,7 +250,6 @@ reasons! {
     TimestampRevocationUnknown: TimestampCert "unknown" Indeterminate TryLater;
     UncoveredShown: UncoveredContent "drawn" Indeterminate SigConstraintsFailure;
     UncoveredByOpenSignature: UncoveredContent "later" Indeterminate SigConstraintsFailure;
-    UncoveredAppearance: UncoveredContent "appearance" Indeterminate SigConstraintsFailure;
     UncoveredOther: UncoveredContent "other" Warning;
     CoverageUnknown: UncoveredContent "unknown" Indeterminate SigConstraintsFailure;
     VersionNotSigned: VersionNotSigned "" Indeterminate SigConstraintsFailure;

@@ -1,6 +1,7 @@
 //! The verification report, a contract with every reader of it (shared `report.md`): field names, codes, levels.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -105,12 +106,12 @@ pub struct SignatureReport {
     /// Who says so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time_source: Option<TimeSource>,
-    /// Files of the document that the signature does not protect.
+    /// Files of the document that the signature does not protect, at most a thousand of them; a finding has their number.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub uncovered: Vec<String>,
-    /// The seal's picture, for those who show it. Not part of the JSON report.
+    /// The seal's picture, for those who show it. Not part of the JSON report; absent when a document has more than can be kept.
     #[serde(skip)]
-    pub seal_picture: Option<SealPicture>,
+    pub seal_picture: Option<Arc<SealPicture>>,
 }
 
 /// Who signed.

@@ -9,7 +9,7 @@ use super::certificate::{self, Role};
 use super::findings::Findings;
 use super::picture;
 use super::reason::Reason;
-use super::report::{Layer, SealPicture, SealSummary, SignatureKind, SignatureReport};
+use super::report::{Layer, SealSummary, SignatureKind, SignatureReport};
 use super::time::{self, SigningTime, Stamp};
 use super::verifier::{About, Verifier};
 use crate::asn1::oid;
@@ -90,13 +90,7 @@ pub(super) fn judge(verifier: &mut Verifier<'_>, findings: &mut Findings, about:
         status_as_of: status.map(|(_, as_of)| as_of),
         region: region.map(|r| r.to_string()),
     });
-    let picture = seal.picture();
-    about.seal_picture = Some(SealPicture {
-        format: picture.format,
-        data: picture.data.clone(),
-        width_mm: picture.width_mm,
-        height_mm: picture.height_mm,
-    });
+    about.seal_picture = verifier.picture(seal);
 }
 
 /// Deviations in the encoding, unknown critical extensions, a picture that does not decode.
@@ -170,7 +164,7 @@ fn maker_signature(verifier: &mut Verifier<'_>, findings: &mut Findings, seal: &
     let Some(key) = sm2_key(findings, "role.maker", seal.signature_algorithm(), maker) else { return };
     let Some(signature) = sm2_value(findings, seal.signature(), Reason::SealSigForm) else { return };
     if !verifier.seal_signature(seal, || sm::verify(key, &seal.signed_bytes(), &signature)) {
-        findings.about(maker.subject(), Reason::SealSig, &[("maker", maker.subject().into())]);
+        findings.about(maker.subject(), Reason::SealSig, &[("maker", maker.subject().short().into())]);
     }
 }
 
@@ -237,7 +231,7 @@ fn listed(findings: &mut Findings, seal: &Seal, signer: &Certificate) {
     match &seal.property().cert_list {
         CertList::Certificates(list) => {
             if !list.iter().any(|c| c == signer.der()) {
-                let args = [("signer", subject.into()), ("count", list.len().into())];
+                let args = [("signer", subject.short().into()), ("count", list.len().into())];
                 findings.about(subject, Reason::SignerNotInSeal, &args);
             }
         }
@@ -251,7 +245,7 @@ fn listed(findings: &mut Findings, seal: &Seal, signer: &Certificate) {
             if with_z.is_some_and(|e| list.iter().any(|d| d.value == e.as_bytes())) {
                 nonstandard(findings, "digest-with-z");
             } else {
-                let args = [("signer", subject.into()), ("count", list.len().into())];
+                let args = [("signer", subject.short().into()), ("count", list.len().into())];
                 findings.about(subject, Reason::SignerDigestNotInSeal, &args);
             }
         }

@@ -58,7 +58,7 @@ pub(super) fn judge(verifier: &mut Verifier<'_>, findings: &mut Findings, signat
             && let Some(value) = seal::sm2_value(findings, signature.signature(), Reason::SigValueForm)
             && !sm::verify(key, signature.signed_bytes(), &value)
         {
-            findings.about(signer.subject(), Reason::SigValue, &[("signer", signer.subject().into())]);
+            findings.about(signer.subject(), Reason::SigValue, &[("signer", signer.subject().short().into())]);
         }
     }
 

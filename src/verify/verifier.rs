@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::catalogue::Arg;
 use super::findings::Findings;
 use super::reason::Reason;
-use super::report::{FileFormat, Indication, Layer, Level, Report, SignatureKind, SignatureReport};
+use super::report::{FileFormat, Indication, Layer, Level, Report, SealPicture, SignatureKind, SignatureReport};
 use super::seal_signature::{self, Place};
 use super::{cms, ofd, pdf, seal};
 use crate::pki::{Certificate, CertificateError, PathFinder, TrustStore};
@@ -18,6 +18,10 @@ use crate::sm::{Sm3Digest, sm3};
 
 /// Largest file that is read whole: a signed value or a seal by itself, as text. Real ones have up to 200 KB.
 const MAX_VALUE: u64 = 16 << 20;
+/// Bytes of certificates and of seal pictures that are kept of one document. Real documents have some ten kilobytes of each; hostile
+/// ones could have as much as they are long.
+const KEPT_CERTIFICATES: usize = 16 << 20;
+const KEPT_PICTURES: usize = 16 << 20;
 /// How much of a file is looked at to tell what it is: a PDF's header may stand in the first kilobyte.
 const HEAD: u64 = 1024;
 
@@ -48,7 +52,10 @@ pub struct Verifier<'a> {
     pub(super) context: Context<'a>,
     pub(super) paths: PathFinder<'a>,
     certificates: HashMap<Vec<u8>, Result<Arc<Certificate>, CertificateError>>,
+    certificate_room: usize,
     seals: HashMap<Sm3Digest, bool>,
+    pictures: HashMap<Sm3Digest, Arc<SealPicture>>,
+    picture_room: usize,
 }
 
 impl<'a> Verifier<'a> {
@@ -81,7 +88,15 @@ impl<'a> Verifier<'a> {
         if let Some(certificate) = context.signer_certificate {
             paths.add(Arc::clone(certificate));
         }
-        Self { context: *context, paths, certificates: HashMap::new(), seals: HashMap::new() }
+        Self {
+            context: *context,
+            paths,
+            certificates: HashMap::new(),
+            certificate_room: KEPT_CERTIFICATES,
+            seals: HashMap::new(),
+            pictures: HashMap::new(),
+            picture_room: KEPT_PICTURES,
+        }
     }
 
     /// A signed value or a seal by itself.
@@ -131,6 +146,8 @@ impl<'a> Verifier<'a> {
             return known.clone();
         }
         let read = Certificate::parse(der).map(Arc::new);
+        let Some(room) = self.certificate_room.checked_sub(der.len()) else { return read };
+        self.certificate_room = room;
         if let Ok(certificate) = &read {
             self.paths.add(Arc::clone(certificate));
         }
@@ -155,6 +172,23 @@ impl<'a> Verifier<'a> {
         let mut findings = Findings::default();
         findings.add(reason, &[("what", Arg::from(what))]);
         self.report(format, Vec::new(), Vec::new(), findings)
+    }
+
+    /// The picture of a seal, kept once for all signatures that carry it while there is room.
+    pub(super) fn picture(&mut self, seal: &Seal) -> Option<Arc<SealPicture>> {
+        let picture = seal.picture();
+        let digest = sm3(&picture.data);
+        if !self.pictures.contains_key(&digest) {
+            self.picture_room = self.picture_room.checked_sub(picture.data.len())?;
+            let kept = SealPicture {
+                format: picture.format,
+                data: picture.data.clone(),
+                width_mm: picture.width_mm,
+                height_mm: picture.height_mm,
+            };
+            self.pictures.insert(digest, Arc::new(kept));
+        }
+        self.pictures.get(&digest).cloned()
     }
 
     /// The report: the file is as good as the worst of all that was found.
@@ -189,7 +223,7 @@ pub(super) struct About {
     pub kind: SignatureKind,
     pub signer: Option<super::report::Signer>,
     pub seal: Option<super::report::SealSummary>,
-    pub seal_picture: Option<super::report::SealPicture>,
+    pub seal_picture: Option<Arc<SealPicture>>,
     pub signed_at: Option<Timestamp>,
     pub time_source: Option<super::report::TimeSource>,
     pub uncovered: Vec<String>,

@@ -1,19 +1,18 @@
-//! Seals, seal signatures, SignedData and bare signatures that come as files of their own, and PDF fields.
+//! Seals, seal signatures, SignedData and bare signatures that come as files of their own.
 
-use std::io::{self, Cursor, Write};
+use std::io::Cursor;
 use std::sync::Arc;
 
 use base64::Engine as _;
 use sealagent::pki::TrustStore;
+use sealagent::pki::trust::SealState;
 use sealagent::ses::Version;
-use sealagent::verify::pdf::{SignatureField, SignedPdf};
 use sealagent::verify::report::{Code, FileFormat, Indication, Layer, LayerState, Level, Report, SignatureKind, SubIndication};
 use sealagent::verify::{Context, Verifier};
 
 use crate::findings::{Seen, base, revoked, seen, status};
+use crate::forge::at;
 use crate::forge::recipe::{Recipe, USCC, Value, stamp};
-use crate::forge::{at, time_stamp};
-use sealagent::pki::trust::SealState;
 
 const DATA: &[u8] = b"the original data";
 
@@ -29,9 +28,9 @@ fn added(report: &Report) -> Vec<(Code, Level)> {
 
 #[test]
 fn seal_by_itself_is_judged_now() {
-    type Change = fn(&mut Recipe);
+    type Row = (&'static str, fn(&mut Recipe), Indication, &'static [(Code, Level)]);
     let unknown = (Code::SealStatusUnknown, Level::Info);
-    let cases: [(&str, Change, Indication, &[(Code, Level)]); 8] = [
+    let cases: [Row; 8] = [
         ("good", |_| {}, Indication::TotalPassed, &[]),
         ("V1", |r| r.version = Version::V1, Indication::TotalPassed, &[]),
         ("V5", |r| r.version = Version::V5, Indication::TotalPassed, &[]),
@@ -129,96 +128,6 @@ fn bare_signature_needs_data_and_certificate() {
     assert_eq!(added(&with(Some(&world.signer.certificate), Some(b"other"))), [(Code::SigValue, Level::Error)]);
     assert_eq!(added(&with(Some(&world.signer.certificate), None)), [(Code::DataMissing, Level::Indeterminate)]);
     assert_eq!(added(&with(None, Some(DATA))), [(Code::SignerCertMissing, Level::Indeterminate)]);
-}
-
-/// A PDF as the reader hands it over.
-#[derive(Default)]
-struct Pdf {
-    fields: Vec<SignatureField>,
-    bytes: Vec<u8>,
-    image: Option<String>,
-    encrypted: bool,
-}
-
-impl SignedPdf for Pdf {
-    fn fields(&self) -> &[SignatureField] {
-        &self.fields
-    }
-
-    fn pour(&mut self, _field: usize, out: &mut dyn Write) -> io::Result<()> {
-        out.write_all(&self.bytes)
-    }
-
-    fn image_only(&self) -> Option<String> {
-        self.image.clone()
-    }
-
-    fn is_encrypted(&self) -> bool {
-        self.encrypted
-    }
-}
-
-fn judge_pdf(recipe: &Recipe, change: impl FnOnce(&mut Pdf)) -> Report {
-    let world = recipe.world();
-    let trust = recipe.trust_store(&world);
-    let mut contents = recipe.signed_value(&world, DATA, "Signature.xml");
-    contents.extend([0; 50]);
-    let field = SignatureField { name: "Signature1".into(), sub_filter: "GM.sm2seal".into(), contents, ..Default::default() };
-    let mut pdf = Pdf { fields: vec![field], bytes: DATA.to_vec(), ..Pdf::default() };
-    change(&mut pdf);
-    Verifier::verify_pdf(&mut pdf, &recipe.context(&trust))
-}
-
-#[test]
-fn pdf_fields_are_judged_by_contents_ranges_and_later_changes() {
-    let seal = Recipe::good();
-    for value in [Value::Ses, Value::Attributes, Value::Digest] {
-        let report = judge_pdf(&Recipe::with(|r| r.value = value), |_| {});
-        assert_eq!((report.format, report.indication), (FileFormat::Pdf, Indication::TotalPassed), "{value:?} {report:#?}");
-    }
-    let codes = |change: fn(&mut Pdf)| added(&judge_pdf(&seal, change));
-    assert_eq!(codes(|pdf| pdf.bytes[0] ^= 1), [(Code::DataHash, Level::Error)]);
-    let gap = codes(|pdf| pdf.fields[0].byte_range_faults = vec!["a gap".into()]);
-    assert_eq!(gap, [(Code::DataMissing, Level::Indeterminate), (Code::ByteRange, Level::Error)]);
-    let changed = codes(|pdf| pdf.fields[0].later_changes = vec!["page 1".into()]);
-    assert_eq!(changed, [(Code::ChangedAfterSigning, Level::Error)]);
-    let unknown = codes(|pdf| {
-        pdf.fields[0].sub_filter = "GM.SM2".into();
-        pdf.fields[0].contents = b"what".to_vec();
-    });
-    assert_eq!(unknown, [(Code::VersionUnsupported, Level::Indeterminate)]);
-    assert_eq!(codes(|pdf| pdf.fields[0].contents = b"what".to_vec()), [(Code::Format, Level::Error)]);
-    assert_eq!(codes(|pdf| pdf.fields.clear()), [(Code::NoSignature, Level::Indeterminate)]);
-    assert_eq!(codes(|pdf| pdf.image = Some("page 2".into())), [(Code::ImageOnly, Level::Warning)]);
-    assert_eq!(codes(|pdf| pdf.encrypted = true), [(Code::VersionUnsupported, Level::Indeterminate)]);
-    assert_eq!(codes(|pdf| pdf.fields[0].contents.push(7)), [(Code::EncNonstd, Level::Warning)]);
-}
-
-#[test]
-fn a_time_stamp_is_nobodys_signature() {
-    let recipe = Recipe::good();
-    let world = recipe.world();
-    let token = time_stamp(&world.tsa, DATA, "2026-06-01T08:31:00Z");
-    let add = |pdf: &mut Pdf| {
-        let field = SignatureField { name: "Stamp".into(), contents: token.clone(), ..SignatureField::default() };
-        pdf.fields.push(field);
-    };
-    // Beside a signature it is welcome, alone it is none, and over other bytes it is wrong.
-    assert_eq!(judge_pdf(&recipe, add).indication, Indication::TotalPassed);
-    let alone = judge_pdf(&recipe, |pdf| {
-        pdf.fields.clear();
-        add(pdf);
-    });
-    assert_eq!(added(&alone), [(Code::NoSignature, Level::Indeterminate)]);
-    let other = judge_pdf(&recipe, |pdf| {
-        pdf.fields.clear();
-        pdf.bytes.push(1);
-        add(pdf);
-    });
-    assert!(added(&other).contains(&(Code::TimestampImprint, Level::Error)));
-    // In the place of an OFD's signature, or as SignedData by itself, it is damage.
-    let report = judge(&recipe, &token, Some(DATA));
-    assert!(added(&report).contains(&(Code::Format, Level::Error)), "{report:#?}");
 }
 
 #[test]

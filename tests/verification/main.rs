@@ -1,9 +1,12 @@
 //! One thing wrong at a time: what each finding takes, and that nothing wrong is ever `TOTAL_PASSED`.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
 mod alone;
 mod bytes;
 mod documents;
 mod findings;
 mod forge;
 mod paths;
+mod pdf;
 mod regions;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use sealagent::pki::path::{PathFinder, PathOutcome, PathRule};
 use sealagent::pki::revocation::{self, Moment, Revocation, WhyUnknown};
 use sealagent::pki::trust::{TrustFile, TrustRole};
-use sealagent::pki::{Certificate, Purpose, TrustStore};
+use sealagent::pki::{Certificate, Crl, OcspResponse, Purpose, TimeStampToken, TrustStore};
 
-use crate::forge::{Identity, Key, ListSpec, OCSP_SIGNING, Spec, at, crl, issue, ocsp};
+use crate::forge::{Identity, Key, ListSpec, OCSP_SIGNING, Spec, at, crl, issue, ocsp, time_stamp};
 
 const NOW: &str = "2026-11-24T06:00:00Z";
 
@@ -176,4 +176,51 @@ fn a_lifted_hold_is_forgotten_and_a_fresh_one_counts() {
     let stale = hold("2026-05-02T00:00:00Z", "2026-06-02T00:00:00Z");
     let lifted = crl(&ca, &ListSpec::default());
     assert_eq!(state(&[(TrustRole::Crl, &stale), (TrustRole::Crl, &lifted)], &subject, &ca), Revocation::Good);
+}
+
+#[test]
+fn no_changed_byte_of_a_certificate_list_response_or_stamp_verifies() {
+    let ca = root();
+    let subject = issue(Some(&ca), Key::new(3), &Spec::leaf("Company", "Company", 3));
+    let responder = issue(Some(&ca), Key::new(8), &Spec { purpose: Some(OCSP_SIGNING), ..Spec::leaf("Test", "Responder", 8) });
+    let authority = issue(Some(&ca), Key::new(9), &Spec::leaf("Test", "TSA", 9));
+    let revoked = vec![(3, "2026-01-01T00:00:00Z", Some(1)), (5, "2026-02-01T00:00:00Z", None)];
+    let list = crl(&ca, &ListSpec { revoked, ..ListSpec::default() });
+    let answer = ocsp(&ca, &responder, &subject, None);
+    let stamp = time_stamp(&authority, b"message", "2026-06-01T00:00:00Z");
+    let no_store = TrustStore::empty();
+
+    type Verifies<'a> = Box<dyn Fn(&[u8]) -> bool + 'a>;
+    let artefacts: [(&str, &[u8], Verifies<'_>); 4] = [
+        (
+            "certificate",
+            subject.der(),
+            Box::new(|b| Certificate::parse(b).is_ok_and(|c| c.verify_issued_by(&ca.certificate).is_ok())),
+        ),
+        ("list", &list, Box::new(|b| Crl::parse(b).is_ok_and(|c| c.verify(&ca.certificate).is_ok()))),
+        ("response", &answer, Box::new(|b| OcspResponse::parse(b).is_ok_and(|r| r.is_signed_for(&ca.certificate)))),
+        (
+            "stamp",
+            &stamp,
+            Box::new(|b| {
+                let Ok(token) = TimeStampToken::parse(b) else { return false };
+                token
+                    .signer(&no_store)
+                    .is_some_and(|signer| signer.verify_issued_by(&ca.certificate).is_ok() && token.verify(&signer).is_ok())
+            }),
+        ),
+    ];
+    for (name, good, verifies) in artefacts {
+        assert!(verifies(good), "{name}");
+        let mut tolerated = 0;
+        for place in 0..good.len() {
+            let mut changed = good.to_vec();
+            changed[place] ^= 1;
+            tolerated += usize::from(verifies(&changed));
+            assert!(!verifies(&good[..place]), "{name} cut at {place}");
+        }
+        // Around a stamp's signed parts stand a few octets that no signature covers: versions and lists of algorithms.
+        let free = if name == "stamp" { 20 } else { 0 };
+        assert!(tolerated <= free, "{name}: {tolerated}");
+    }
 }

@@ -9,6 +9,14 @@ use crate::{confine, frames::Corruption};
 /// Insertion to event within a second, and a list of tokens costs a library little.
 const POLL: Duration = Duration::from_millis(800);
 
+/// Asking the PC/SC service costs less than a millisecond, and no card is talked to.
+#[cfg(feature = "pcsc")]
+const POLL_PCSC: Duration = Duration::from_millis(250);
+
+/// The profile's name in a configuration that names none: the library is known by its name, or does what the standard says.
+#[cfg(any(feature = "pkcs11", feature = "skf"))]
+const GENERIC: &str = "generic";
+
 /// A driver and how it is served.
 pub(crate) struct Hosted {
     /// The driver.
@@ -41,10 +49,12 @@ pub(crate) fn host(arguments: &[OsString]) -> Result<Hosted, DriverError> {
             };
             Ok(Hosted { driver: Box::new(driver), poll: POLL, corruption })
         }
+        #[cfg(feature = "pcsc")]
+        ["pcsc"] => Ok(Hosted { driver: Box::new(ukey_pcsc::Pcsc::new()), poll: POLL_PCSC, corruption: None }),
         #[cfg(feature = "pkcs11")]
         ["pkcs11", _, profile @ ..] => {
             let profile = match profile {
-                [] => None,
+                [] | [GENERIC] => None,
                 [name] => Some(ukey_pkcs11::Profile::named(name).ok_or_else(|| unknown(arguments))?),
                 _ => return Err(unknown(arguments)),
             };
@@ -55,7 +65,7 @@ pub(crate) fn host(arguments: &[OsString]) -> Result<Hosted, DriverError> {
         ["skf", _, profile @ ..] => {
             let library = std::path::Path::new(&arguments[1]);
             let profile = match profile {
-                [] => ukey_skf::Profile::of_library(library),
+                [] | [GENERIC] => ukey_skf::Profile::of_library(library),
                 [name] => ukey_skf::Profile::named(name).ok_or_else(|| unknown(arguments))?,
                 _ => return Err(unknown(arguments)),
             };

@@ -1,6 +1,7 @@
 //! `sealagent-worker` hosts exactly one driver and answers the agent's frames. It is started by the agent and by nobody else:
 //!
 //! ```text
+//! sealagent-worker pcsc
 //! sealagent-worker pkcs11 MODULE [PROFILE]
 //! sealagent-worker skf LIBRARY [PROFILE]
 //! sealagent-worker virtual FOLDER [--faults]

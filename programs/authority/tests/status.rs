@@ -91,7 +91,7 @@ fn time_stamp_is_accepted_reads_as_made_and_a_changed_one_is_refused() {
     }
 
     let read = TimeStampToken::parse(&token).unwrap();
-    assert!(read.is_over(b"signature value") && !read.is_over(b"signature valuf"));
+    assert_eq!(read.imprint(), sm3(b"signature value").0);
     assert_eq!(read.verify(authority.certificate()), Ok(()));
     let other = bench.issue(CertificateProfile::TimeStampAuthority);
     assert!(read.verify(other.certificate()).is_err());
@@ -115,7 +115,7 @@ fn no_changed_byte_of_a_time_stamp_passes() {
         let mut bad = token.clone();
         bad[i] ^= 1;
         let passes = TimeStampToken::parse(&bad)
-            .is_ok_and(|read| read.is_over(b"signature value") && read.verify(authority.certificate()).is_ok());
+            .is_ok_and(|read| read.imprint() == sm3(b"signature value").0 && read.verify(authority.certificate()).is_ok());
         assert!(!passes, "byte {i}");
     }
 }

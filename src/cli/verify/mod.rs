@@ -13,11 +13,12 @@ use clap::Args as ClapArgs;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::failure::Language;
 use crate::pki::{Certificate, TrustStore};
 use crate::trust_dir;
 use crate::verify::report::{Indication, Report};
 use crate::verify::{Context, Verifier};
-use print::{Language, Style};
+use print::Style;
 
 /// Arguments of `verify`.
 #[derive(Debug, ClapArgs)]
@@ -50,7 +51,7 @@ const UNREADABLE: u8 = 4;
 
 /// Runs `verify`. 4 if any file could not be read, else 1 if any failed, else 3 if any is indeterminate, else 0; 2 is wrong use.
 pub fn run(args: &Args) -> ExitCode {
-    let language = Language::of_locale();
+    let language = Language::of_environment();
     match Inputs::read(args, language) {
         Ok(inputs) => ExitCode::from(verify_all(args, &inputs, language)),
         Err(problem) => {
@@ -75,7 +76,7 @@ impl Inputs {
             Some(dir) => {
                 let (store, problems) = trust_dir::read(dir).map_err(|error| error.to_string())?;
                 for problem in problems {
-                    eprintln!("{} {problem}", language.hint());
+                    eprintln!("{} {problem}", language.pick("hint:", "提示："));
                 }
                 store
             }
@@ -126,7 +127,7 @@ struct JsonError<'a> {
 fn verify_all(args: &Args, inputs: &Inputs, language: Language) -> u8 {
     let style = Style { language, colour: io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none() && cfg!(unix) };
     let judge = |path: &PathBuf| one(args, inputs, style, path);
-    let progress = ordered::Progress::new(args.files.len(), language.files());
+    let progress = ordered::Progress::new(args.files.len(), language.pick("files", "个文件"));
     let mut worst = Worst::default();
     let mut broken_pipe = false;
     ordered::map(&args.files, judge, |judged: Judged| {

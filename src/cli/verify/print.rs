@@ -2,38 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::failure::Language;
 use crate::verify::report::{Finding, Indication, Level, Report, SignatureReport, TimeSource};
-
-/// The language of what is printed.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Language {
-    Chinese,
-    English,
-}
-
-impl Language {
-    /// From `LC_ALL`, `LC_MESSAGES` or `LANG`, in that order, as POSIX has it.
-    pub(super) fn of_locale() -> Self {
-        let locale =
-            ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().filter_map(|name| std::env::var(name).ok()).find(|v| !v.is_empty());
-        if locale.is_some_and(|locale| locale.starts_with("zh")) { Self::Chinese } else { Self::English }
-    }
-
-    fn pick<'a>(self, zh: &'a str, en: &'a str) -> &'a str {
-        match self {
-            Self::Chinese => zh,
-            Self::English => en,
-        }
-    }
-
-    pub(super) fn hint(self) -> &'static str {
-        self.pick("提示：", "hint:")
-    }
-
-    pub(super) fn files(self) -> &'static str {
-        self.pick("个文件", "files")
-    }
-}
 
 /// How to print.
 #[derive(Clone, Copy, Debug)]
@@ -53,7 +23,7 @@ pub(super) fn report(name: &str, report: &Report, style: Style) -> String {
     let all: Vec<&SignatureReport> = report.signatures.iter().chain(&report.seals).collect();
     let count = match (report.signatures.len(), report.seals.len(), style.language) {
         (0, 0, _) => String::new(),
-        (0, _, language) => language.pick("电子印章", "a seal").to_owned(),
+        (0, _, language) => language.pick("a seal", "电子印章").to_owned(),
         (n, _, Language::Chinese) => format!("{n} 个签章"),
         (1, _, Language::English) => "1 signature".to_owned(),
         (n, _, Language::English) => format!("{n} signatures"),
@@ -84,8 +54,8 @@ fn about(signature: &SignatureReport, style: Style) -> String {
     }
     if let Some(at) = signature.signed_at {
         let source = match signature.time_source {
-            Some(TimeSource::Timestamp) => style.language.pick("时间戳", "time stamp"),
-            _ => style.language.pick("自行填写", "claimed"),
+            Some(TimeSource::Timestamp) => style.language.pick("time stamp", "时间戳"),
+            _ => style.language.pick("claimed", "自行填写"),
         };
         parts.push(format!("{at} ({source})"));
     }
@@ -98,7 +68,7 @@ fn verdict(indication: Indication, style: Style) -> String {
         Indication::Indeterminate => ("?", "无法确定", "cannot be determined", "33"),
         Indication::TotalFailed => ("✘", "无效", "invalid", "31"),
     };
-    paint(&format!("{mark} {}", style.language.pick(zh, en)), colour, style)
+    paint(&format!("{mark} {}", style.language.pick(en, zh)), colour, style)
 }
 
 fn line(out: &mut String, finding: &Finding, style: Style) {

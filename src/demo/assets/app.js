@@ -125,7 +125,6 @@ async function run() {
     const signed = await sealDocument(agent, file, chosenSeal(), stamp, (state) => {
       if (state === 'waiting' && step === 'request') goTo('approve');
       if (state === 'signing') {
-        if (step === 'request') goTo('approve');
         if (step === 'approve') goTo('sign');
         approve('approveSigning', true);
       }
@@ -140,7 +139,7 @@ async function run() {
     goTo(null);
     showReport();
   } catch (error) {
-    shown.failure = error;
+    shown.failure = error.name === 'AbortError' ? Object.assign(new Error(), { state: 'cancelled' }) : error;
     if (step) trail(step, 'failed');
     approve('approveIdle', false);
     active(null);

@@ -2,7 +2,7 @@
 
 use std::io::Cursor;
 
-use super::super::zip_read::EntryReader;
+use super::super::entry_reader::EntryReader;
 use super::super::{NameFault, Ofd, OfdError, Package, PackagePath, XmlFault};
 use super::zip_builder::{Frame, RawEntry, crc, zip, zip_in};
 

@@ -2,6 +2,7 @@
 //! [`super::write`].
 
 mod contents;
+mod description;
 mod hostile;
 mod mutation;
 mod signing;

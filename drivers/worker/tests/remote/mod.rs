@@ -1,7 +1,7 @@
 //! A worker process seen as a [`Driver`], so that the contract suite runs across the process border.
 
 use std::{
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio},
 };
 
@@ -21,8 +21,14 @@ pub struct RemoteDriver {
 impl RemoteDriver {
     /// Starts the worker with these arguments and says hello.
     pub fn start(arguments: &[OsString]) -> Self {
+        Self::start_with(arguments, &[])
+    }
+
+    /// Starts the worker with these arguments and variables and says hello.
+    pub fn start_with(arguments: &[OsString], variables: &[(&OsStr, &OsStr)]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_sealagent-worker"))
             .args(arguments)
+            .envs(variables.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

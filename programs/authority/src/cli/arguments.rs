@@ -75,7 +75,7 @@ pub struct Init {
 #[derive(Args, Debug)]
 pub struct Owner {
     /// Unified social credit code.
-    #[arg(long, requires = "name")]
+    #[arg(long)]
     pub uscc: String,
     /// Name of the company.
     #[arg(long)]
@@ -96,15 +96,28 @@ pub struct Issue {
     /// What the certificate is for.
     #[arg(long, value_enum, default_value_t = Profile::CompanySigning)]
     pub profile: Profile,
-    /// Instead of the name in the request.
-    #[command(flatten)]
-    pub owner: Option<Owner>,
+    /// Unified social credit code of the company, for a subject that the authority decides instead of the name in the request.
+    #[arg(long, requires = "name")]
+    pub uscc: Option<String>,
+    /// Name of the company.
+    #[arg(long, requires = "uscc")]
+    pub name: Option<String>,
+    /// Seal code, which is then the certificate's common name; the next free one when absent.
+    #[arg(long, value_name = "ESID", requires = "uscc")]
+    pub code: Option<String>,
     /// How long it counts.
     #[arg(long, default_value_t = 3 * 365, value_parser = clap::value_parser!(u32).range(1..=3650))]
     pub days: u32,
     /// Where the certificate goes (PEM).
     #[arg(short, long)]
     pub out: PathBuf,
+}
+
+impl Issue {
+    /// Whose certificate it becomes, if not that of the name in the request.
+    pub fn owner(&self) -> Option<Owner> {
+        Some(Owner { uscc: self.uscc.clone()?, name: self.name.clone()?, code: self.code.clone() })
+    }
 }
 
 /// What a certificate is for.

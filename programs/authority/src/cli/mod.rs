@@ -13,6 +13,7 @@ use std::fmt::Write as _;
 use jiff::{SignedDuration, Timestamp};
 use sealagent::pki::subject::is_uscc;
 use sealagent::ses::{CertList, Picture, SealDraft, Version};
+use sealauthority::key::PLAIN_KEY_WARNING;
 use sealauthority::region::{read_certificate, read_file, write_whole};
 use sealauthority::{
     CertificationRequest, Fonts, KeyProtection, Name, Region, RegionNames, RoundSeal, SerialNumber, draw_round_seal, pem,
@@ -42,7 +43,10 @@ pub fn run(arguments: Arguments, now: Timestamp) -> Result<String, Failure> {
 fn make_region(arguments: &Init, now: Timestamp) -> Result<String, Failure> {
     Region::check_vacant(&arguments.folder)?;
     let protection = match arguments.pilot {
-        true => KeyProtection::PlainForPilot,
+        true => {
+            eprint!("{PLAIN_KEY_WARNING}");
+            KeyProtection::PlainForPilot
+        }
         false => KeyProtection::Passphrase(secret::new_passphrase(arguments.passphrase_fd)?),
     };
     if arguments.division.len() != 6 || !arguments.division.bytes().all(|b| b.is_ascii_digit()) {
@@ -62,8 +66,8 @@ fn issue_from_request(arguments: &Issue, now: Timestamp) -> Result<String, Failu
     let der = pem::decode(&read_file(&arguments.request)?, &pem::REQUEST)
         .ok_or_else(|| Failure::new("not-a-request", &[("path", &arguments.request.display())]))?;
     let request = CertificationRequest::read(&der)?;
-    let subject = match &arguments.owner {
-        Some(owner) => subject_of(owner, &owner_code(&mut region, owner)?)?,
+    let subject = match arguments.owner() {
+        Some(owner) => subject_of(&owner, &owner_code(&mut region, &owner)?)?,
         None => request.subject().clone(),
     };
     let profile = arguments.profile.into();

@@ -1,0 +1,702 @@
+//! The pipeline of ARCHITECTURE §5: order of its steps, and what each failure leaves behind (I1, I3, I7, I9). Numbers are attack items.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common {
+    pub mod rig;
+}
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use common::rig::{NOW, PIN, Rig, TRIES, at, document, draft};
+use sealagent::consent::Requester;
+use sealagent::consent::prompt::Canceller;
+use sealagent::consent::scripted::Reply;
+use sealagent::failure::Code;
+use sealagent::seals;
+use sealagent::ses::Version;
+use sealagent::signing::request::run_alone;
+use sealagent::signing::{Document, Output, Scratch, Signed, SignedValueKind, SigningItem, SigningRequest, State, Subject};
+use sealagent::stamp::{Edge, PageNumber, PageSelection, Stamp};
+use sealagent::verify::report::{Indication, Report};
+use sealagent::verify::{Context, Verifier};
+use ukey_virtual::faults::{Fault, Rule, Step, write_script};
+
+const WRONG: &str = "902715364801";
+
+fn scratch(rig: &Rig) -> Scratch {
+    Scratch::Unlinked(rig.dir.path().join("scratch"))
+}
+
+fn taken_in(rig: &Rig, bytes: &[u8]) -> Arc<Document> {
+    let path = rig.dir.path().join("input.ofd");
+    fs::write(&path, bytes).unwrap();
+    Arc::new(Document::of_file(&path, &scratch(rig)).unwrap())
+}
+
+fn on_page_one() -> Stamp {
+    Stamp::Page { pages: PageSelection::List(vec![PageNumber::new(1).unwrap()]), x: 100.0, y: 200.0, width: None }
+}
+
+fn item(rig: &Rig, document: &Arc<Document>, stamp: Stamp) -> SigningItem {
+    SigningItem {
+        subject: Subject::Document { document: document.clone(), stamp, close: false },
+        seal: rig.seal.es_id().to_owned(),
+        signed_value: SignedValueKind::Ses,
+    }
+}
+
+fn sign(rig: &Rig, items: Vec<SigningItem>) -> Signed {
+    let (_canceller, cancel) = Canceller::new();
+    let request = SigningRequest { requester: Requester::CommandLine, items };
+    rig.runtime.block_on(run_alone(&rig.app.signer, request, &scratch(rig), cancel)).unwrap()
+}
+
+/// One seal on page 1 of a fresh document.
+fn sign_one(rig: &Rig) -> Signed {
+    let document = taken_in(rig, &document(2));
+    sign(rig, vec![item(rig, &document, on_page_one())])
+}
+
+fn codes(signed: &Signed) -> Vec<Option<Code>> {
+    signed.status.items.iter().map(|i| i.failure.as_ref().map(|f| f.code)).collect()
+}
+
+/// The one signed document.
+fn bytes_of(signed: &Signed) -> Vec<u8> {
+    assert_eq!(signed.status.state, State::Done, "{:?}", signed.status);
+    let [Output::Document { draft, .. }] = signed.outputs.as_slice() else { panic!("{:?}", signed.outputs) };
+    let mut bytes = Vec::new();
+    sealagent::signing::subject::Bytes::new(draft.file.try_clone().unwrap()).unwrap().reader().read_to_end(&mut bytes).unwrap();
+    bytes
+}
+
+fn report(rig: &Rig, bytes: &[u8]) -> Report {
+    Verifier::verify(std::io::Cursor::new(bytes), &Context::new(&rig.app.signer.trust, at(NOW)))
+}
+
+fn assert_all_passed(rig: &Rig, bytes: &[u8], signatures: usize) {
+    let report = report(rig, bytes);
+    assert_eq!(report.signatures.len(), signatures);
+    assert_eq!(report.indication, Indication::TotalPassed, "{:#?}", report.signatures);
+}
+
+fn nothing_came_out(rig: &Rig, signed: &Signed) {
+    assert!(signed.outputs.is_empty(), "{:?}", signed.outputs);
+    let left: Vec<_> = fs::read_dir(rig.dir.path().join("scratch")).unwrap().collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+/// The order of the steps, seen from the person's chair and from the record.
+#[test]
+fn nothing_is_recorded_or_spent_before_the_person_has_answered() {
+    let seen: Arc<Mutex<Vec<usize>>> = Arc::default();
+    let audit: Arc<Mutex<Option<std::path::PathBuf>>> = Arc::default();
+    let (lines, place) = (seen.clone(), audit.clone());
+    let rig = Rig::with(
+        move |_| {
+            let dir = place.lock().unwrap().clone().unwrap();
+            let files =
+                fs::read_dir(dir).unwrap().filter(|e| e.as_ref().unwrap().path().extension().is_some_and(|x| x == "jsonl"));
+            lines.lock().unwrap().push(files.count());
+            Reply::Approve(PIN)
+        },
+        |_| {},
+    );
+    *audit.lock().unwrap() = Some(rig.app.signer.audit.dir().to_owned());
+    let signed = sign_one(&rig);
+    assert_all_passed(&rig, &bytes_of(&signed), 1);
+    assert_eq!(*seen.lock().unwrap(), [0], "the record was empty when the prompt was shown");
+    assert_eq!(rig.events(), ["accepted", "signed"]);
+    let record = rig.record();
+    assert_eq!(record[0]["request"], record[1]["request"]);
+    assert_eq!(record[1]["items"][0]["name"], "input.ofd");
+    assert!(record[1]["items"][0]["signed"].is_string());
+    assert_eq!(record[1]["token"], rig.token.info().unwrap().serial);
+}
+
+#[test]
+fn the_acceptance_is_on_record_before_the_token_is_asked() {
+    let rig = Rig::new();
+    write_script(&rig.dir.path().join("tokens"), &[Rule::once(Step::Login, Fault::Crash)]).unwrap();
+    let signed = sign_one(&rig);
+    assert_eq!((signed.status.state, codes(&signed)), (State::Failed, vec![Some(Code::DriverCrashed)]));
+    assert_eq!(rig.events(), ["accepted", "failed"]);
+    assert_eq!(rig.person.shown().len(), 1, "the PIN is not sent again");
+    nothing_came_out(&rig, &signed);
+}
+
+#[test]
+fn whoever_does_not_say_yes_signs_nothing_and_spends_nothing() {
+    for (reply, state, code, event) in [
+        (Reply::Decline, State::Declined, None, "declined"),
+        (Reply::TimeOut, State::Expired, None, "expired"),
+        (Reply::NoPrompt, State::Failed, Some(Code::PromptUnavailable), "failed"),
+        (Reply::Approve(""), State::Failed, Some(Code::PinUnacceptable), "failed"),
+    ] {
+        let rig = Rig::with(move |_| reply.clone(), |_| {});
+        let signed = sign_one(&rig);
+        assert_eq!((signed.status.state, codes(&signed)), (state, vec![code]));
+        assert_eq!(rig.events(), [event]);
+        assert_eq!(rig.tries_left(), TRIES);
+        nothing_came_out(&rig, &signed);
+    }
+}
+
+/// 32: a person who thinks long, and a page that is gone for 30 s meanwhile.
+#[test]
+fn a32_a_page_that_vanishes_takes_its_prompt_with_it() {
+    let rig = Rig::with(|_| Reply::Silence, |_| {});
+    let id = rig.upload(&document(1));
+    let start = Instant::now();
+    rig.ask(&id);
+    while rig.events().is_empty() && start.elapsed() < Duration::from_secs(40) {
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    assert!(start.elapsed() >= Duration::from_secs(29), "{:?}", start.elapsed());
+    assert_eq!(rig.events(), ["cancelled"]);
+    assert_eq!(rig.tries_left(), TRIES);
+}
+
+/// I3, 34
+#[test]
+fn a34_a_wrong_pin_spends_one_try_and_asks_again_with_the_tries_that_are_left() {
+    let rig = Rig::with(|summary| Reply::Approve(if summary.attempt < 3 { WRONG } else { PIN }), |_| {});
+    let signed = sign_one(&rig);
+    assert_all_passed(&rig, &bytes_of(&signed), 1);
+    let shown = rig.person.shown();
+    let seen: Vec<_> = shown.iter().map(|s| (s.attempt, s.pin.tries_left.unwrap())).collect();
+    assert_eq!(seen, [(1, TRIES), (2, TRIES - 1), (3, TRIES - 2)]);
+    assert_eq!(rig.events(), ["accepted", "accepted", "accepted", "signed"]);
+}
+
+#[test]
+fn a_pin_that_gets_locked_ends_the_request_and_the_next_one_asks_nobody() {
+    let rig = Rig::with(|_| Reply::Approve(WRONG), |_| {});
+    let signed = sign_one(&rig);
+    assert_eq!(codes(&signed), [Some(Code::PinBlocked)]);
+    assert_eq!(rig.person.shown().len(), TRIES as usize);
+    assert!(rig.person.shown().last().unwrap().pin.last_try || rig.person.shown().last().unwrap().pin.tries_left == Some(1));
+    let again = sign_one(&rig);
+    assert_eq!(codes(&again), [Some(Code::PinBlocked)]);
+    assert_eq!(rig.person.shown().len(), TRIES as usize, "nobody was asked");
+    nothing_came_out(&rig, &again);
+}
+
+/// I9: the record breaks while the person reads.
+#[test]
+fn without_a_record_the_token_is_not_asked() {
+    let place: Arc<Mutex<Option<std::path::PathBuf>>> = Arc::default();
+    let audit = place.clone();
+    let rig = Rig::with(
+        move |_| {
+            let dir = audit.lock().unwrap().clone().unwrap();
+            fs::remove_dir_all(&dir).unwrap();
+            fs::write(&dir, "no folder any more").unwrap();
+            Reply::Approve(WRONG)
+        },
+        |_| {},
+    );
+    *place.lock().unwrap() = Some(rig.app.signer.audit.dir().to_owned());
+    let signed = sign_one(&rig);
+    assert_eq!((signed.status.state, codes(&signed)), (State::Failed, vec![Some(Code::AuditUnavailable)]));
+    assert_eq!(rig.tries_left(), TRIES, "the wrong PIN never reached the token");
+    nothing_came_out(&rig, &signed);
+}
+
+/// I9: the record breaks while the token signs.
+#[test]
+fn what_cannot_be_recorded_is_not_given_out() {
+    let rig = Rig::new();
+    write_script(&rig.dir.path().join("tokens"), &[Rule::once(Step::Sign, Fault::Slow { milliseconds: 1500 })]).unwrap();
+    let dir = rig.app.signer.audit.dir().to_owned();
+    let signed = std::thread::scope(|scope| {
+        scope.spawn(move || {
+            while fs::read_dir(&dir).unwrap().all(|e| e.unwrap().path().extension().is_none_or(|x| x != "jsonl")) {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            std::thread::sleep(Duration::from_millis(300)); // the acceptance is written
+            fs::remove_dir_all(&dir).unwrap();
+            fs::write(&dir, "no folder any more").unwrap();
+        });
+        sign_one(&rig)
+    });
+    assert_eq!((signed.status.state, codes(&signed)), (State::Failed, vec![Some(Code::AuditUnavailable)]));
+    nothing_came_out(&rig, &signed);
+}
+
+/// I7, 39, 42
+#[test]
+fn a39_a_signature_that_does_not_verify_is_thrown_away() {
+    for fault in [Fault::BadSignature, Fault::DoubleHash, Fault::NoZ, Fault::Ecdsa, Fault::OtherKey] {
+        let rig = Rig::new();
+        write_script(&rig.dir.path().join("tokens"), &[Rule::once(Step::Sign, fault.clone())]).unwrap();
+        let signed = sign_one(&rig);
+        assert_eq!(codes(&signed), [Some(Code::TokenSignatureInvalid)], "{fault:?}");
+        assert_eq!(rig.events(), ["accepted", "failed"]);
+        nothing_came_out(&rig, &signed);
+        assert_all_passed(&rig, &bytes_of(&sign_one(&rig)), 1);
+    }
+}
+
+/// 40
+#[test]
+fn a40_a_token_that_goes_away_gives_a_typed_error_at_every_step() {
+    for (step, fault, code) in [
+        (Step::Login, Fault::Remove, Code::TokenRemoved),
+        (Step::Sign, Fault::Remove, Code::TokenRemoved),
+        (Step::Login, Fault::Busy, Code::TokenBusy),
+        (Step::Sign, Fault::Crash, Code::DriverCrashed),
+        (Step::Login, Fault::Hang, Code::DriverTimeout),
+        (Step::Sign, Fault::Code { function: "SKF_ECCSignData".into(), code: 0x0A00_0001 }, Code::DriverCrashed),
+    ] {
+        let rig = Rig::new();
+        write_script(&rig.dir.path().join("tokens"), &[Rule::once(step, fault.clone())]).unwrap();
+        let signed = sign_one(&rig);
+        assert_eq!(codes(&signed), [Some(code)], "{step:?} {fault:?}");
+        let text = format!("{:?}", signed.status);
+        assert!(
+            !text.contains("SKF_") && !text.contains(rig.dir.path().to_str().unwrap()),
+            "vendor codes and paths stay inside: {text}"
+        );
+        nothing_came_out(&rig, &signed);
+    }
+}
+
+#[test]
+fn a_token_that_is_pulled_out_while_the_person_reads_is_missed() {
+    let rig = Rig::new();
+    rig.token.unplug().unwrap();
+    let signed = sign_one(&rig);
+    assert_eq!(codes(&signed), [Some(Code::SealNotFound)], "the seal was on the token");
+
+    rig.token.plug().unwrap();
+    let path = rig.dir.path().join("seal.esl");
+    fs::write(&path, rig.seal.raw()).unwrap();
+    seals::import(&path, &rig.app.signer.config.places.seals()).unwrap();
+    rig.token.unplug().unwrap();
+    assert_eq!(codes(&sign_one(&rig)), [Some(Code::TokenAbsent)], "the seal is in the store");
+    assert_eq!(rig.person.shown().len(), 0);
+}
+
+/// 40: another token under the same label while the person reads.
+#[test]
+fn a40_another_token_with_the_same_label_never_signs() {
+    let swap: Arc<Mutex<Option<Box<dyn FnOnce() + Send>>>> = Arc::default();
+    let act = swap.clone();
+    let rig = Rig::with(
+        move |_| {
+            if let Some(act) = act.lock().unwrap().take() {
+                act();
+            }
+            Reply::Approve(PIN)
+        },
+        |_| {},
+    );
+    let folder = rig.dir.path().join("tokens");
+    let (old, other) = (rig.token.id().clone(), folder.clone());
+    *swap.lock().unwrap() = Some(Box::new(move || {
+        ukey_virtual::Token::open(&folder, &old).unwrap().unplug().unwrap();
+        let pin = ukey::Pin::new(PIN.as_bytes().to_vec()).unwrap();
+        let token = ukey_virtual::Token::create(&other, "公章", &pin, ukey_virtual::TokenOptions::default()).unwrap();
+        token.login(&pin).unwrap().generate_key(ukey::KeyUsage::Signing).unwrap();
+    }));
+    let signed = sign_one(&rig);
+    assert_eq!(codes(&signed), [Some(Code::TokenRemoved)]);
+    nothing_came_out(&rig, &signed);
+}
+
+/// 28
+#[test]
+fn a28_a_file_that_is_changed_while_the_person_reads_is_signed_as_it_was_shown() {
+    let input: Arc<Mutex<Option<std::path::PathBuf>>> = Arc::default();
+    let path = input.clone();
+    let rig = Rig::with(
+        move |_| {
+            let path = path.lock().unwrap().clone().unwrap();
+            fs::write(path, document(9)).unwrap();
+            Reply::Approve(PIN)
+        },
+        |_| {},
+    );
+    *input.lock().unwrap() = Some(rig.dir.path().join("input.ofd"));
+    let original = document(2);
+    let taken = taken_in(&rig, &original);
+    assert_eq!(taken.sm3, sealagent::sm::sm3(&original));
+    let signed = sign(&rig, vec![item(&rig, &taken, on_page_one())]);
+    let bytes = bytes_of(&signed);
+    assert_all_passed(&rig, &bytes, 1);
+    let again = taken_in(&rig, &bytes);
+    assert_eq!(again.pages.len(), 2);
+}
+
+#[test]
+fn several_seals_on_one_document_are_one_prompt_one_login_and_all_valid() {
+    let rig = Rig::new();
+    let document = taken_in(&rig, &document(5));
+    let straddle = Stamp::Straddle { edge: Edge::Right, pages: PageSelection::All, y: 120.0 };
+    let items =
+        vec![item(&rig, &document, on_page_one()), item(&rig, &document, straddle), item(&rig, &document, Stamp::Nowhere)];
+    let signed = sign(&rig, items);
+    assert_all_passed(&rig, &bytes_of(&signed), 3);
+    let shown = rig.person.shown();
+    assert_eq!((shown.len(), shown[0].items.len()), (1, 3));
+    assert_eq!(shown[0].items[1].placements.len(), 5);
+    let strip = &shown[0].items[1].placements[0];
+    assert_eq!((strip.x, strip.width), (202.0, 8.0), "what is shown on the page, not the whole seal");
+    assert_eq!(rig.events(), ["accepted", "signed"]);
+}
+
+#[test]
+fn in_a_batch_a_document_whose_seal_failed_is_not_given_out_and_the_others_are() {
+    let rig = Rig::new();
+    let (a, b) = (taken_in(&rig, &document(1)), taken_in(&rig, &document(2)));
+    let rule = Rule { at: Step::Sign, fault: Fault::Remove, skip: 2, times: 1 };
+    write_script(&rig.dir.path().join("tokens"), &[rule]).unwrap();
+    let items = vec![item(&rig, &a, on_page_one()), item(&rig, &b, on_page_one()), item(&rig, &b, Stamp::Nowhere)];
+    let signed = sign(&rig, items);
+    assert_eq!(signed.status.state, State::Failed);
+    assert_eq!(codes(&signed), [None, None, Some(Code::TokenRemoved)]);
+    let [Output::Document { document, .. }] = signed.outputs.as_slice() else { panic!("{:?}", signed.outputs) };
+    assert!(Arc::ptr_eq(document, &a));
+    assert_eq!(rig.events(), ["accepted", "failed"]);
+    let last = rig.record().pop().unwrap();
+    assert_eq!(last["items"][2]["code"], "token_removed");
+}
+
+#[test]
+fn a_closed_document_and_a_broken_one_are_refused_before_anyone_is_asked() {
+    let rig = Rig::new();
+    let fresh = taken_in(&rig, &document(1));
+    let mut closing = item(&rig, &fresh, on_page_one());
+    let Subject::Document { close, .. } = &mut closing.subject else { unreachable!() };
+    *close = true;
+    let closed = bytes_of(&sign(&rig, vec![closing.clone()]));
+    assert!(rig.person.shown()[0].items[0].closes);
+    let again = taken_in(&rig, &closed);
+    assert!(again.closed);
+    assert_eq!(codes(&sign(&rig, vec![item(&rig, &again, on_page_one())])), [Some(Code::DocumentClosed)]);
+    let after = sign(&rig, vec![closing, item(&rig, &fresh, on_page_one())]);
+    assert_eq!(codes(&after)[1], Some(Code::DocumentClosed), "an item after the one that closes");
+
+    let good = bytes_of(&sign_one(&rig));
+    let broken = with_changed_page(&good);
+    assert_eq!(report(&rig, &broken).indication, Indication::TotalFailed);
+    let broken = taken_in(&rig, &broken);
+    assert_eq!(codes(&sign(&rig, vec![item(&rig, &broken, on_page_one())])), [Some(Code::DocumentSignatureBroken)]);
+    assert_eq!(rig.person.shown().len(), 2);
+}
+
+/// The same package with another text on page 1.
+fn with_changed_page(bytes: &[u8]) -> Vec<u8> {
+    let mut package = zip::ZipArchive::new(std::io::Cursor::new(bytes)).unwrap();
+    let mut out = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for n in 0..package.len() {
+        let mut entry = package.by_index(n).unwrap();
+        let name = entry.name().unwrap().into_owned();
+        let mut contents = Vec::new();
+        entry.read_to_end(&mut contents).unwrap();
+        if name.ends_with("Page_0/Content.xml") {
+            contents = String::from_utf8(contents).unwrap().replace("采购", "销售").into_bytes();
+        }
+        out.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+        out.write_all(&contents).unwrap();
+    }
+    out.finish().unwrap().into_inner()
+}
+
+#[test]
+fn seals_of_every_version_sign_and_pass() {
+    for version in [Version::V1, Version::V4, Version::V5] {
+        let mut rig = Rig::new();
+        let certificate = rig.token.keys().unwrap()[0].certificate.clone().unwrap().0;
+        let code = rig.region.next_seal_code().unwrap();
+        let seal = rig.region.make_seal(&draft(&code, vec![certificate], 0, 365), version).unwrap();
+        let path = rig.dir.path().join("seal.esl");
+        fs::write(&path, seal.raw()).unwrap();
+        seals::import(&path, &rig.app.signer.config.places.seals()).unwrap();
+        let document = taken_in(&rig, &document(1));
+        let mut item = item(&rig, &document, on_page_one());
+        item.seal = code;
+        assert_all_passed(&rig, &bytes_of(&sign(&rig, vec![item])), 1);
+    }
+}
+
+#[test]
+fn a_seal_out_of_its_dates_or_for_another_certificate_is_refused() {
+    let mut rig = Rig::new();
+    let certificate = rig.token.keys().unwrap()[0].certificate.clone().unwrap().0;
+    let store = rig.app.signer.config.places.seals();
+    let ask = |rig: &mut Rig, certificate: Vec<u8>, from: i64, to: i64| {
+        let code = rig.region.next_seal_code().unwrap();
+        let seal = rig.region.make_seal(&draft(&code, vec![certificate], from, to), Version::V4).unwrap();
+        let path = rig.dir.path().join("seal.esl");
+        fs::write(&path, seal.raw()).unwrap();
+        seals::import(&path, &store).unwrap();
+        let document = taken_in(rig, &document(1));
+        let mut item = item(rig, &document, on_page_one());
+        item.seal = code;
+        codes(&sign(rig, vec![item]))[0]
+    };
+    assert_eq!(ask(&mut rig, certificate.clone(), -10, -1), Some(Code::SealExpired));
+    assert_eq!(ask(&mut rig, certificate.clone(), 10, 20), Some(Code::SealNotYetValid));
+    // The certificate was renewed: same key, another certificate.
+    let old = sealagent::pki::Certificate::parse(&certificate).unwrap();
+    let subject = sealauthority::Name::from_der(old.subject().raw()).unwrap();
+    let profile = sealauthority::CertificateProfile::CompanySigning;
+    let renewed = rig.region.issue(profile, &subject, old.key().sm2().unwrap(), at(NOW - 100), 365).unwrap();
+    rig.token.put_certificate(&rig.key, &renewed).unwrap();
+    assert_eq!(ask(&mut rig, certificate, 0, 365), Some(Code::SealCertificateMismatch));
+    assert_eq!(ask(&mut rig, renewed, 0, 365), None);
+}
+
+#[test]
+fn a_seal_whose_bytes_were_changed_is_not_imported() {
+    let rig = Rig::new();
+    let path = rig.dir.path().join("seal.esl");
+    let store = rig.app.signer.config.places.seals();
+    let mut bytes = rig.seal.raw().to_vec();
+    let at = bytes.windows(9).position(|w| w == "深圳市".as_bytes()).unwrap();
+    bytes[at + 2] ^= 1;
+    fs::write(&path, &bytes).unwrap();
+    assert!(seals::import(&path, &store).is_err());
+    assert!(seals::stored(&store).unwrap().is_empty());
+    fs::write(&path, "not a seal").unwrap();
+    assert!(seals::import(&path, &store).is_err());
+    fs::write(&path, rig.seal.raw()).unwrap();
+    seals::import(&path, &store).unwrap();
+    assert_eq!(seals::remove(rig.seal.es_id(), &store).unwrap(), 1);
+    assert!(seals::stored(&store).unwrap().is_empty());
+}
+
+/// GB/T 35275 in the document instead of a seal signature.
+#[test]
+fn signed_data_of_gbt35275_is_made_and_judged() {
+    let rig = Rig::new();
+    let document = taken_in(&rig, &document(1));
+    let mut wish = item(&rig, &document, Stamp::Nowhere);
+    wish.signed_value = SignedValueKind::Gbt35275;
+    let signed = bytes_of(&sign(&rig, vec![wish.clone()]));
+    assert_all_passed(&rig, &signed, 1);
+    let Subject::Document { stamp, .. } = &mut wish.subject else { unreachable!() };
+    *stamp = on_page_one();
+    assert_eq!(codes(&sign(&rig, vec![wish])), [Some(Code::BadRequest)]);
+}
+
+/// What the command line leaves on a full disk: the limit on file sizes stands in for the disk's end.
+#[cfg(unix)]
+mod full_disk {
+    use std::process::{Command, Output, Stdio};
+
+    use sealagent::audit::{Audit, Event, ItemRecord, Kind};
+    use sealagent::consent::summary::Shown;
+
+    use super::*;
+
+    struct Desk {
+        rig: Rig,
+        config: std::path::PathBuf,
+    }
+
+    impl Desk {
+        fn new() -> Self {
+            let rig = Rig::new();
+            let path = |name: &str| rig.dir.path().join(name).display().to_string();
+            let config = rig.dir.path().join("config.toml");
+            let text = format!(
+                "[places]\ndata = {:?}\nstate = {:?}\n[[driver]]\nkind = \"virtual\"\nlibrary = {:?}\n",
+                path("data"),
+                path("state"),
+                path("tokens")
+            );
+            fs::write(&config, text).unwrap();
+            fs::write(rig.dir.path().join("input.ofd"), document(3)).unwrap();
+            Self { rig, config }
+        }
+
+        fn audit(&self) -> Audit {
+            self.rig.app.signer.audit.clone()
+        }
+
+        /// `sealagent sign` where no file may grow beyond so many KiB.
+        fn sign(&self, kib: Option<u64>) -> Output {
+            let program = env!("CARGO_BIN_EXE_sealagent");
+            let limit = kib.map_or(String::new(), |kib| format!("trap '' XFSZ; ulimit -f {kib}; "));
+            let mut child = Command::new("bash")
+                .args(["-c", &format!("{limit}exec \"$0\" \"$@\""), program, "--config"])
+                .arg(&self.config)
+                .args(["sign", "input.ofd", "-o", "output.ofd", "--at", "20,20", "--pin-fd", "0", "--json", "--seal"])
+                .arg(self.rig.seal.es_id())
+                .current_dir(self.rig.dir.path())
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap();
+            child.stdin.take().unwrap().write_all(format!("{PIN}\n").as_bytes()).unwrap();
+            child.wait_with_output().unwrap()
+        }
+
+        fn assert_failed(&self, output: &Output, code: &str) {
+            let printed: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+            assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+            assert_eq!(printed["code"].as_str().unwrap_or("disk_full"), code, "{printed}");
+            assert!(!self.rig.dir.path().join("output.ofd").exists());
+            assert_eq!(fs::read(self.rig.dir.path().join("input.ofd")).unwrap(), document(3), "the input is never touched");
+            let left: Vec<_> = fs::read_dir(self.rig.dir.path())
+                .unwrap()
+                .map(|e| e.unwrap().file_name().into_string().unwrap())
+                .filter(|n| n.starts_with(".sealagent-"))
+                .collect();
+            assert!(left.is_empty(), "{left:?}");
+            let chain = sealagent::audit::verify(self.audit().dir()).unwrap();
+            assert!(chain.problems.is_empty(), "{:?}", chain.problems);
+        }
+
+        /// Lines of the record until its file has exactly so many bytes left to `kib`.
+        fn fill_record(&self, kib: u64, left: u64) {
+            let event = |padding: u64| Event {
+                event: Kind::Signed,
+                request: "0".repeat(padding as usize),
+                requester: Requester::CommandLine,
+                user: "u".into(),
+                items: vec![ItemRecord {
+                    name: Shown::new("x"),
+                    sm3: sealagent::sm::sm3(b""),
+                    digest_only: false,
+                    seal: Shown::new("1"),
+                    signed: None,
+                    code: None,
+                }],
+                token: None,
+            };
+            let (audit, now) = (self.audit(), jiff::Timestamp::now());
+            let size = || {
+                let files = fs::read_dir(audit.dir()).unwrap().map(|e| e.unwrap().path());
+                files.filter(|p| p.extension().is_some_and(|x| x == "jsonl")).map(|p| fs::metadata(p).unwrap().len()).sum::<u64>()
+            };
+            audit.append(now, &event(10_000)).unwrap();
+            let target = kib * 1024 - left;
+            while target - size() > 12_000 {
+                audit.append(now, &event(9_000)).unwrap();
+            }
+            let before = size();
+            audit.append(now, &event(0)).unwrap();
+            let one = size() - before;
+            audit.append(now, &event(target - size() - one)).unwrap();
+            assert!(size().abs_diff(target) < 4, "{} {target}", size());
+        }
+    }
+
+    #[test]
+    fn with_room_it_signs() {
+        let desk = Desk::new();
+        let output = desk.sign(Some(1024));
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        let signed = fs::read(desk.rig.dir.path().join("output.ofd")).unwrap();
+        assert_eq!(report(&desk.rig, &signed).signatures.len(), 1);
+    }
+
+    #[test]
+    fn before_the_document_is_taken_in() {
+        let desk = Desk::new();
+        desk.assert_failed(&desk.sign(Some(0)), "disk_full");
+        assert_eq!(desk.rig.tries_left(), TRIES);
+    }
+
+    #[test]
+    fn before_step_6_the_token_is_not_asked() {
+        let desk = Desk::new();
+        desk.fill_record(64, 300);
+        let lines = desk.rig.record().len();
+        desk.assert_failed(&desk.sign(Some(64)), "audit_unavailable");
+        assert_eq!(desk.rig.record().len(), lines, "no part of a line stays behind");
+    }
+
+    #[test]
+    fn in_step_10_nothing_appears() {
+        let desk = Desk::new();
+        // The document has under 4 KiB, the signed one more: seal and certificate are in it.
+        assert!(document(3).len() < 4 << 10);
+        desk.assert_failed(&desk.sign(Some(4)), "disk_full");
+        assert_eq!(desk.rig.events(), ["accepted", "failed"]);
+    }
+
+    #[test]
+    fn before_step_11_nothing_is_given_out() {
+        let desk = Desk::new();
+        // Room for the acceptance (some 480 bytes), none for the outcome after it.
+        desk.fill_record(64, 700);
+        desk.assert_failed(&desk.sign(Some(64)), "audit_unavailable");
+        assert_eq!(desk.rig.events().last().unwrap(), "accepted");
+    }
+}
+
+/// The command line as an unattended job uses it.
+#[test]
+fn pin_fd_gives_its_pin_once_and_never_as_the_last_try() {
+    let wrong = Arc::new(AtomicBool::new(true));
+    let say = wrong.clone();
+    // A person burns all tries but one.
+    let rig = Rig::with(
+        move |summary| if say.load(Ordering::SeqCst) && summary.attempt < TRIES { Reply::Approve(WRONG) } else { Reply::Decline },
+        |_| {},
+    );
+    assert_eq!(sign_one(&rig).status.state, State::Declined);
+    assert_eq!(rig.tries_left(), 1);
+    let descriptor = rig.dir.path().join("pin");
+    fs::write(&descriptor, PIN).unwrap();
+    let outcome = command(&rig, &descriptor);
+    assert_eq!(outcome.0, 6, "{}", outcome.1);
+    assert!(outcome.1.contains("pin_last_try"), "{}", outcome.1);
+    assert_eq!(rig.tries_left(), 1);
+}
+
+/// `sealagent sign --pin-fd 0 --json` with that file as standard input: exit code and output.
+fn command(rig: &Rig, pin: &Path) -> (i32, String) {
+    let path = |name: &str| rig.dir.path().join(name);
+    let config = path("config.toml");
+    let text = format!(
+        "[places]\ndata = {:?}\nstate = {:?}\n[[driver]]\nkind = \"virtual\"\nlibrary = {:?}\n",
+        path("data").display().to_string(),
+        path("state").display().to_string(),
+        path("tokens").display().to_string()
+    );
+    fs::write(&config, text).unwrap();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_sealagent"))
+        .arg("--config")
+        .arg(config)
+        .args(["sign", "input.ofd", "-o", "output.ofd", "--no-impression", "--pin-fd", "0", "--json", "--seal", rig.seal.es_id()])
+        .current_dir(rig.dir.path())
+        .stdin(fs::File::open(pin).unwrap())
+        .output()
+        .unwrap();
+    (output.status.code().unwrap(), String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[test]
+fn pin_fd_with_a_wrong_pin_ends_with_6_after_one_try() {
+    let rig = Rig::new();
+    fs::write(rig.dir.path().join("input.ofd"), document(1)).unwrap();
+    let pin = rig.dir.path().join("pin");
+    fs::write(&pin, format!("{WRONG}\n")).unwrap();
+    let (exit, out) = command(&rig, &pin);
+    assert_eq!(exit, 6, "{out}");
+    assert!(out.contains("pin_incorrect"));
+    assert_eq!(rig.tries_left(), TRIES - 1);
+    fs::write(&pin, PIN).unwrap();
+    assert_eq!(command(&rig, &pin).0, 0);
+    fs::remove_file(rig.dir.path().join("input.ofd")).unwrap();
+    assert_eq!(command(&rig, &pin).0, 4, "an input that cannot be read");
+    fs::write(rig.dir.path().join("input.ofd"), document(1)).unwrap();
+    rig.token.unplug().unwrap();
+    let path = rig.dir.path().join("seal.esl");
+    fs::write(&path, rig.seal.raw()).unwrap();
+    seals::import(&path, &rig.app.signer.config.places.seals()).unwrap();
+    assert_eq!(command(&rig, &pin).0, 5, "a token that is away");
+}
