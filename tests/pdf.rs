@@ -33,8 +33,7 @@ fn main() {
     }
     let arguments = Arguments::from_args();
     let no = |program: &str| Command::new(program).arg("--help").output().is_err();
-    let (qpdf, pdfsig, mutool, toppm, cairo) =
-        (no("qpdf"), no("pdfsig"), no("mutool"), no("pdftoppm"), no("pdftocairo"));
+    let (qpdf, pdfsig, mutool, toppm, cairo) = (no("qpdf"), no("pdfsig"), no("mutool"), no("pdftoppm"), no("pdftocairo"));
     let pyhanko = !run(&python(), &["-c", "import pyhanko"]).is_ok_and(|out| out.status.success());
     let foxit = samples().join("pdf/foxit-sm-detached-ses-page1.pdf");
     let no_foxit = !foxit.exists();
@@ -61,11 +60,23 @@ fn main() {
         let input = move || maker.make(&contract(3));
         trial(&format!("qpdf_accepts_our_signatures_on_{name}"), qpdf || ignored, Box::new(move || by_qpdf(&input())));
         let input = move || maker.make(&contract(3));
-        trial(&format!("pdfsig_lists_our_signatures_on_{name}"), qpdf || ignored || pdfsig, Box::new(move || by_pdfsig(&input())));
+        trial(
+            &format!("pdfsig_lists_our_signatures_on_{name}"),
+            qpdf || ignored || pdfsig,
+            Box::new(move || by_pdfsig(&input())),
+        );
         let input = move || maker.make(&contract(3));
-        trial(&format!("mutool_reads_our_signatures_on_{name}"), qpdf || ignored || mutool, Box::new(move || by_mutool(&input())));
+        trial(
+            &format!("mutool_reads_our_signatures_on_{name}"),
+            qpdf || ignored || mutool,
+            Box::new(move || by_mutool(&input())),
+        );
         let input = move || maker.make(&contract(3));
-        trial(&format!("pyhanko_sees_signing_only_on_{name}"), qpdf || ignored || pyhanko, Box::new(move || by_pyhanko(&input())));
+        trial(
+            &format!("pyhanko_sees_signing_only_on_{name}"),
+            qpdf || ignored || pyhanko,
+            Box::new(move || by_pyhanko(&input())),
+        );
     }
     libtest_mimic::run(&arguments, trials).exit();
 }
@@ -119,10 +130,7 @@ fn contract(pages: usize) -> Vec<u8> {
     for i in 0..pages {
         let rotate = if i == 1 { "/Rotate 90" } else { "" };
         let (page, content) = (4 + 2 * i, format!("BT /F 20 Tf 60 700 Td (Contract, page {}) Tj ET", i + 1));
-        objects.push(format!(
-            "<</Type/Page/Parent 2 0 R/Resources<</Font<</F 3 0 R>>>>/Contents {} 0 R{rotate}>>",
-            page + 1
-        ));
+        objects.push(format!("<</Type/Page/Parent 2 0 R/Resources<</Font<</F 3 0 R>>>>/Contents {} 0 R{rotate}>>", page + 1));
         objects.push(format!("<</Length {}>>stream\n{content}\nendstream", content.len()));
     }
     pdf(&objects, &[])
@@ -290,7 +298,9 @@ fn with_title(bytes: &[u8]) -> Vec<u8> {
     out.extend(format!("{number} 0 obj\n<</Length 1>>stream\nq\nendstream\nendobj\n").as_bytes());
     let xref = out.len();
     if bytes.windows(5).any(|w| w == b"\nxref") {
-        out.extend(format!("xref\n{number} 1\n{at:010} 00000 n \ntrailer\n<</Size 9999/Root {root} R/Prev {prev}>>\n").as_bytes());
+        out.extend(
+            format!("xref\n{number} 1\n{at:010} 00000 n \ntrailer\n<</Size 9999/Root {root} R/Prev {prev}>>\n").as_bytes(),
+        );
     } else {
         out.extend(format!("9998 0 obj\n<</Type/XRef/Size 9999/Root {root} R/Prev {prev}/W[1 4 1]/Index[{number} 1 9998 1]/Length 12>>stream\n").as_bytes());
         for offset in [at, xref] {
@@ -344,7 +354,8 @@ fn verifier() -> Result<(), Failed> {
     let prev = text.rsplit("startxref\n").next().unwrap().lines().next().unwrap().to_owned();
     let xref = shown.len();
     shown.extend(
-        format!("xref\n5 1\n{at:010} 00000 n \ntrailer\n<</Size 99/Root 1 0 R/Prev {prev}>>\nstartxref\n{xref}\n%%EOF\n").as_bytes(),
+        format!("xref\n5 1\n{at:010} 00000 n \ntrailer\n<</Size 99/Root 1 0 R/Prev {prev}>>\nstartxref\n{xref}\n%%EOF\n")
+            .as_bytes(),
     );
     let report = verdict(&shown);
     assert!((0..3).all(|i| errors(&report, i) == ["CHANGED_AFTER_SIGNING"]), "{:?}", errors(&report, 0));
@@ -399,8 +410,14 @@ fn drawn() -> Result<(), Failed> {
         let at = |x: usize, y: usize| &pixels[3 * (y * width + x)..3 * (y * width + x) + 3];
         let (red, blue, white): (&[u8], &[u8], &[u8]) = (&[255, 0, 0], &[0, 0, 255], &[255, 255, 255]);
         for (x, y, expected) in [
-            (520, 520, red), (680, 620, red), (520, 780, blue), (680, 880, blue),
-            (480, 700, white), (720, 700, white), (600, 480, white), (600, 920, white),
+            (520, 520, red),
+            (680, 620, red),
+            (520, 780, blue),
+            (680, 880, blue),
+            (480, 700, white),
+            (720, 700, white),
+            (600, 480, white),
+            (600, 920, white),
         ] {
             assert_eq!(at(x, y), expected, "turned {rotate}, at {x},{y} tenths of a millimetre");
         }

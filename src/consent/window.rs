@@ -218,7 +218,8 @@ mod tests {
         std::fs::write(dir.path().join("answer"), answer).unwrap();
         std::fs::write(&program, format!("#!/bin/sh\nhead -c 8 >/dev/null\ncat '{}/answer'\n", dir.path().display())).unwrap();
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700)).unwrap();
-        let window = Window { program, language: Language::Chinese, delay: Duration::from_secs(1), timeout: Duration::from_secs(60) };
+        let window =
+            Window { program, language: Language::Chinese, delay: Duration::from_secs(1), timeout: Duration::from_secs(60) };
         (dir, window)
     }
 

@@ -12,7 +12,15 @@
 //!
 //! A picture is made from the file by our program; it is no proof. What could not be shown as the file has it is a [`Finding`].
 
+#[cfg(feature = "agent")]
+mod client;
+#[cfg(all(feature = "agent", windows))]
+mod job;
 pub mod keyword;
+mod words;
+
+#[cfg(feature = "agent")]
+pub use client::{Opened, PagePicture, PreviewError, Program, Session, png};
 
 use serde::{Deserialize, Serialize};
 use ukey::wire::Bytes;

@@ -2,8 +2,6 @@
 //!
 //! A picture's size is known and judged before a pixel of it is decoded.
 
-mod gif;
-
 use sealagent::ses::PictureFormat;
 use tiny_skia::{IntSize, Pixmap};
 
@@ -17,7 +15,7 @@ pub fn decode(bytes: &[u8]) -> Result<Pixmap, String> {
     match PictureFormat::of(bytes) {
         PictureFormat::Png => png(bytes),
         PictureFormat::Jpeg => jpeg(bytes),
-        PictureFormat::Gif => gif::decode(bytes).unwrap_or_else(|| Err("a GIF file that is cut".to_owned())),
+        PictureFormat::Gif => gif(bytes),
         PictureFormat::Bmp => bmp(bytes).unwrap_or_else(|| Err("a BMP file that is cut or of a rare kind".to_owned())),
         other => Err(format!("images of the kind {other:?} are not drawn").to_lowercase()),
     }
@@ -84,6 +82,26 @@ fn jpeg(bytes: &[u8]) -> Result<Pixmap, String> {
     }
     pixels.chunks_exact_mut(4).for_each(|pixel| pixel[3] = 255);
     pixmap(pixels, width, height)
+}
+
+/// The first picture of a GIF file.
+fn gif(bytes: &[u8]) -> Result<Pixmap, String> {
+    let mut options = gif::DecodeOptions::new();
+    options.set_color_output(gif::ColorOutput::RGBA);
+    let mut decoder = options.read_info(bytes).map_err(|error| error.to_string())?;
+    let (width, height) = (usize::from(decoder.width()), usize::from(decoder.height()));
+    check(width, height)?;
+    let frame = decoder.read_next_frame().map_err(|error| error.to_string())?.ok_or("a GIF file without a picture")?;
+    let mut rgba = vec![0; width * height * 4];
+    let (left, top) = (usize::from(frame.left), usize::from(frame.top));
+    let across = usize::from(frame.width).min(width.saturating_sub(left));
+    for (row, line) in frame.buffer.chunks_exact(usize::from(frame.width).max(1) * 4).enumerate() {
+        if top + row < height {
+            let start = ((top + row) * width + left) * 4;
+            rgba[start..start + across * 4].copy_from_slice(&line[..across * 4]);
+        }
+    }
+    pixmap(rgba, width, height)
 }
 
 /// Uncompressed BMP of 1, 4, 8, 24 or 32 bits a pixel (BITMAPINFOHEADER and later). `None` when it is anything else.
