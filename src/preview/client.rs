@@ -3,12 +3,12 @@
 //! Every answer has a deadline and a size that was fixed before it was asked for. A preview that is late, too large, or dies is gone, and
 //! with it nothing but pictures.
 
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use ukey::wire;
 
@@ -19,6 +19,8 @@ use crate::sm::Sm3Digest;
 const ANSWER: Duration = Duration::from_secs(10);
 /// For all answers about one document. Time in which nothing is asked does not count.
 const DOCUMENT: Duration = Duration::from_secs(60);
+/// Bytes of a document that are read at once.
+const CHUNK: usize = 1 << 20;
 /// Pages that a document may claim to have.
 const MAX_PAGES: usize = 20_000;
 
@@ -108,8 +110,8 @@ impl Program {
         Self { answer, document, ..self }
     }
 
-    /// Opens a document of `bytes` bytes.
-    pub async fn open(&self, document: impl AsyncRead, bytes: u64) -> Result<Session, PreviewError> {
+    /// Opens a document of `bytes` bytes. It is read piece by piece, off the threads that answer.
+    pub async fn open(&self, document: impl Read + Send + 'static, bytes: u64) -> Result<Session, PreviewError> {
         if bytes > MAX_DOCUMENT {
             return Err(PreviewError::TooLarge(bytes));
         }
@@ -119,7 +121,7 @@ impl Program {
             .unwrap_or(Err(PreviewError::TooLate))
     }
 
-    async fn start(&self, document: impl AsyncRead, bytes: u64, started: Instant) -> Result<Session, PreviewError> {
+    async fn start(&self, document: impl Read + Send + 'static, bytes: u64, started: Instant) -> Result<Session, PreviewError> {
         let mut child = spawn(&self.path)?;
         // It reads nothing before this is done, so it is confined before it sees a byte.
         #[cfg(windows)]
@@ -128,12 +130,7 @@ impl Program {
             return Err(io::Error::from(io::ErrorKind::BrokenPipe).into());
         };
         ask(&mut input, &Ask::Open { bytes }).await?;
-        tokio::pin!(document);
-        let sent = tokio::io::copy(&mut document.take(bytes), &mut input).await?;
-        if sent != bytes {
-            return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
-        }
-        input.flush().await?;
+        send(document, bytes, &mut input).await?;
         let document = match told(&mut output).await? {
             Told::Opened { format, sm3, pages, sealed, findings } => {
                 let sm3 = <[u8; 32]>::try_from(sm3.0).map_err(|_| PreviewError::Nonsense("a digest that is none"))?;
@@ -231,6 +228,29 @@ async fn ask(input: &mut ChildStdin, ask: &Ask) -> io::Result<()> {
     let mut frame = Vec::new();
     wire::write_frame(&mut frame, ask, &[])?;
     input.write_all(&frame).await?;
+    input.flush().await
+}
+
+async fn send(mut document: impl Read + Send + 'static, bytes: u64, input: &mut ChildStdin) -> io::Result<()> {
+    let mut left = bytes;
+    let mut chunk = vec![0; CHUNK];
+    while left > 0 {
+        let most = usize::try_from(left).map_or(CHUNK, |left| left.min(CHUNK));
+        let read;
+        (read, document, chunk) = tokio::task::spawn_blocking(move || {
+            let read = document.read(&mut chunk[..most]);
+            (read, document, chunk)
+        })
+        .await
+        .map_err(io::Error::other)?;
+        match read? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            read => {
+                input.write_all(&chunk[..read]).await?;
+                left -= read as u64;
+            }
+        }
+    }
     input.flush().await
 }
 
