@@ -51,6 +51,20 @@ impl Recipe {
     }
 
     pub fn bytes(&self) -> Vec<u8> {
+        package(self.list())
+    }
+
+    /// The package with other contents of one of its files.
+    pub fn bytes_with(&self, name: &str, bytes: Vec<u8>) -> Vec<u8> {
+        package(self.list().into_iter().map(|(n, b)| if n == name { (n, bytes.clone()) } else { (n, b) }).collect())
+    }
+
+    /// One of its files.
+    pub fn bytes_of(&self, name: &str) -> Vec<u8> {
+        self.list().into_iter().find(|(n, _)| n == name).unwrap().1
+    }
+
+    fn list(&self) -> Vec<(String, Vec<u8>)> {
         let (width, height) = self.size;
         let info = "<ofd:DocInfo><ofd:DocID>0</ofd:DocID></ofd:DocInfo>";
         let entry = format!("<ofd:DocBody>{info}<ofd:DocRoot>Doc_0/Document.xml</ofd:DocRoot></ofd:DocBody>");
@@ -66,13 +80,17 @@ impl Recipe {
             ("Doc_0/Page.xml".to_owned(), xml("Page", &content)),
         ];
         files.extend(self.files.iter().cloned());
-        let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
-        for (name, bytes) in files {
-            zip.start_file(name, SimpleFileOptions::default()).unwrap();
-            zip.write_all(&bytes).unwrap();
-        }
-        zip.finish().unwrap().into_inner()
+        files
     }
+}
+
+fn package(files: Vec<(String, Vec<u8>)>) -> Vec<u8> {
+    let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, bytes) in files {
+        zip.start_file(name, SimpleFileOptions::default()).unwrap();
+        zip.write_all(&bytes).unwrap();
+    }
+    zip.finish().unwrap().into_inner()
 }
 
 pub fn xml(root: &str, content: &str) -> Vec<u8> {
