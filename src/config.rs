@@ -80,6 +80,8 @@ pub struct Http {
     pub max_upload_bytes: u64,
     /// Whether an origin that is not allowed gets no answer at all, not even the product's name.
     pub silent: bool,
+    /// Whether the person may allow further origins by pairing.
+    pub pairing: bool,
 }
 
 /// How the person is asked.
@@ -202,6 +204,11 @@ impl Places {
     /// The seal store.
     pub fn seals(&self) -> PathBuf {
         self.data.join("seals")
+    }
+
+    /// The pairings with web sites.
+    pub fn pairings(&self) -> PathBuf {
+        self.data.join("pairings")
     }
 
     /// The folder of virtual tokens.
@@ -371,6 +378,8 @@ struct PolicyFile {
     /// Whether an origin that is not allowed gets no answer at all.
     #[serde(default)]
     silent: bool,
+    /// Whether the person may allow further origins by pairing; as `user_origins` when it is not said.
+    pairing: Option<bool>,
 }
 
 impl Config {
@@ -398,6 +407,7 @@ impl Config {
                 digest_only: BTreeSet::new(),
                 max_upload_bytes: 2048 << 20,
                 silent: false,
+                pairing: true,
             },
             prompt: Prompt {
                 kind: PromptKind::default(),
@@ -446,6 +456,7 @@ impl Config {
             config.http.max_upload_bytes = mib.saturating_mul(1 << 20);
         }
         config.http.silent = rules.silent;
+        config.http.pairing = !managed || rules.pairing.unwrap_or(rules.user_origins);
         config.prompt.kind = policy.prompt.kind.or(user.prompt.kind).unwrap_or_default();
         if let Some(seconds) = policy.prompt.timeout_seconds.or(user.prompt.timeout_seconds) {
             if !(10..=3600).contains(&seconds) {
@@ -644,10 +655,13 @@ mod tests {
         assert_eq!(config.http.max_upload_bytes, 100 << 20);
         assert_eq!(config.prompt.kind, PromptKind::Window);
         assert!(config.drivers.is_empty());
-        assert!(!config.pin_fd);
+        assert!(!config.pin_fd && !config.http.pairing);
         let open = format!("{policy}\n[policy]\nuser_origins = true\nuser_drivers = true\npin_fd = true\n");
         let config = merged(Some(&open), user).unwrap();
         assert_eq!((config.http.origins.len(), config.drivers.len(), config.pin_fd), (2, 1, true));
+        assert!(config.http.pairing);
+        assert!(!merged(Some(&format!("{open}pairing = false\n")), user).unwrap().http.pairing);
+        assert!(merged(Some("[policy]\npairing = true\n"), user).unwrap().http.pairing);
     }
 
     #[test]

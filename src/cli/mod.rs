@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod lists;
+pub mod origins;
 pub mod preview;
 pub mod run;
 pub mod seal;
@@ -49,6 +50,8 @@ pub enum Command {
     Tokens(Output),
     /// List the seals and which of them can be used now.
     Seals(Output),
+    /// List the web sites that were paired, or end their pairings.
+    Origins(origins::Args),
     /// Put a seal into the seal store, or take one out.
     #[command(subcommand)]
     Seal(seal::Command),
@@ -87,6 +90,7 @@ pub fn main(cli: Cli) -> ExitCode {
         Command::Sign(args) => configured(&cli.config, |config| sign::run(config, &args, language)),
         Command::Tokens(output) => configured(&cli.config, |config| lists::tokens(config, output, language)),
         Command::Seals(output) => configured(&cli.config, |config| lists::seals(config, output, language)),
+        Command::Origins(args) => configured(&cli.config, |config| origins::run(&config, &args, language)),
         Command::Seal(command) => configured(&cli.config, |config| seal::run(&config, &command, language)),
         Command::Audit(command) => configured(&cli.config, |config| audit::run(&config, &command, language)),
     };

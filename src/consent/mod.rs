@@ -5,7 +5,9 @@
 //! This module reads no document and no certificate: what it shows it was given.
 
 pub mod descriptor;
+pub mod grants;
 pub mod origin;
+pub mod pairing;
 pub mod policy;
 pub mod prompt;
 #[cfg(any(test, feature = "scripted-prompter"))]

@@ -9,6 +9,7 @@ use tokio::sync::{OwnedMutexGuard, watch};
 use ukey::Credential;
 
 use super::descriptor::Descriptor;
+use super::pairing::{PairingAnswer, PairingShown};
 #[cfg(any(test, feature = "scripted-prompter"))]
 use super::scripted::Scripted;
 use super::summary::{Requester, Summary};
@@ -97,6 +98,35 @@ impl Cancel {
 }
 
 impl Prompter {
+    /// Shows a pairing until it is answered, or takes it away when `interrupt` completes.
+    pub(super) async fn ask_pairing<I>(
+        &self,
+        shown: &PairingShown,
+        timeout: Duration,
+        interrupt: impl Future<Output = I>,
+    ) -> Result<PairingAnswer, I> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let answer = async {
+            match self {
+                Self::Descriptor(_) => PairingAnswer::NoPrompt,
+                #[cfg(any(test, feature = "scripted-prompter"))]
+                Self::Scripted(scripted) => scripted.ask_pairing(shown).await,
+                Self::Terminal(terminal) => terminal.ask_pairing(shown, &stop).await,
+                Self::Window(window) => window.ask_pairing(shown, timeout).await,
+            }
+        };
+        tokio::pin!(answer);
+        let interrupted = tokio::select! {
+            answer = &mut answer => return Ok(answer),
+            interrupted = interrupt => interrupted,
+        };
+        stop.store(true, Ordering::Relaxed);
+        if let Self::Terminal(_) = self {
+            answer.await; // leaves the terminal as it was found
+        }
+        Err(interrupted)
+    }
+
     async fn ask(&self, summary: &Summary, timeout: Duration, mut cancel: Cancel) -> Answer {
         let stop = Arc::new(AtomicBool::new(false));
         let answer = async {
@@ -122,13 +152,17 @@ impl Prompter {
     }
 }
 
-/// One queue for all prompts: one is visible, the others wait in the order in which they came.
+/// One queue for all prompts: one is visible, the others wait in the order in which they came. Pairings wait in a queue of their own
+/// behind them ([`super::pairing`]).
 #[derive(Debug)]
 pub struct PromptQueue {
     prompter: Prompter,
     timeout: Duration,
     visible: Arc<tokio::sync::Mutex<()>>,
+    pairings: tokio::sync::Mutex<()>,
     crowd: Arc<Mutex<Crowd>>,
+    /// How many signing requests have a place.
+    signing: watch::Sender<usize>,
 }
 
 #[derive(Debug, Default)]
@@ -153,6 +187,7 @@ pub enum Crowded {
 pub struct Place {
     requester: Requester,
     crowd: Arc<Mutex<Crowd>>,
+    signing: watch::Sender<usize>,
 }
 
 /// The right to show prompts, one after the other, for one request.
@@ -166,7 +201,31 @@ pub struct Turn<'a> {
 impl PromptQueue {
     /// A queue before `prompter`, where each prompt waits for its answer as long as `timeout`.
     pub fn new(prompter: Prompter, timeout: Duration) -> Self {
-        Self { prompter, timeout, visible: Arc::default(), crowd: Arc::default() }
+        let signing = watch::Sender::new(0);
+        Self {
+            prompter,
+            timeout,
+            visible: Arc::default(),
+            pairings: tokio::sync::Mutex::default(),
+            crowd: Arc::default(),
+            signing,
+        }
+    }
+
+    pub(super) fn prompter(&self) -> &Prompter {
+        &self.prompter
+    }
+
+    pub(super) fn pairings(&self) -> &tokio::sync::Mutex<()> {
+        &self.pairings
+    }
+
+    pub(super) fn signing(&self) -> watch::Receiver<usize> {
+        self.signing.subscribe()
+    }
+
+    pub(super) async fn visible(&self) -> OwnedMutexGuard<()> {
+        self.visible.clone().lock_owned().await
     }
 
     /// Takes a place in the queue, or says why there is none.
@@ -183,7 +242,8 @@ impl PromptQueue {
             return Err(Crowded::Full);
         }
         *own += 1;
-        Ok(Place { requester: requester.clone(), crowd: self.crowd.clone() })
+        self.signing.send_modify(|waiting| *waiting += 1);
+        Ok(Place { requester: requester.clone(), crowd: self.crowd.clone(), signing: self.signing.clone() })
     }
 
     /// Waits until no other prompt is visible; `None` when the request is withdrawn before.
@@ -223,6 +283,7 @@ impl Turn<'_> {
 
 impl Drop for Place {
     fn drop(&mut self) {
+        self.signing.send_modify(|waiting| *waiting -= 1);
         let mut crowd = self.crowd.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(own) = crowd.waiting.get_mut(&self.requester) {
             *own -= 1;

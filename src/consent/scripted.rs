@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ukey::{Credential, Pin};
 
+use super::pairing::{PairingAnswer, PairingShown};
 use super::prompt::Answer;
 use super::summary::Summary;
 
@@ -24,18 +25,46 @@ pub enum Reply {
 }
 
 type Script = dyn Fn(&Summary) -> Reply + Send + Sync;
+type PairingScript = dyn Fn(&PairingShown) -> Option<PairingAnswer> + Send + Sync;
 
 /// Answers by a function and keeps what was shown.
 #[derive(Clone)]
 pub struct Scripted {
     script: Arc<Script>,
     shown: Arc<Mutex<Vec<Summary>>>,
+    pairing_script: Arc<Mutex<Arc<PairingScript>>>,
+    pairings: Arc<Mutex<Vec<PairingShown>>>,
 }
 
 impl Scripted {
     /// Answers by `script`.
     pub fn new(script: impl Fn(&Summary) -> Reply + Send + Sync + 'static) -> Self {
-        Self { script: Arc::new(script), shown: Arc::default() }
+        let refuse: Arc<PairingScript> = Arc::new(|_| Some(PairingAnswer::Refused));
+        Self {
+            script: Arc::new(script),
+            shown: Arc::default(),
+            pairing_script: Arc::new(Mutex::new(refuse)),
+            pairings: Arc::default(),
+        }
+    }
+
+    /// Answers pairings by `script` from now on; `None` is silence. Before, each is refused.
+    pub fn on_pairing(&self, script: impl Fn(&PairingShown) -> Option<PairingAnswer> + Send + Sync + 'static) {
+        *self.pairing_script.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(script);
+    }
+
+    /// All pairings that were shown so far, as often as they were.
+    pub fn pairings(&self) -> Vec<PairingShown> {
+        self.pairings.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) async fn ask_pairing(&self, shown: &PairingShown) -> PairingAnswer {
+        self.pairings.lock().unwrap_or_else(PoisonError::into_inner).push(shown.clone());
+        let script = self.pairing_script.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match script(shown) {
+            Some(answer) => answer,
+            None => std::future::pending().await,
+        }
     }
 
     /// All summaries that were shown so far.

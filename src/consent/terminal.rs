@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use super::pairing::{PairingAnswer, PairingShown};
 use super::prompt::Answer;
 use super::summary::Summary;
-use super::text::{lines, text};
+use super::text::{lines, pairing_lines, text};
 use crate::failure::Language;
 
 /// How to ask on a terminal.
@@ -26,6 +27,22 @@ impl Terminal {
     pub(super) async fn ask(&self, summary: &Summary, stop: &Arc<AtomicBool>) -> Answer {
         let (terminal, summary, stop) = (self.clone(), summary.clone(), stop.clone());
         tokio::task::spawn_blocking(move || os::ask(&terminal, &summary, &stop)).await.unwrap_or(Answer::NoPrompt)
+    }
+
+    /// Asks about a pairing, likewise.
+    pub(super) async fn ask_pairing(&self, shown: &PairingShown, stop: &Arc<AtomicBool>) -> PairingAnswer {
+        let (terminal, shown, stop) = (self.clone(), shown.clone(), stop.clone());
+        let asked = tokio::task::spawn_blocking(move || os::ask_pairing(&terminal, &shown, &stop));
+        asked.await.unwrap_or(PairingAnswer::NoPrompt)
+    }
+}
+
+/// What a typed line says to a pairing: one word is "yes", everything else is "no".
+fn pairing_answer(line: &[u8]) -> PairingAnswer {
+    match line {
+        b"once" => PairingAnswer::Once,
+        b"always" => PairingAnswer::Always,
+        _ => PairingAnswer::Refused,
     }
 }
 
@@ -55,12 +72,36 @@ mod os {
     const TICK: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
 
     pub fn ask(terminal: &Terminal, summary: &Summary, stop: &AtomicBool) -> Answer {
-        let Ok(tty) = File::options().read(true).write(true).open("/dev/tty") else { return Answer::NoPrompt };
+        own_terminal().map_or(Answer::NoPrompt, |tty| ask_on(tty, terminal, summary, stop))
+    }
+
+    pub fn ask_pairing(terminal: &Terminal, shown: &PairingShown, stop: &AtomicBool) -> PairingAnswer {
+        own_terminal().map_or(PairingAnswer::NoPrompt, |tty| ask_pairing_on(tty, terminal, shown, stop))
+    }
+
+    fn own_terminal() -> Option<File> {
+        let tty = File::options().read(true).write(true).open("/dev/tty").ok()?;
         // A process in the background that changes the terminal is stopped by it, and the person would type into another program.
-        if !tcgetpgrp(&tty).is_ok_and(|group| group == rustix::process::getpgrp()) {
-            return Answer::NoPrompt;
-        }
-        ask_on(tty, terminal, summary, stop)
+        tcgetpgrp(&tty).is_ok_and(|group| group == rustix::process::getpgrp()).then_some(tty)
+    }
+
+    /// The dialog about a pairing on an open terminal.
+    pub(super) fn ask_pairing_on(tty: File, terminal: &Terminal, shown: &PairingShown, stop: &AtomicBool) -> PairingAnswer {
+        let Ok(mut dialog) = Dialog::begin(tty, stop) else { return PairingAnswer::NoPrompt };
+        let t = |key| text(key, terminal.language);
+        let answer = match dialog.run_pairing(terminal, shown) {
+            Ok(answer) => answer,
+            Err(Ended::No) => PairingAnswer::Refused,
+            Err(Ended::Stopped) => PairingAnswer::Withdrawn,
+            Err(Ended::Broken) => PairingAnswer::NoPrompt,
+        };
+        let last_word = match answer {
+            PairingAnswer::Refused => t("pairing_refused"),
+            PairingAnswer::Withdrawn => t("cancelled"),
+            _ => "",
+        };
+        let _ = dialog.say(&format!("\r\n{last_word}\r\n"));
+        answer
     }
 
     /// The dialog on an open terminal.
@@ -151,6 +192,17 @@ mod os {
                 return Err(Ended::No);
             }
             Ok(Pin::new(pin).map_or(Answer::Unacceptable, |pin| Answer::Approve(Credential::Pin(pin))))
+        }
+
+        fn run_pairing(&mut self, terminal: &Terminal, shown: &PairingShown) -> Result<PairingAnswer, Ended> {
+            for line in pairing_lines(shown, terminal.language) {
+                self.say(&line)?;
+                self.say("\r\n")?;
+            }
+            self.wait(terminal.delay)?;
+            self.say(text("pairing_allow", terminal.language))?;
+            let line = self.line(true)?;
+            Ok(pairing_answer(&line))
         }
 
         fn say(&mut self, text: &str) -> io::Result<()> {
@@ -247,6 +299,26 @@ mod os {
         }
     }
 
+    pub fn ask_pairing(terminal: &Terminal, shown: &PairingShown, stop: &AtomicBool) -> PairingAnswer {
+        if !io::stdin().is_terminal() {
+            return PairingAnswer::NoPrompt;
+        }
+        let run = || -> io::Result<PairingAnswer> {
+            let mut out = io::stderr().lock();
+            for line in pairing_lines(shown, terminal.language) {
+                writeln!(out, "{line}")?;
+            }
+            std::thread::sleep(terminal.delay);
+            write!(out, "{}", text("pairing_allow", terminal.language))?;
+            Ok(pairing_answer(line()?.as_bytes()))
+        };
+        match run() {
+            _ if stop.load(Ordering::Relaxed) => PairingAnswer::Withdrawn,
+            Ok(answer) => answer,
+            Err(_) => PairingAnswer::Refused,
+        }
+    }
+
     fn run(terminal: &Terminal, summary: &Summary) -> io::Result<Answer> {
         let t = |key| text(key, terminal.language);
         let mut out = io::stderr().lock();
@@ -297,6 +369,12 @@ mod tests {
 
     /// Types `keys` (a pause before each) at the dialog and returns its answer and all that the terminal showed.
     fn typed(summary: Summary, delay: Duration, keys: &[(u64, &str)]) -> (Answer, String) {
+        let terminal = Terminal { language: Language::English, delay };
+        with_typist(keys, |tty, stop| os::ask_on(tty, &terminal, &summary, stop))
+    }
+
+    /// The same for any dialog.
+    fn with_typist<T>(keys: &[(u64, &str)], ask: impl FnOnce(File, &AtomicBool) -> T) -> (T, String) {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&master).unwrap();
         unlockpt(&master).unwrap();
@@ -320,7 +398,6 @@ mod tests {
             }
             master
         });
-        let terminal = Terminal { language: Language::English, delay };
         let stop = AtomicBool::new(false);
         let answer = thread::scope(|scope| {
             // A hanging dialog fails the test instead of stopping it.
@@ -333,7 +410,7 @@ mod tests {
                 }
                 stop.store(true, Ordering::Relaxed);
             });
-            let answer = os::ask_on(slave, &terminal, &summary, &stop);
+            let answer = ask(slave, &stop);
             stop.store(true, Ordering::Relaxed);
             answer
         });
@@ -377,6 +454,31 @@ mod tests {
         assert!(matches!(answer, Answer::Decline), "{screen}");
         let (answer, _) = typed(last, SOON, &[(300, "y\n"), (50, "LAST\n"), (50, "246813\n")]);
         assert!(matches!(answer, Answer::Approve(_)));
+    }
+
+    /// Attack items 22 and 25.
+    #[test]
+    fn pairing_shows_origin_and_code_and_takes_one_word_for_yes() {
+        let shown = PairingShown {
+            origin: crate::consent::Origin::parse("https://sign.example").unwrap(),
+            code: "042317".into(),
+            label: Some(super::super::summary::Shown::new("政务\u{202e}网")),
+        };
+        let typed = |delay, keys: &[(u64, &str)]| {
+            let terminal = Terminal { language: Language::English, delay };
+            with_typist(keys, |tty, stop| os::ask_pairing_on(tty, &terminal, &shown, stop))
+        };
+        let (answer, screen) = typed(SOON, &[(300, "once\n")]);
+        assert_eq!(answer, PairingAnswer::Once);
+        for part in ["https://sign.example", "042 317", "政务‹U+202E›网"] {
+            assert!(screen.contains(part), "{part} not in {screen}");
+        }
+        assert_eq!(typed(SOON, &[(300, "always\n")]).0, PairingAnswer::Always);
+        for no in ["\n", "y\n", "yes\n", "onc\n", "\x1b", "\x03"] {
+            assert_eq!(typed(SOON, &[(300, no)]).0, PairingAnswer::Refused, "{no:?}");
+        }
+        let early = typed(Duration::from_millis(600), &[(100, "always\n"), (1000, "n\n")]);
+        assert_eq!(early.0, PairingAnswer::Refused);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use jiff::{Timestamp, tz::TimeZone};
 
+use super::pairing::PairingShown;
 use super::summary::{DocumentShown, Requester, Summary, SummaryItem};
 use crate::failure::Language;
 
@@ -45,6 +46,18 @@ pub fn lines(summary: &Summary, language: Language) -> Vec<String> {
         Some(tries) => format!("{}: {tries}", t("tries")),
         None => t("tries_unknown").to_owned(),
     });
+    out
+}
+
+/// A pairing: who asks, and the code in two groups of three as the page shows it.
+pub fn pairing_lines(shown: &PairingShown, language: Language) -> Vec<String> {
+    let t = |key| text(key, language);
+    let mut out = vec![String::new(), t("pairing").to_owned(), format!("    {}", shown.origin)];
+    if let Some(label) = &shown.label {
+        out.push(format!("    {label} {}", t("named_by_page")));
+    }
+    let (first, second) = shown.code.split_at_checked(3).unwrap_or((&shown.code, ""));
+    out.extend([String::new(), t("pairing_code").to_owned(), format!("    {first} {second}"), String::new()]);
     out
 }
 

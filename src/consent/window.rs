@@ -12,6 +12,7 @@ use tokio::process::{Child, ChildStdout, Command};
 use ukey::{Credential, Pin, wire};
 use zeroize::Zeroizing;
 
+use super::pairing::{PairingAnswer, PairingShown};
 use super::prompt::Answer;
 use super::summary::{DocumentShown, PlacementShown, Requester, Summary, SummaryItem};
 use super::text::{date, text};
@@ -52,6 +53,40 @@ impl Window {
         }
     }
 
+    /// Asks whether a web site may talk to the agent. Dropping the future takes the window away.
+    pub(super) async fn ask_pairing(&self, shown: &PairingShown, timeout: Duration) -> PairingAnswer {
+        let label = shown.label.as_ref().map(ToString::to_string);
+        let question = Question {
+            language: self.language(),
+            origin: shown.origin.to_string(),
+            origin_note: None,
+            subject: Subject::Pair { code: shown.code.clone(), label },
+            wait_ms: self.delay.as_millis() as u64,
+            timeout_s: timeout.as_secs(),
+        };
+        match self.put(&question).await {
+            Ok((question::Answer::Approve, _)) => PairingAnswer::Once,
+            Ok((question::Answer::ApproveAlways, _)) => PairingAnswer::Always,
+            Ok((question::Answer::Decline, _)) => PairingAnswer::Refused,
+            Ok((question::Answer::TimedOut, _)) => PairingAnswer::TimedOut,
+            Ok((question::Answer::Failed { reason }, _)) => {
+                tracing::error!(reason, "the prompt window could not be shown");
+                PairingAnswer::NoPrompt
+            }
+            Err(error) => {
+                tracing::error!(program = %self.program.display(), %error, "the prompt gave no answer");
+                PairingAnswer::NoPrompt
+            }
+        }
+    }
+
+    fn language(&self) -> question::Language {
+        match self.language {
+            Language::English => question::Language::En,
+            Language::Chinese => question::Language::Zh,
+        }
+    }
+
     async fn put(&self, question: &Question) -> std::io::Result<(question::Answer, Zeroizing<Vec<u8>>)> {
         let mut child = Command::new(&self.program)
             .stdin(Stdio::piped())
@@ -88,10 +123,7 @@ impl Window {
             })
             .collect();
         Question {
-            language: match self.language {
-                Language::English => question::Language::En,
-                Language::Chinese => question::Language::Zh,
-            },
+            language: self.language(),
             origin: match &summary.requester {
                 Requester::CommandLine => text("command_line", self.language).to_owned(),
                 Requester::Origin(origin) => origin.to_string(),
@@ -256,6 +288,29 @@ mod tests {
         }
         let (_dir, window) = prompt_that_says(&[0xff; 64]);
         assert!(matches!(window.ask(&summary()).await, Answer::NoPrompt));
+    }
+
+    #[tokio::test]
+    async fn pairing_is_granted_by_a_whole_frame_alone() {
+        let shown = PairingShown {
+            origin: crate::consent::Origin::parse("https://sign.example").unwrap(),
+            code: "042317".into(),
+            label: None,
+        };
+        let minute = Duration::from_secs(60);
+        for (answer, expected) in [
+            (question::Answer::Approve, PairingAnswer::Once),
+            (question::Answer::ApproveAlways, PairingAnswer::Always),
+            (question::Answer::Decline, PairingAnswer::Refused),
+            (question::Answer::TimedOut, PairingAnswer::TimedOut),
+            (question::Answer::Failed { reason: "no display".into() }, PairingAnswer::NoPrompt),
+        ] {
+            let bytes = frame(&answer, b"");
+            let (_dir, window) = prompt_that_says(&bytes);
+            assert_eq!(window.ask_pairing(&shown, minute).await, expected);
+            let (_dir, window) = prompt_that_says(&bytes[..bytes.len() - 1]);
+            assert_eq!(window.ask_pairing(&shown, minute).await, PairingAnswer::NoPrompt, "cut");
+        }
     }
 
     #[tokio::test]

@@ -34,6 +34,15 @@ pub struct Info<'a> {
     pub features: &'static [&'static str],
     /// Whether the asking origin is allowed.
     pub paired: bool,
+    /// Marks this run of the agent; for a paired page, whose credentials name it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
+    /// What the agent proves itself with to a paired page ([`super::credential`]).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proof: Option<String>,
+    /// The highest number that its credentials have used in this run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seen: Option<u64>,
 }
 
 /// `GET /v1/info` for any other.

@@ -13,6 +13,8 @@ use crate::failure::{Code, Failure};
 pub enum Caller {
     /// Its origin is allowed.
     Allowed(Origin),
+    /// Its origin is paired; each call must prove that this very page is.
+    Paired(Origin),
     /// Its origin is not; it may learn that this program exists, and nothing else.
     Stranger(Origin),
 }
@@ -21,14 +23,20 @@ impl Caller {
     /// Its origin.
     pub fn origin(&self) -> &Origin {
         match self {
-            Self::Allowed(origin) | Self::Stranger(origin) => origin,
+            Self::Allowed(origin) | Self::Paired(origin) | Self::Stranger(origin) => origin,
         }
     }
 }
 
 /// Host, origin and fetch mode. An error of this function is answered without CORS headers, so that a page that is refused here learns
 /// nothing, not even the reason.
-pub fn admit(head: &Parts, port: u16, route: Option<&Route>, http: &Http) -> Result<Caller, Failure> {
+pub fn admit(
+    head: &Parts,
+    port: u16,
+    route: Option<&Route>,
+    http: &Http,
+    is_paired: impl FnOnce(&Origin) -> bool,
+) -> Result<Caller, Failure> {
     let headers = &head.headers;
     // The answer to DNS rebinding: the name is the attacker's, whatever address it leads to.
     let host = one(headers, hyper::header::HOST).ok_or(Code::WrongHost)?;
@@ -47,8 +55,16 @@ pub fn admit(head: &Parts, port: u16, route: Option<&Route>, http: &Http) -> Res
     if http.origins.contains(&origin) || http.digest_only.contains(&origin) {
         return Ok(Caller::Allowed(origin));
     }
+    if http.pairing && is_paired(&origin) {
+        return Ok(Caller::Paired(origin));
+    }
     let may_ask = !http.silent && (origin.is_https() || origin.is_loopback());
-    if may_ask && route == Some(&Route::Info) { Ok(Caller::Stranger(origin)) } else { Err(Code::OriginRefused.into()) }
+    let open = match route {
+        Some(Route::Info) => true,
+        Some(Route::Pairing { .. } | Route::Pairings) => http.pairing,
+        _ => false,
+    };
+    if may_ask && open { Ok(Caller::Stranger(origin)) } else { Err(Code::OriginRefused.into()) }
 }
 
 /// The value of a header that stands there exactly once and is ASCII.
@@ -80,8 +96,9 @@ mod tests {
             digest_only: BTreeSet::new(),
             max_upload_bytes: 1,
             silent: false,
+            pairing: true,
         };
-        admit(&head, 17329, Some(&route), &http).map_err(|f| f.code)
+        admit(&head, 17329, Some(&route), &http, |origin| origin.as_str() == "https://paired.example").map_err(|f| f.code)
     }
 
     const HOST: (&str, &str) = ("host", "127.0.0.1:17329");
@@ -144,13 +161,23 @@ mod tests {
 
     /// Attack item 18.
     #[test]
-    fn strangers_reach_info_alone_and_only_from_https_or_loopback() {
-        for origin in ["https://evil.example", "http://localhost:3000", "http://127.0.0.1:8080"] {
-            assert!(matches!(admitted(&[HOST, ("origin", origin)], Route::Info), Ok(Caller::Stranger(_))), "{origin}");
+    fn strangers_reach_info_and_pairings_alone_and_only_from_https_or_loopback() {
+        for route in [Route::Info, Route::Pairings, Route::Pairing { id: "1".into() }] {
+            for origin in ["https://evil.example", "http://localhost:3000", "http://127.0.0.1:8080"] {
+                let caller = admitted(&[HOST, ("origin", origin)], route.clone());
+                assert!(matches!(caller, Ok(Caller::Stranger(_))), "{origin}");
+            }
+            for origin in ["http://evil.example", "null"] {
+                assert_eq!(admitted(&[HOST, ("origin", origin)], route.clone()), Err(Code::OriginRefused), "{origin}");
+            }
         }
-        for origin in ["http://evil.example", "null"] {
-            assert_eq!(admitted(&[HOST, ("origin", origin)], Route::Info), Err(Code::OriginRefused), "{origin}");
-        }
+    }
+
+    #[test]
+    fn a_paired_origin_is_let_in_to_prove_itself() {
+        let paired = ("origin", "https://paired.example");
+        assert!(matches!(admitted(&[HOST, paired], Route::Seals), Ok(Caller::Paired(_))));
+        assert!(matches!(admitted(&[HOST, GOOD], Route::Seals), Ok(Caller::Allowed(_))));
     }
 
     /// Attack item 11.

@@ -5,11 +5,12 @@ use std::convert::Infallible;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use hyper::StatusCode;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -171,9 +172,18 @@ async fn serve(stream: TcpStream, remote: SocketAddr, app: Arc<App>, busy: Arc<A
         Err(error) => return tracing::warn!(%error, "whose connection it is cannot be told; it was refused"),
     }
     let _ = stream.set_nodelay(true);
+    let upgraded = Arc::new(AtomicBool::new(false));
+    let switched = upgraded.clone();
     let service = service_fn(move |request| {
-        let (app, busy) = (app.clone(), Busy::begin(busy.clone()));
-        async move { Ok::<_, Infallible>(router::answer(app, request).await.map(|body| body.during(busy))) }
+        let (app, busy, switched) = (app.clone(), Busy::begin(busy.clone()), switched.clone());
+        async move {
+            let answer = router::answer(app, request).await;
+            if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+                // What follows are no heads.
+                switched.store(true, Ordering::Relaxed);
+            }
+            Ok::<_, Infallible>(answer.map(|body| body.during(busy)))
+        }
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -181,7 +191,8 @@ async fn serve(stream: TcpStream, remote: SocketAddr, app: Arc<App>, busy: Arc<A
         .max_headers(super::head::MAX_HEADERS + 1)
         .max_buf_size(64 << 10)
         .keep_alive(true)
-        .serve_connection(TokioIo::new(Strict { stream, scanner: HeadScanner::default() }), service);
+        .serve_connection(TokioIo::new(Strict { stream, scanner: HeadScanner::default(), upgraded }), service)
+        .with_upgrades();
     if let Err(error) = served.await {
         tracing::debug!(%error, "a connection ended early");
     }
@@ -209,6 +220,8 @@ impl Drop for Busy {
 struct Strict {
     stream: TcpStream,
     scanner: HeadScanner,
+    /// Set once the connection speaks WebSocket.
+    upgraded: Arc<AtomicBool>,
 }
 
 impl AsyncRead for Strict {
@@ -216,6 +229,9 @@ impl AsyncRead for Strict {
         let before = buffer.filled().len();
         let this = &mut *self;
         std::task::ready!(Pin::new(&mut this.stream).poll_read(cx, buffer))?;
+        if this.upgraded.load(Ordering::Relaxed) {
+            return Poll::Ready(Ok(()));
+        }
         match this.scanner.received(&buffer.filled()[before..]) {
             Ok(()) => {}
             Err(HeadError::Pipelined) => return Poll::Ready(Err(io::ErrorKind::InvalidData.into())),

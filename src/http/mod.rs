@@ -12,17 +12,23 @@
 
 pub mod answer;
 pub mod api;
+pub mod credential;
 pub mod documents;
+pub mod events;
 pub mod guard;
 pub mod head;
 mod listener;
+pub mod pairing;
 pub mod peer;
 pub mod router;
+pub mod websocket;
 
 use std::sync::Arc;
 
 use crate::signing::{Requests, Scratch, Signer};
+use credential::Credentials;
 use documents::Documents;
+use pairing::Pairings;
 
 pub use listener::{ListenError, Listener};
 
@@ -34,6 +40,12 @@ pub struct App {
     pub requests: Requests,
     /// Documents of pages.
     pub documents: Documents,
+    /// Pairings that are asked for.
+    pub pairings: Pairings,
+    /// Pairings that were granted.
+    pub credentials: Arc<Credentials>,
+    /// Open event streams.
+    pub events: events::Events,
     /// Where their bytes are.
     pub scratch: Scratch,
     /// The port that is listened on: part of the one right `Host`.
@@ -47,6 +59,9 @@ impl App {
         let scratch = Scratch::Unlinked(signer.config.places.state.join("scratch"));
         let requests = Requests::new(signer.clone(), scratch.clone());
         let documents = Documents::new(signer.config.http.max_upload_bytes);
-        Self { signer, requests, documents, scratch, port }
+        let credentials = Arc::new(Credentials::new(&signer));
+        let pairings = Pairings::new(signer.clone(), credentials.clone());
+        let events = events::Events::default();
+        Self { signer, requests, documents, pairings, credentials, events, scratch, port }
     }
 }

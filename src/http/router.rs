@@ -19,7 +19,9 @@ use super::App;
 use super::answer::{self, Answer, AnswerBody};
 use super::api::{Begun, DocumentView, Info, ItemView, PublicInfo, SignatureBody, StatusView, name};
 use super::documents::IDLE;
+use super::events;
 use super::guard::{self, Caller};
+use super::pairing::PairingBody;
 use crate::consent::{Origin, Requester};
 use crate::failure::{Code, Failure};
 use crate::preview::{self, MAX_PIXELS, PageRequest, PreviewError};
@@ -33,6 +35,8 @@ use crate::views::{SealView, TokenView};
 
 /// Largest JSON body, in bytes: 500 items with names fit.
 const MAX_JSON: u64 = 1 << 20;
+/// Largest body that a stranger may send, in bytes: a label fits.
+const MAX_PAIRING: u64 = 4 << 10;
 /// How long a body may stand still.
 const BODY_STALL: Duration = Duration::from_secs(30);
 /// Longest wait of a long poll, in seconds.
@@ -51,7 +55,10 @@ pub enum Route {
     Document { id: String },
     DocumentPage { id: String, page: String },
     Documents,
+    Events,
     Info,
+    Pairing { id: String },
+    Pairings,
     Seal { es_id: String },
     SealData { es_id: String },
     SealPicture { es_id: String },
@@ -74,7 +81,10 @@ impl Route {
             ["documents"] => Self::Documents,
             ["documents", id] => Self::Document { id: own(id) },
             ["documents", id, "pages", page] => Self::DocumentPage { id: own(id), page: own(page) },
+            ["events"] => Self::Events,
             ["info"] => Self::Info,
+            ["pairings"] => Self::Pairings,
+            ["pairings", id] => Self::Pairing { id: own(id) },
             ["seals"] => Self::Seals,
             ["seals", es_id] => Self::Seal { es_id: own(es_id) },
             ["seals", es_id, "data"] => Self::SealData { es_id: own(es_id) },
@@ -92,8 +102,8 @@ impl Route {
     fn methods(&self) -> &'static [Method] {
         match self {
             Self::Document { .. } => &[Method::DELETE],
-            Self::Documents | Self::Signatures | Self::Verifications => &[Method::POST],
-            Self::Signature { .. } => &[Method::GET, Method::DELETE],
+            Self::Documents | Self::Pairings | Self::Signatures | Self::Verifications => &[Method::POST],
+            Self::Pairing { .. } | Self::Signature { .. } => &[Method::GET, Method::DELETE],
             _ => &[Method::GET],
         }
     }
@@ -113,7 +123,8 @@ pub async fn answer(app: Arc<App>, request: Request<Incoming>) -> Answer {
     let id = RequestId::random().map_or_else(|_| "0".repeat(32), |id| id.as_str().to_owned());
     let (head, body) = request.into_parts();
     let route = Route::of(head.uri.path());
-    let caller = match guard::admit(&head, app.port, route.as_ref(), &app.signer.config.http) {
+    let is_paired = |origin: &Origin| app.credentials.grants().knows(origin);
+    let caller = match guard::admit(&head, app.port, route.as_ref(), &app.signer.config.http, is_paired) {
         Ok(caller) => caller,
         Err(failure) => {
             tracing::info!(code = %failure.code, "a request was refused");
@@ -172,28 +183,47 @@ async fn routed(app: &App, head: &Parts, body: Incoming, route: &Route, caller: 
     }
     let query = Query::parse(head.uri.query().unwrap_or(""))?;
     let length = check_body(app, head, route)?;
-    let origin = match caller {
-        Caller::Allowed(origin) => origin,
-        Caller::Stranger(_) => {
+    let origin = caller.origin();
+    // Open to whoever may ask to be allowed.
+    match route {
+        // A WebSocket carries no `Authorization`; a paired page proves itself in its first frame.
+        Route::Events if !matches!(caller, Caller::Stranger(_)) => {
             query.only(&[])?;
-            return Ok(answer::json(StatusCode::OK, &PublicInfo { product: "sealagent", api_versions: [1] }));
+            return events::begin(app, head, caller);
         }
+        Route::Info => return info(app, &query, caller),
+        Route::Pairing { id } if head.method == Method::DELETE => {
+            query.only(&[])?;
+            let is_gone = app.pairings.withdraw(id, origin);
+            return if is_gone { Ok(answer::status(StatusCode::NO_CONTENT)) } else { Err(Code::NotFound.into()) };
+        }
+        Route::Pairing { id } => {
+            query.only(&["wait"])?;
+            return Ok(answer::json(StatusCode::OK, &app.pairings.status(id, origin, wait(&query)?).await?));
+        }
+        Route::Pairings => {
+            query.only(&[])?;
+            let body: PairingBody = serde_json::from_slice(&collect(body).await?).map_err(bad)?;
+            return Ok(answer::json(StatusCode::ACCEPTED, &app.pairings.begin(origin, &body)?));
+        }
+        _ => {}
+    }
+    // A page of a paired origin proves itself: over its JSON, which is read first, or before its file is.
+    let body = match (caller, route) {
+        (Caller::Allowed(_), Route::Signatures) => Body::Json(collect(body).await?),
+        (Caller::Allowed(_), _) => Body::Stream(body),
+        (Caller::Paired(_), _) => {
+            let claim = app.credentials.claim(head, origin)?;
+            let body = if *route == Route::Signatures { Body::Json(collect(body).await?) } else { Body::Stream(body) };
+            app.credentials.prove(claim, head, body.json())?;
+            body
+        }
+        // `admit` lets a stranger no further than the routes above.
+        (Caller::Stranger(_), _) => return Err(Code::OriginRefused.into()),
     };
     let requester = Requester::Origin(origin.clone());
     match route {
-        Route::Info => {
-            query.only(&[])?;
-            let user = sm3(app.signer.user.as_bytes()).to_string();
-            let info = Info {
-                product: "sealagent",
-                version: env!("CARGO_PKG_VERSION"),
-                api_versions: [1],
-                user: &user[..8],
-                features: FEATURES,
-                paired: true,
-            };
-            Ok(answer::json(StatusCode::OK, &info))
-        }
+        Route::Events | Route::Info | Route::Pairing { .. } | Route::Pairings => Err(Code::NotFound.into()),
         Route::Tokens => {
             query.only(&[])?;
             Ok(answer::json(StatusCode::OK, &TokenView::all(&known(app).await)))
@@ -228,7 +258,7 @@ async fn routed(app: &App, head: &Parts, body: Incoming, route: &Route, caller: 
         }
         Route::Documents => {
             query.only(&["name"])?;
-            take_document(app, origin, name(query.get("name").unwrap_or_default())?, length, body).await
+            take_document(app, origin, name(query.get("name").unwrap_or_default())?, length, body.stream()?).await
         }
         Route::Document { id } => {
             query.only(&[])?;
@@ -248,7 +278,7 @@ async fn routed(app: &App, head: &Parts, body: Incoming, route: &Route, caller: 
         }
         Route::Signatures => {
             query.only(&[])?;
-            begin(app, origin, &collect(body).await?).await
+            begin(app, origin, body.json().unwrap_or_default())
         }
         Route::Signature { id } if head.method == Method::DELETE => {
             query.only(&[])?;
@@ -260,11 +290,7 @@ async fn routed(app: &App, head: &Parts, body: Incoming, route: &Route, caller: 
         }
         Route::Signature { id } => {
             query.only(&["wait"])?;
-            let wait = match query.get("wait") {
-                Some(text) => text.parse().ok().filter(|s| *s <= MAX_WAIT).ok_or_else(|| bad("wait: 0 to 20 seconds"))?,
-                None => 0,
-            };
-            status(app, id, &requester, Duration::from_secs(wait)).await
+            status(app, id, &requester, wait(&query)?).await
         }
         Route::SignedDocument { id, document } => {
             query.only(&[])?;
@@ -276,8 +302,68 @@ async fn routed(app: &App, head: &Parts, body: Incoming, route: &Route, caller: 
                 Some(text) => text.parse().map_err(|_| bad("at: a time such as 2026-11-24T06:00:00Z"))?,
                 None => (app.signer.clock)(),
             };
-            verify(app, at, body).await
+            verify(app, at, body.stream()?).await
         }
+    }
+}
+
+/// A body that was read because its credential covers it, or one that is still to come.
+enum Body {
+    Json(Vec<u8>),
+    Stream(Incoming),
+}
+
+impl Body {
+    fn json(&self) -> Option<&[u8]> {
+        match self {
+            Self::Json(json) => Some(json),
+            Self::Stream(_) => None,
+        }
+    }
+
+    fn stream(self) -> Result<Incoming, Failure> {
+        match self {
+            Self::Json(_) => Err(Code::Internal.into()),
+            Self::Stream(body) => Ok(body),
+        }
+    }
+}
+
+/// Who we are: to strangers the name, to pages that are allowed a little more, to a page that names its pairing the proof of it.
+fn info(app: &App, query: &Query, caller: &Caller) -> Result<Answer, Failure> {
+    query.only(&["challenge", "pairing"])?;
+    let proof = match (query.get("pairing"), query.get("challenge")) {
+        (Some(id), Some(challenge)) => app.credentials.introduce(caller.origin(), id, challenge, app.port),
+        (None, None) => None,
+        _ => return Err(bad("query: challenge and pairing belong together")),
+    };
+    if !matches!(caller, Caller::Allowed(_)) && proof.is_none() {
+        return Ok(answer::json(StatusCode::OK, &PublicInfo { product: "sealagent", api_versions: [1] }));
+    }
+    let user = sm3(app.signer.user.as_bytes()).to_string();
+    let (run, proof, seen) = proof.map_or((None, None, None), |p| (Some(p.run), Some(p.proof), Some(p.seen)));
+    let info = Info {
+        product: "sealagent",
+        version: env!("CARGO_PKG_VERSION"),
+        api_versions: [1],
+        user: &user[..8],
+        features: FEATURES,
+        paired: true,
+        run,
+        proof,
+        seen,
+    };
+    Ok(answer::json(StatusCode::OK, &info))
+}
+
+/// How long a long poll may take.
+fn wait(query: &Query) -> Result<Duration, Failure> {
+    match query.get("wait") {
+        Some(text) => {
+            let seconds = text.parse().ok().filter(|s| *s <= MAX_WAIT).ok_or_else(|| bad("wait: 0 to 20 seconds"))?;
+            Ok(Duration::from_secs(seconds))
+        }
+        None => Ok(Duration::ZERO),
     }
 }
 
@@ -302,7 +388,11 @@ fn check_body(app: &App, head: &Parts, route: &Route) -> Result<u64, Failure> {
     if !route.content_types().contains(&kind) {
         return Err(Failure::new(Code::WrongContentType, format!("expected {}", route.content_types().join(" or "))));
     }
-    let most = if kind == "application/json" { MAX_JSON } else { app.signer.config.http.max_upload_bytes };
+    let most = match (route, kind) {
+        (Route::Pairings, _) => MAX_PAIRING,
+        (_, "application/json") => MAX_JSON,
+        _ => app.signer.config.http.max_upload_bytes,
+    };
     if length > most {
         return Err(Failure::new(Code::TooLarge, format!("the limit is {most} bytes")));
     }

@@ -60,3 +60,20 @@
 //!
 //! Later changes are compared object by object, against a short list of what signing does. What is not on the list is a change, even
 //! where Acrobat shows nothing different: an unknown key is cheaper to explain than a wrong "unchanged".
+//!
+//! # D10. A paired page proves each call over the mark of the agent's run
+//!
+//! A counter that only grows must be on the disk before each answer, or a call that was seen before a restart can be played after it.
+//! Instead every start of the agent draws a mark, `GET /v1/info` proves it to the page together with the challenge, and each MAC
+//! covers it. Numbers need then be remembered for one run only; the last 128 may come late, because a browser's calls overtake each
+//! other. "Once" is a grant that names the run. *Would change our mind:* a client that cannot ask for `info` first.
+//!
+//! # D11. Grants are files that each request reads
+//!
+//! `sealagent origins revoke` is another process than the agent. A cache would need a way to tell the agent; reading one small file
+//! costs some ten microseconds and cannot be stale. Who is no pairing's origin is told by file names alone.
+//!
+//! # D12. WebSocket frames are read by hand
+//!
+//! A page says its credential, pongs and goodbye. A library would add reassembly, compression and binary messages, each of which we
+//! would then have to switch off and test. 150 lines refuse them by not having them.

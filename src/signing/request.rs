@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use serde::Serialize;
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
 
 use super::pipeline::{Output, Signed, Signer};
@@ -57,17 +57,39 @@ impl fmt::Display for RequestId {
     }
 }
 
+/// Changes that a slow listener may lag behind.
+const CHANGES: usize = 64;
+
 /// The requests of all pages.
 pub struct Requests {
     signer: Arc<Signer>,
     scratch: Scratch,
     table: Arc<Mutex<Table>>,
+    changes: broadcast::Sender<Changed>,
+}
+
+/// A request stands elsewhere than before.
+#[derive(Clone, Debug)]
+pub struct Changed {
+    /// Whose it is; nobody else must hear of it.
+    pub requester: Requester,
+    /// Which.
+    pub id: RequestId,
+    /// Where it stands now.
+    pub state: State,
+}
+
+/// While it lives, its requester counts as there.
+pub struct Present {
+    _alive: Arc<()>,
 }
 
 #[derive(Default)]
 struct Table {
     entries: HashMap<String, Entry>,
     begun: HashMap<Requester, Vec<Instant>>,
+    /// Requesters that listen to changes.
+    present: HashMap<Requester, Weak<()>>,
 }
 
 struct Entry {
@@ -153,7 +175,21 @@ impl Watching {
 impl Requests {
     /// No requests yet. Outputs are files without a name in `scratch`.
     pub fn new(signer: Arc<Signer>, scratch: Scratch) -> Self {
-        Self { signer, scratch, table: Arc::default() }
+        Self { signer, scratch, table: Arc::default(), changes: broadcast::Sender::new(CHANGES) }
+    }
+
+    /// Hears of every request's changes from now on.
+    pub fn changes(&self) -> broadcast::Receiver<Changed> {
+        self.changes.subscribe()
+    }
+
+    /// Counts a requester as there while the answer lives.
+    pub fn present(&self, requester: &Requester) -> Present {
+        let mut table = self.lock();
+        table.present.retain(|_, listeners| listeners.strong_count() > 0);
+        let alive = table.present.get(requester).and_then(Weak::upgrade).unwrap_or_default();
+        table.present.insert(requester.clone(), Arc::downgrade(&alive));
+        Present { _alive: alive }
     }
 
     /// Begins a request and returns its id; the same id again for the same key and the same body. Must be called in a runtime.
@@ -185,8 +221,20 @@ impl Requests {
             deleted: false,
             fetched: false,
         };
+        let mut changed = entry.status.clone();
         table.entries.insert(id.as_str().to_owned(), entry);
         drop(table);
+        let (changes, requester, own) = (self.changes.clone(), request.requester.clone(), id.clone());
+        tokio::spawn(async move {
+            let mut last = State::Waiting;
+            while changed.changed().await.is_ok() {
+                let state = changed.borrow_and_update().state;
+                if std::mem::replace(&mut last, state) != state {
+                    // Nobody listening is no failure.
+                    let _ = changes.send(Changed { requester: requester.clone(), id: own.clone(), state });
+                }
+            }
+        });
         let (signer, scratch, name) = (self.signer.clone(), self.scratch.clone(), id.as_str().to_owned());
         tokio::spawn(async move {
             let Signed { status, outputs: made } = signer.sign(&name, request, place, &scratch, &progress, cancel).await;
@@ -252,14 +300,16 @@ impl Requests {
                 let Some(table) = table.upgrade() else { return };
                 let forgotten = {
                     let mut table = table.lock().unwrap_or_else(PoisonError::into_inner);
-                    let Some(entry) = table.entries.get_mut(&id) else { return };
-                    if Arc::strong_count(&entry.watchers) > 1 {
+                    let Table { entries, present, .. } = &mut *table;
+                    let Some(entry) = entries.get_mut(&id) else { return };
+                    let listens = present.get(&entry.requester).is_some_and(|listeners| listeners.strong_count() > 0);
+                    if listens || Arc::strong_count(&entry.watchers) > 1 {
                         entry.seen = Instant::now();
                     }
                     let idle = entry.seen.elapsed();
                     let ended = entry.status.borrow().state.is_final();
                     if ended && (entry.deleted || idle > FORGOTTEN) {
-                        table.entries.remove(&id)
+                        entries.remove(&id)
                     } else {
                         if !ended && idle > GONE {
                             entry.canceller.cancel();

@@ -4,6 +4,7 @@ function thisBrowser() {
   return {
     fetch: (...call) => globalThis.fetch(...call),
     XMLHttpRequest: globalThis.XMLHttpRequest,
+    WebSocket: globalThis.WebSocket,
     permissions: (_a = globalThis.navigator) == null ? void 0 : _a.permissions,
     violations: globalThis.document ?? globalThis,
     crypto: globalThis.crypto,
@@ -365,6 +366,39 @@ function hex(bytes) {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
+// src/events.ts
+var POLICY = 1008;
+async function listen(browser, port, authorization, onEvent, signal) {
+  const url = `ws://127.0.0.1:${port}/v1/events`;
+  const violations = watchViolations(browser, url);
+  let socket;
+  try {
+    await new Promise((resolve, reject) => {
+      const open = new browser.WebSocket(url, "sealagent.v1");
+      socket = open;
+      open.onopen = () => {
+        if (authorization !== void 0) open.send(JSON.stringify({ authorization }));
+      };
+      open.onmessage = (message) => onEvent(JSON.parse(String(message.data)));
+      open.onclose = (event) => reject(event.code === POLICY ? new OriginNotApproved("unpaired") : new ConnectionLost());
+      open.onerror = () => reject(new ConnectionLost());
+      signal == null ? void 0 : signal.addEventListener("abort", () => resolve(), { once: true });
+      if (signal == null ? void 0 : signal.aborted) resolve();
+    });
+  } catch (error) {
+    if (error instanceof OriginNotApproved) throw error;
+    const blocked = await violations.found();
+    if (blocked !== void 0) throw new BlockedByCsp(blocked);
+    throw error instanceof ConnectionLost ? error : new ConnectionLost({ cause: error });
+  } finally {
+    violations.end();
+    if (socket) {
+      socket.onclose = socket.onerror = socket.onmessage = null;
+      socket.close();
+    }
+  }
+}
+
 // src/agent.ts
 var API_VERSION = 1;
 var PORTS = Array.from({ length: 10 }, (_, n) => 17329 + n);
@@ -494,6 +528,21 @@ var SealAgent = class {
     const at2 = options.at ? `&at=${encodeURIComponent(options.at.toISOString())}` : "";
     const name = encodeURIComponent(nameOf(file, options.name));
     return this.#upload(`/v1/verifications?name=${name}${at2}`, file, options.onProgress, options.signal);
+  }
+  /**
+   * Listens to UKeys that come and go and to requests that change, until `signal` aborts; rejects when the stream is lost. One is enough
+   * for a page. While it is open, the page counts as there.
+   */
+  async listen(onEvent, options = {}) {
+    const { port, info, signer } = await this.#connection(options);
+    if (!info.paired) throw new OriginNotApproved("unpaired");
+    const authorization = await (signer == null ? void 0 : signer.authorization("GET", "/v1/events", void 0));
+    try {
+      await listen(this.#browser, port, authorization, onEvent, options.signal);
+    } catch (error) {
+      this.#connecting = void 0;
+      throw error;
+    }
   }
   // --- calls of an allowed site ---
   #call(method, path, json, signal) {

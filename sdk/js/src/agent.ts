@@ -6,7 +6,8 @@ import { type Credential, type CredentialStore, IndexedDbStore, Signer, challeng
 import {
   AgentNotRecognised, AgentRefused, Cancelled, ConnectionLost, NotRunning, NotSigned, OriginNotApproved, SealAgentError, TimedOut, VersionTooOld,
 } from './errors.js';
-import type { DigestItem, Document, Info, Report, Seal, SigningItem, Stamp, State, Status, Token } from './types.js';
+import { listen } from './events.js';
+import type { AgentEvent, DigestItem, Document, Info, Report, Seal, SigningItem, Stamp, State, Status, Token } from './types.js';
 
 /** Version of the interface that this library speaks. */
 const API_VERSION = 1;
@@ -217,6 +218,22 @@ export class SealAgent {
     const at = options.at ? `&at=${encodeURIComponent(options.at.toISOString())}` : '';
     const name = encodeURIComponent(nameOf(file, options.name));
     return this.#upload(`/v1/verifications?name=${name}${at}`, file, options.onProgress, options.signal);
+  }
+
+  /**
+   * Listens to UKeys that come and go and to requests that change, until `signal` aborts; rejects when the stream is lost. One is enough
+   * for a page. While it is open, the page counts as there.
+   */
+  async listen(onEvent: (event: AgentEvent) => void, options: CallOptions = {}): Promise<void> {
+    const { port, info, signer } = await this.#connection(options);
+    if (!info.paired) throw new OriginNotApproved('unpaired');
+    const authorization = await signer?.authorization('GET', '/v1/events', undefined);
+    try {
+      await listen(this.#browser, port, authorization, onEvent, options.signal);
+    } catch (error) {
+      this.#connecting = undefined; // the next call looks whether the agent is there, and which run of it
+      throw error;
+    }
   }
 
   // --- calls of an allowed site ---

@@ -4,6 +4,7 @@
 export interface Browser {
   fetch: typeof fetch;
   XMLHttpRequest: new () => XMLHttpRequest;
+  WebSocket: new (url: string, protocol: string) => WebSocket;
   /** `navigator.permissions`; absent in old browsers and on insecure pages. */
   permissions: { query(descriptor: PermissionDescriptor): Promise<{ state: string }> } | undefined;
   /** Where `securitypolicyviolation` events arrive: the document, or a worker's global scope. */
@@ -19,6 +20,7 @@ export function thisBrowser(): Browser {
   return {
     fetch: (...call) => globalThis.fetch(...call),
     XMLHttpRequest: globalThis.XMLHttpRequest,
+    WebSocket: globalThis.WebSocket,
     permissions: globalThis.navigator?.permissions,
     violations: globalThis.document ?? globalThis,
     crypto: globalThis.crypto,

@@ -136,7 +136,8 @@ function cause(state: Permission, took: number, error: TypeError): Error {
   return new Unreachable('nothing answers', { cause: error });
 }
 
-function watchViolations(browser: Browser, url: string) {
+/** Hears whether the page's own policy forbade the call to `url`. */
+export function watchViolations(browser: Browser, url: string) {
   let found: string | undefined;
   let wake: (() => void) | undefined;
   const listener = (event: Event) => {

@@ -1,12 +1,16 @@
 // A browser that is not there: permission, an agent's answers and their delays are given by the test. Time is virtual.
 import { webcrypto } from 'node:crypto';
 
-/** `ports`: number → handler(request) returning a Response, or throwing; a port without one is closed. */
-export function fakeBrowser({ ports = {}, state = 'granted', names = ['loopback-network'] } = {}) {
+/**
+ * `ports`: number → handler(request) returning a Response, or throwing; a port without one is closed.
+ * `socket(socket)` plays the agent's end of a WebSocket.
+ */
+export function fakeBrowser({ ports = {}, state = 'granted', names = ['loopback-network'], socket } = {}) {
   const violations = new EventTarget();
   const fake = {
     state,
     calls: [],
+    sockets: [],
     underWay: 0,
     mostUnderWay: 0,
     time: 0,
@@ -31,6 +35,16 @@ export function fakeBrowser({ ports = {}, state = 'granted', names = ['loopback-
       } finally {
         fake.underWay -= 1;
       }
+    },
+    WebSocket: class {
+      sent = [];
+      constructor(url, protocol) {
+        Object.assign(this, { url, protocol });
+        fake.sockets.push(this);
+        socket(this);
+      }
+      send(text) { this.sent.push(text); }
+      close() { this.isClosed = true; }
     },
     XMLHttpRequest: class {
       upload = {};

@@ -299,3 +299,38 @@ test('a pairing that the person refuses, or leaves, is told apart', async () => 
   await rejectsAs(ask('refused'), sdk.OriginNotApproved, { reason: 'refused' });
   await rejectsAs(ask('expired'), sdk.OriginNotApproved, { reason: 'expired' });
 });
+
+// --- events ---
+
+test('events come until the page has heard enough', async () => {
+  const aborter = new AbortController();
+  const socket = (it) => setTimeout(() => {
+    it.onopen();
+    it.onmessage({ data: JSON.stringify({ type: 'tokenAdded', token: 't' }) });
+  }, 1);
+  const { agent: it, browser } = agent({ ports: { 17329: pairedAgent() }, socket }, memory(await credential()));
+  const seen = [];
+  await it.listen((event) => { seen.push(event); aborter.abort(); }, { signal: aborter.signal });
+  assert.deepEqual(seen, [{ type: 'tokenAdded', token: 't' }]);
+  const [open] = browser.sockets;
+  assert.deepEqual([open.url, open.protocol, open.isClosed], ['ws://127.0.0.1:17329/v1/events', 'sealagent.v1', true]);
+  const [, n, proof] = JSON.parse(open.sent[0]).authorization.match(/n=(\d+), mac=(.*)$/);
+  assert.equal(proof, mac('SealAgent-request-1', 'r1', 'GET', '/v1/events', n, ''));
+});
+
+test('the ends of a stream are told apart', async () => {
+  const listen = (socket) => agent({ ports: { 17329: () => json(info) }, socket }).agent.listen(() => {});
+  await rejectsAs(listen((it) => setTimeout(() => it.onclose({ code: 1006 }), 1)), sdk.ConnectionLost);
+  await rejectsAs(listen((it) => setTimeout(() => it.onclose({ code: 1008 }), 1)), sdk.OriginNotApproved, { reason: 'unpaired' });
+  const violated = (browser) => {
+    const event = Object.assign(new Event('securitypolicyviolation'), { blockedURI: 'ws://127.0.0.1:17329/v1/events', effectiveDirective: 'connect-src' });
+    browser.violations.dispatchEvent(event);
+  };
+  // Chromium fires `error` alone; Firefox throws.
+  for (const fails of [(it) => setTimeout(() => it.onerror(), 1), () => { throw new DOMException('', 'SecurityError'); }]) {
+    let browser;
+    const made = agent({ ports: { 17329: () => json(info) }, socket: (it) => { setTimeout(() => violated(browser), 5); fails(it); } });
+    browser = made.browser;
+    await rejectsAs(made.agent.listen(() => {}), sdk.BlockedByCsp);
+  }
+});

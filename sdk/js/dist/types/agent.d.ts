@@ -1,6 +1,6 @@
 import { type Browser, type Permission } from './browser.js';
 import { type CredentialStore } from './credential.js';
-import type { DigestItem, Document, Info, Report, Seal, SigningItem, Stamp, State, Status, Token } from './types.js';
+import type { AgentEvent, DigestItem, Document, Info, Report, Seal, SigningItem, Stamp, State, Status, Token } from './types.js';
 /** Where agents listen: the first port, and one more for each further user of the machine. A site's CSP names them. */
 export declare const PORTS: readonly number[];
 /** How to reach the agent. */
@@ -90,4 +90,9 @@ export declare class SealAgent {
     verify(file: Blob, options?: CallOptions & Pick<SealOptions, 'name' | 'onProgress'> & {
         at?: Date;
     }): Promise<Report>;
+    /**
+     * Listens to UKeys that come and go and to requests that change, until `signal` aborts; rejects when the stream is lost. One is enough
+     * for a page. While it is open, the page counts as there.
+     */
+    listen(onEvent: (event: AgentEvent) => void, options?: CallOptions): Promise<void>;
 }

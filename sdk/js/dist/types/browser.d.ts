@@ -2,6 +2,7 @@
 export interface Browser {
     fetch: typeof fetch;
     XMLHttpRequest: new () => XMLHttpRequest;
+    WebSocket: new (url: string, protocol: string) => WebSocket;
     /** `navigator.permissions`; absent in old browsers and on insecure pages. */
     permissions: {
         query(descriptor: PermissionDescriptor): Promise<{

@@ -28,3 +28,8 @@ export declare function upload(browser: Browser, call: {
 }, onProgress: ((sent: number, total: number) => void) | undefined): Promise<Response>;
 /** The answer's JSON or file, or the agent's own error. */
 export declare function read<T>(answer: Response): Promise<T>;
+/** Hears whether the page's own policy forbade the call to `url`. */
+export declare function watchViolations(browser: Browser, url: string): {
+    found(): Promise<string | undefined>;
+    end: () => void | undefined;
+};

@@ -96,3 +96,15 @@ export interface Report {
     signatures: unknown[];
     [more: string]: unknown;
 }
+/** What the agent tells by itself. After a pause in listening read the state anew: what happened meanwhile is not told again. */
+export type AgentEvent = {
+    type: 'tokenAdded';
+    token: string;
+} | {
+    type: 'tokenRemoved';
+    token: string;
+} | {
+    type: 'signatureChanged';
+    signatureId: string;
+    state: State;
+};

@@ -1,0 +1,113 @@
+//! `sealagent origins`: which web sites may call the agent, and taking that back.
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{FAILED, Problem};
+use crate::config::Config;
+use crate::consent::Origin;
+use crate::consent::grants::{Grant, Grants};
+use crate::consent::summary::Shown;
+use crate::consent::text::date;
+use crate::failure::Language;
+
+/// Arguments of `origins`.
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Args {
+    /// Print JSON for programs.
+    #[arg(long)]
+    json: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// End all pairings of a web site. It must be paired anew before it can ask again; an agent that runs obeys at once.
+    Revoke {
+        /// Scheme, host and port, as listed.
+        #[arg(value_parser = Origin::parse)]
+        origin: Origin,
+    },
+}
+
+/// One origin in the list. The key is in no output.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct OriginView<'a> {
+    origin: &'a Origin,
+    /// `configuration` or `pairing`.
+    source: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label: Option<&'a Shown>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    paired: Option<Timestamp>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    once: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    digest_only: bool,
+}
+
+/// Runs `origins`.
+pub fn run(config: &Config, args: &Args, language: Language) -> Result<ExitCode, Problem> {
+    let grants = Grants::new(config.places.pairings());
+    match &args.command {
+        Some(Command::Revoke { origin }) => revoke(config, &grants, origin, language),
+        None => list(config, &grants.list(Timestamp::now())?, args.json, language),
+    }
+}
+
+fn list(config: &Config, grants: &[Grant], json: bool, language: Language) -> Result<ExitCode, Problem> {
+    let http = &config.http;
+    let configured = http.origins.union(&http.digest_only).map(|origin| OriginView {
+        origin,
+        source: "configuration",
+        label: None,
+        paired: None,
+        once: false,
+        digest_only: http.digest_only.contains(origin),
+    });
+    let paired = grants.iter().map(|grant| OriginView {
+        origin: &grant.origin,
+        source: "pairing",
+        label: grant.label.as_ref(),
+        paired: Some(grant.paired),
+        once: grant.once.is_some(),
+        digest_only: false,
+    });
+    let views: Vec<OriginView<'_>> = configured.chain(paired).collect();
+    if json {
+        println!("{}", serde_json::to_string(&views).map_err(std::io::Error::from)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    for view in views {
+        let since = match view.paired {
+            None => language.pick("allowed by the configuration", "由配置允许").to_owned(),
+            Some(paired) => format!("{} {}", language.pick("paired", "配对于"), date(paired)),
+        };
+        let once = if view.once { language.pick("  (once)", "  （仅本次）") } else { "" };
+        let label = view.label.map(|label| format!("  {label}")).unwrap_or_default();
+        println!("{}  {since}{once}{label}", view.origin);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn revoke(config: &Config, grants: &Grants, origin: &Origin, language: Language) -> Result<ExitCode, Problem> {
+    let count = grants.revoke(origin)?;
+    if config.http.origins.contains(origin) || config.http.digest_only.contains(origin) {
+        let what = language.pick(
+            "this web site is allowed by the configuration or the policy, and stays allowed",
+            "该网站由配置或策略允许，仍可使用",
+        );
+        return Err(Problem::new(FAILED, what, language.pick("remove it from [http] there", "请从其中的 [http] 部分删除")));
+    }
+    if count == 0 {
+        let what = language.pick("this web site is not paired", "该网站没有配对");
+        return Err(Problem::new(FAILED, what, language.pick("see: sealagent origins", "请查看：sealagent origins")));
+    }
+    Ok(ExitCode::SUCCESS)
+}
