@@ -105,6 +105,7 @@ impl Agent {
             trust: Arc::new(trust),
             clock: means.clock,
             pool: Arc::new(Semaphore::new(cores)),
+            preview: crate::preview::Program::installed(),
             user: config::user(),
             config: Arc::new(config),
         };

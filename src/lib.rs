@@ -15,6 +15,7 @@ pub mod harmless;
 pub mod ofd;
 pub mod pdf;
 pub mod pki;
+pub mod preview;
 pub mod question;
 pub mod ses;
 pub mod sm;

@@ -86,6 +86,8 @@ pub struct Document {
     pub seen: bool,
     /// A picture of the page on which the seal lands.
     pub page_picture: Option<Picture>,
+    /// Parts of that page could not be shown in it.
+    pub page_incomplete: bool,
 }
 
 /// The seal that will be used.

@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod lists;
 pub mod origins;
+pub mod preview;
 pub mod run;
 pub mod seal;
 pub mod sign;
@@ -41,6 +42,8 @@ pub enum Command {
     Demo(crate::demo::DemoArgs),
     /// Seal one document.
     Sign(sign::Args),
+    /// Draw pages as pictures.
+    Preview(preview::Args),
     /// Judge signed documents, seals and signatures.
     Verify(verify::Args),
     /// List the tokens that are plugged in.
@@ -82,6 +85,7 @@ pub fn main(cli: Cli) -> ExitCode {
     let result = match cli.command {
         Command::Demo(args) => return crate::demo::run(&args),
         Command::Verify(args) => return verify::run(&args),
+        Command::Preview(args) => preview::run(&args, language),
         Command::Run => configured(&cli.config, |config| run::run(config, language)),
         Command::Sign(args) => configured(&cli.config, |config| sign::run(config, &args, language)),
         Command::Tokens(output) => configured(&cli.config, |config| lists::tokens(config, output, language)),

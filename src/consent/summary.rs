@@ -106,6 +106,20 @@ pub struct SummaryItem {
     pub placements: Vec<PlacementShown>,
     /// Whether no further signature is possible afterwards.
     pub closes: bool,
+    /// The page on which it lands first, with the seal on it; `None` when there is no picture.
+    #[serde(skip)]
+    pub page: Option<PageShown>,
+}
+
+/// A picture of a page.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PageShown {
+    /// The page, from 1.
+    pub number: u32,
+    /// PNG file, made by this program from pixels.
+    pub png: Vec<u8>,
+    /// Parts of the page could not be shown.
+    pub is_incomplete: bool,
 }
 
 /// A document, or the little that is known of it.
@@ -208,6 +222,7 @@ pub(super) mod tests {
                 },
                 placements: vec![PlacementShown { page: 1, x: 120.0, y: 200.0, width: 40.0, height: 40.0 }],
                 closes: false,
+                page: None,
             }],
             token: TokenShown { label: Shown::new("UKey"), serial_tail: Shown::new("4F2A") },
             pin: PinStatus { tries_left: Some(5), max_tries: Some(6), ..PinStatus::default() },

@@ -160,7 +160,8 @@ impl Window {
                 placement,
                 closes: item.closes,
                 seen: true,
-                page_picture: None,
+                page_picture: item.page.as_ref().map(|page| Picture { png: wire::Bytes(page.png.clone()) }),
+                page_incomplete: item.page.as_ref().is_some_and(|page| page.is_incomplete),
             },
             DocumentShown::DigestOnly { name, sm3 } => Document {
                 name: name.to_string(),
@@ -173,6 +174,7 @@ impl Window {
                 closes: item.closes,
                 seen: false,
                 page_picture: None,
+                page_incomplete: false,
             },
         }
     }

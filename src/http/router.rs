@@ -24,6 +24,7 @@ use super::guard::{self, Caller};
 use super::pairing::PairingBody;
 use crate::consent::{Origin, Requester};
 use crate::failure::{Code, Failure};
+use crate::preview::{self, MAX_PIXELS, PageRequest, PreviewError};
 use crate::seals::{self, KnownSeal};
 use crate::ses::PictureFormat;
 use crate::signing::subject::{Bytes as FileBytes, Draft, of_io};
@@ -40,6 +41,10 @@ const MAX_PAIRING: u64 = 4 << 10;
 const BODY_STALL: Duration = Duration::from_secs(30);
 /// Longest wait of a long poll, in seconds.
 const MAX_WAIT: u64 = 20;
+/// Widths of a page picture, in pixels.
+const PAGE_WIDTHS: std::ops::RangeInclusive<u32> = 50..=2000;
+/// Width of a page picture when the page asks for none.
+const DEFAULT_PAGE_WIDTH: u32 = 800;
 /// What this version can do beyond the listing of seals and tokens.
 const FEATURES: &[&str] = &["ofd", "pdf", "ses", "gbt35275", "field", "straddle", "verify"];
 
@@ -48,6 +53,7 @@ const FEATURES: &[&str] = &["ofd", "pdf", "ses", "gbt35275", "field", "straddle"
 #[allow(missing_docs, reason = "the names are those of the paths")]
 pub enum Route {
     Document { id: String },
+    DocumentPage { id: String, page: String },
     Documents,
     Events,
     Info,
@@ -74,6 +80,7 @@ impl Route {
         Some(match parts.as_slice() {
             ["documents"] => Self::Documents,
             ["documents", id] => Self::Document { id: own(id) },
+            ["documents", id, "pages", page] => Self::DocumentPage { id: own(id), page: own(page) },
             ["events"] => Self::Events,
             ["info"] => Self::Info,
             ["pairings"] => Self::Pairings,
@@ -261,6 +268,14 @@ async fn routed(app: &App, head: &Parts, body: Incoming, route: &Route, caller: 
                 Err(Code::DocumentNotFound.into())
             }
         }
+        Route::DocumentPage { id, page } => {
+            query.only(&["width"])?;
+            let document = app.documents.find(id, origin).ok_or(Code::DocumentNotFound)?;
+            let page = page.strip_suffix(".png").and_then(|page| page.parse().ok()).ok_or(Code::NotFound)?;
+            let width = query.get("width").map_or(Some(DEFAULT_PAGE_WIDTH), |text| text.parse().ok());
+            let width = width.filter(|width| PAGE_WIDTHS.contains(width)).ok_or_else(|| bad("width: 50 to 2000 pixels"))?;
+            page_picture(app, &document, page, width).await
+        }
         Route::Signatures => {
             query.only(&[])?;
             begin(app, origin, body.json().unwrap_or_default()).await
@@ -382,6 +397,30 @@ fn check_body(app: &App, head: &Parts, route: &Route) -> Result<u64, Failure> {
         return Err(Failure::new(Code::TooLarge, format!("the limit is {most} bytes")));
     }
     Ok(length)
+}
+
+/// A picture of a page, `width` pixels wide.
+async fn page_picture(app: &App, document: &Document, page: u32, width: u32) -> Result<Answer, Failure> {
+    let preview = app.signer.preview.as_ref().ok_or_else(|| Failure::new(Code::NotFound, "no preview is installed"))?;
+    let size = (page as usize).checked_sub(1).and_then(|index| document.pages.get(index)).ok_or(Code::PageNotFound)?;
+    let dpi = (f64::from(width) * 25.4 / size.width) as f32;
+    let _permit = app.signer.pool.acquire().await.map_err(|_| Failure::from(Code::Internal))?;
+    let drawn = async {
+        let mut session = preview.open(document.bytes.reader(), document.bytes.len()).await?;
+        let request = PageRequest { page, dpi, max_pixels: MAX_PIXELS, stamps: Vec::new() };
+        let drawn = session.page(&request).await?;
+        let pixels = drawn.layers.first().map_or(&[][..], Vec::as_slice);
+        Ok::<_, PreviewError>(preview::png(drawn.head.width, drawn.head.height, pixels)?)
+    };
+    match drawn.await {
+        Ok(png) => Ok(answer::typed(StatusCode::OK, "image/png", AnswerBody::whole(png))),
+        Err(error @ PreviewError::TooLarge(_)) => Err(Failure::new(Code::TooLarge, error)),
+        Err(error @ PreviewError::NotRunning(_)) => {
+            tracing::warn!(%error, "a page cannot be drawn");
+            Err(Failure::new(Code::DocumentMalformed, "the page cannot be drawn"))
+        }
+        Err(error) => Err(Failure::new(Code::DocumentMalformed, error)),
+    }
 }
 
 async fn known(app: &App) -> seals::Seals {

@@ -39,3 +39,4 @@ pub use signature::{
     SignatureDateTime, SignatureList, SignatureProvider, StampAnnot,
 };
 pub use structure::{DocBody, DocVersion, Ofd, Page};
+pub use xml::{Element, rectangle};

@@ -112,7 +112,7 @@ impl<R: Read + Seek> Package<R> {
     }
 
     /// The file that `location`, as it stands in the file `base`, names. It need not exist; where it does, the result is its name.
-    pub(super) fn locate(&mut self, base: &PackagePath, location: &str) -> Result<PackagePath, OfdError> {
+    pub fn locate(&mut self, base: &PackagePath, location: &str) -> Result<PackagePath, OfdError> {
         let Some(path) = base.resolve(location) else {
             return Err(OfdError::Location { path: base.clone(), location: shorten(location) });
         };
@@ -123,7 +123,7 @@ impl<R: Read + Seek> Package<R> {
     }
 
     /// The file that a resource list names: below the list's `BaseLoc`, else beside the list (some products forget it).
-    pub(super) fn resource(&mut self, list: &PackagePath, below: &str, location: &str) -> Option<PackagePath> {
+    pub fn resource(&mut self, list: &PackagePath, below: &str, location: &str) -> Option<PackagePath> {
         let proper = if below.is_empty() || location.trim_start().starts_with(['/', '\\']) {
             self.locate(list, location).ok()?
         } else {
@@ -147,7 +147,7 @@ impl<R: Read + Seek> Package<R> {
     }
 
     /// An XML file whose root element must be `root`; what stands inside elements named in `skip` is not kept.
-    pub(super) fn xml(&mut self, path: &PackagePath, root: &str, skip: &[&str]) -> Result<Element, OfdError> {
+    pub fn xml(&mut self, path: &PackagePath, root: &str, skip: &[&str]) -> Result<Element, OfdError> {
         let bytes = self.read(path, MAX_XML)?;
         let document = xml::parse(path, &bytes, root, skip)?;
         for kind in document.tolerances {

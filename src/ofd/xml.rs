@@ -33,14 +33,17 @@ const NAMESPACE_BEFORE_2016: &str = "http://www.ofdspec.org";
 
 /// An element.
 #[derive(Debug)]
-pub(super) struct Element {
+pub struct Element {
     /// Without its prefix.
-    pub(super) name: Box<str>,
+    pub name: Box<str>,
     /// Those without a prefix; namespace declarations left out.
     attributes: Attributes,
     /// Its own text without that of its children, trimmed.
-    pub(super) text: String,
-    pub(super) children: Vec<Element>,
+    pub text: String,
+    /// The text with its white space, where an element without children has some at its ends.
+    untrimmed: Option<Box<str>>,
+    /// The elements inside, in their order.
+    pub children: Vec<Element>,
     pub(super) span: Span,
 }
 
@@ -69,11 +72,18 @@ impl Span {
 }
 
 impl Element {
-    pub(super) fn attribute(&self, name: &str) -> Option<&str> {
+    /// An attribute without a prefix.
+    pub fn attribute(&self, name: &str) -> Option<&str> {
         self.attributes.iter().find(|(key, _)| &**key == name).map(|(_, value)| &**value)
     }
 
-    pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Self> {
+    /// The text as written, white space at its ends included: a leading space in a text object has its place and its width.
+    pub fn verbatim(&self) -> &str {
+        self.untrimmed.as_deref().unwrap_or(&self.text)
+    }
+
+    /// The children of that name.
+    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Self> {
         self.children.iter().filter(move |child| &*child.name == name)
     }
 
@@ -285,7 +295,7 @@ impl Builder<'_> {
             return Err(self.limit("elements and attributes", MAX_NODES));
         }
         let span = Span { start: offset(start), content: offset(content), content_end: offset(content), end: offset(content) };
-        self.open.push(Element { name, attributes, text: String::new(), children: Vec::new(), span });
+        self.open.push(Element { name, attributes, text: String::new(), untrimmed: None, children: Vec::new(), span });
         Ok(())
     }
 
@@ -325,7 +335,7 @@ impl Builder<'_> {
         if element.text.len() + piece.len() > MAX_TEXT {
             return Err(self.limit("bytes of one text", MAX_TEXT));
         }
-        let piece = if element.text.is_empty() { piece.trim_start() } else { piece };
+        let piece = if element.text.is_empty() && !element.children.is_empty() { piece.trim_start() } else { piece };
         element.text.push_str(piece);
         Ok(())
     }
@@ -342,7 +352,12 @@ impl Builder<'_> {
         let Some(mut element) = self.open.pop() else { return };
         element.span.content_end = offset(content_end);
         element.span.end = offset(end);
-        element.text.truncate(element.text.trim_end().len());
+        let trimmed = element.text.trim();
+        if trimmed.len() != element.text.len() {
+            let trimmed = trimmed.to_owned();
+            let raw = std::mem::replace(&mut element.text, trimmed);
+            element.untrimmed = element.children.is_empty().then(|| raw.into_boxed_str());
+        }
         match self.open.last_mut() {
             Some(parent) => parent.children.push(element),
             None => self.root = Some(element),
@@ -368,7 +383,7 @@ fn offset(position: usize) -> u32 {
 }
 
 /// Four numbers, "x y w h" in mm (ST_Box); `None` for anything else.
-pub(super) fn rectangle(text: &str) -> Option<RectMm> {
+pub fn rectangle(text: &str) -> Option<RectMm> {
     let mut numbers = text.split_ascii_whitespace().map(|number| number.parse().ok().filter(|number: &f64| number.is_finite()));
     let rect = RectMm { x: numbers.next()??, y: numbers.next()??, width: numbers.next()??, height: numbers.next()?? };
     numbers.next().is_none().then_some(rect)

@@ -1,5 +1,6 @@
 //! From a request to signed documents: the pipeline of ARCHITECTURE §5 and the states that a page can watch.
 
+mod pages;
 pub mod pipeline;
 pub mod request;
 pub mod subject;

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use tokio::sync::{Semaphore, watch};
 use ukey::{DriverError, PinStatus};
 
+use super::pages;
 use super::subject::{Bytes, Document, Draft, Format, PreparedDocument, Scratch, of_document, of_io};
 use super::value;
 use super::{ItemStatus, MAX_ITEMS, SignedValueKind, SigningItem, SigningRequest, State, Status, Subject};
@@ -22,6 +23,7 @@ use crate::failure::{Code, Failure};
 use crate::pdf::SignatureOptions;
 use crate::pki::subject::subject_codes;
 use crate::pki::trust::TrustStore;
+use crate::preview;
 use crate::seals::{self, Holder, KnownSeal};
 use crate::sm::{Sm3, Sm3Digest};
 use crate::stamp::{Placement, SizeMm, Stamp};
@@ -52,6 +54,8 @@ pub struct Signer {
     pub clock: Clock,
     /// How many documents are worked on at once.
     pub pool: Arc<Semaphore>,
+    /// Draws pages for the prompt; `None` where it is not installed.
+    pub preview: Option<preview::Program>,
     /// The user of this machine, for the record.
     pub user: String,
 }
@@ -167,7 +171,10 @@ impl Signer {
             return Signed { status: Status::all(count, State::Failed, Some(Code::BadRequest.into())), outputs: Vec::new() };
         };
         let token = Shown::new(&holder.token.info.serial);
-        let asked = jobs.iter().map(asked).collect::<Vec<_>>();
+        let mut asked = jobs.iter().map(asked).collect::<Vec<_>>();
+        if let Err(failure) = self.show_pages(&jobs, &mut asked).await {
+            return self.end(id, &request, Some(token), Ended::Failed(0, failure)).await;
+        }
 
         // 5 to 8: one person, one answer, one login
         let Some(turn) = self.prompts.turn(place, &mut cancel).await else {
@@ -317,6 +324,20 @@ impl Signer {
         }
         let (items, config, trust) = (request.items.clone(), self.config.clone(), self.trust.clone());
         self.in_pool(move || plan(&items, bound, &config, &trust, now)).await.map_err(|failure| Ended::Failed(0, failure))?
+    }
+
+    /// What the person will see of each document, where the preview is installed.
+    async fn show_pages(&self, jobs: &[Job], asked: &mut [Asked]) -> Result<(), Failure> {
+        let Some(preview) = &self.preview else { return Ok(()) };
+        let wanted = |job: &Job| {
+            let document = job.item.subject.document()?.clone();
+            Some(pages::Wanted { document, placements: job.placements.clone(), seal: job.seal.seal.picture().data.clone() })
+        };
+        let pictures = pages::pictures(preview, &jobs.iter().map(wanted).collect::<Vec<_>>()).await?;
+        for (asked, page) in asked.iter_mut().zip(pictures) {
+            asked.shown.page = page;
+        }
+        Ok(())
     }
 
     /// A seal that no present key can use: its token is away, or what is plugged in has another certificate.
@@ -718,7 +739,7 @@ fn asked(job: &Job) -> Asked {
         (Room::None, after) => (DataHash::After(after.unwrap_or(usize::MAX)), String::new()),
     };
     let bound = ConsentItem { data_hash, property: bound_property, seal: job.seal.digest, key: job.holder.key.public_key };
-    Asked { shown: SummaryItem { document, seal, placements, closes }, bound }
+    Asked { shown: SummaryItem { document, seal, placements, closes, page: None }, bound }
 }
 
 /// The part of the page that will show the seal.

@@ -309,7 +309,7 @@ impl Requests {
                     let idle = entry.seen.elapsed();
                     let ended = entry.status.borrow().state.is_final();
                     if ended && (entry.deleted || idle > FORGOTTEN) {
-                        table.entries.remove(&id)
+                        entries.remove(&id)
                     } else {
                         if !ended && idle > GONE {
                             entry.canceller.cancel();

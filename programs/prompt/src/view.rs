@@ -293,7 +293,12 @@ impl View {
     fn show_page(&mut self, ui: &mut Ui, documents: &[Document]) {
         let height = ui.available_height().min(420.0);
         match self.page_pictures.get_mut(self.chosen).and_then(Option::as_mut) {
-            Some(picture) => picture.show(ui, height, &self.words.say("page_picture", &[])),
+            Some(picture) => {
+                if documents.get(self.chosen).is_some_and(|d| d.page_incomplete) {
+                    ui.label(RichText::new(format!("⚠ {}", self.words.say("incomplete", &[]))).color(amber(ui)));
+                }
+                picture.show(ui, height, &self.words.say("page_picture", &[]));
+            }
             None if documents.get(self.chosen).is_some_and(|d| d.seen) => {
                 ui.label(RichText::new(format!("⚠ {}", self.words.say("no_picture", &[]))).color(amber(ui)));
             }

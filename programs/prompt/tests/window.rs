@@ -126,6 +126,7 @@ fn question(name: &str) -> Question {
         seal: 0,
         seen: true,
         page_picture: None,
+        page_incomplete: false,
     };
     let seal = Seal {
         name: "深圳市示例科技有限公司 合同专用章".to_owned(),

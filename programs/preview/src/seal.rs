@@ -1,0 +1,90 @@
+//! Pictures of seals on a page: those that are there, and those that are asked for.
+
+use sealagent::preview::{FindingKind, PageRequest};
+use sealagent::ses::PictureFormat;
+use sealagent::stamp::RectMm;
+use tiny_skia::{BlendMode, FillRule, PathBuilder, Pixmap, Rect, Transform};
+
+use crate::canvas::Canvas;
+use crate::findings::Findings;
+use crate::fonts::Fonts;
+use crate::{image, ofd};
+
+/// Pixels of a nested document's picture.
+const MAX_NESTED: f32 = (16 << 20) as f32;
+
+/// Where a seal lands, in mm.
+pub(crate) struct Place {
+    rect: [f32; 4],
+    clip: Option<[f32; 4]>,
+}
+
+impl Place {
+    /// A seal of the size of `rect`, of which `clip` (measured from its corner) is shown.
+    pub fn new(rect: RectMm, clip: Option<RectMm>) -> Self {
+        let numbers = |r: RectMm| [r.x as f32, r.y as f32, r.width as f32, r.height as f32];
+        Self { rect: numbers(rect), clip: clip.map(numbers) }
+    }
+}
+
+/// Draws a seal's picture, whatever its kind. `transform` leads from mm to pixels.
+pub(crate) fn draw(
+    canvas: &mut Canvas,
+    picture: &[u8],
+    place: &Place,
+    transform: Transform,
+    fonts: &mut Fonts,
+    findings: &mut Findings,
+) -> Result<(), String> {
+    let [x, y, width, height] = place.rect;
+    let whole = Rect::from_xywh(x, y, width, height).filter(|rect| rect.width() > 0.0 && rect.height() > 0.0);
+    let on_page = whole.and_then(|rect| rect.transform(transform)).ok_or("its place has no area")?;
+    let decoded = match PictureFormat::of(picture) {
+        PictureFormat::Ofd => {
+            let (across, down) = (on_page.width().ceil().max(1.0), on_page.height().ceil().max(1.0));
+            if across * down > MAX_NESTED {
+                return Err("its place is too large".to_owned());
+            }
+            ofd::picture(picture, across as u32, down as u32, fonts, findings)?
+        }
+        _ => image::decode(picture)?,
+    };
+    let small = image::shrunk(&decoded, on_page.width(), on_page.height());
+    let pixels = small.as_ref().unwrap_or(&decoded);
+    // A picture without transparency would hide the text below: it is drawn as ink.
+    let blend = if image::is_opaque(picture) { BlendMode::Multiply } else { BlendMode::SourceOver };
+    let clip = match place.clip {
+        None => None,
+        Some([cx, cy, cw, ch]) => {
+            let rect = Rect::from_xywh(x + cx, y + cy, cw, ch).ok_or("its clip has no area")?;
+            let path = PathBuilder::from_rect(rect);
+            Some(canvas.clip(&path, FillRule::Winding, transform, None).ok_or("its clip cannot be drawn")?)
+        }
+    };
+    let fit = transform.pre_translate(x, y).pre_scale(width / pixels.width() as f32, height / pixels.height() as f32);
+    canvas.picture(pixels.as_ref(), 1.0, blend, clip.as_ref(), fit);
+    Ok(())
+}
+
+/// The finished layers: with the proposed seals, then without; one layer when none are proposed.
+pub(crate) fn with_proposed(
+    mut canvas: Canvas,
+    request: &PageRequest,
+    scale: f32,
+    fonts: &mut Fonts,
+    findings: &mut Findings,
+) -> Vec<Pixmap> {
+    if request.stamps.is_empty() {
+        return vec![canvas.into_pixmap()];
+    }
+    let before = canvas.pixmap().clone();
+    for stamp in &request.stamps {
+        let rect = |[x, y, width, height]: [f64; 4]| RectMm { x, y, width, height };
+        let place = Place::new(rect(stamp.rect), stamp.clip.map(rect));
+        let drawn = draw(&mut canvas, &stamp.picture.0, &place, Transform::from_scale(scale, scale), fonts, findings);
+        if let Err(reason) = drawn {
+            findings.add(None, FindingKind::SealSkipped { reason: format!("the seal to be set: {reason}") });
+        }
+    }
+    vec![canvas.into_pixmap(), before]
+}
