@@ -110,7 +110,9 @@ fn a_page_hears_of_its_requests_and_of_nobody_elses() {
     let other = "https://other.example";
     let rig = Rig::with(
         |_| Reply::Approve(common::rig::PIN),
-        |config| drop(config.http.origins.insert(sealagent::consent::Origin::parse(other).unwrap())),
+        |config| {
+            config.http.origins.insert(sealagent::consent::Origin::parse(other).unwrap());
+        },
     );
     let (mut own, mut foreign) = (open(&rig, ORIGIN), open(&rig, other));
     let request = rig.ask(&rig.upload(&document(1)));

@@ -278,7 +278,7 @@ async fn routed(app: &App, head: &Parts, body: Incoming, route: &Route, caller: 
         }
         Route::Signatures => {
             query.only(&[])?;
-            begin(app, origin, body.json().unwrap_or_default())
+            begin(app, origin, body.json().unwrap_or_default()).await
         }
         Route::Signature { id } if head.method == Method::DELETE => {
             query.only(&[])?;

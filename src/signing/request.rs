@@ -302,7 +302,7 @@ impl Requests {
                     let mut table = table.lock().unwrap_or_else(PoisonError::into_inner);
                     let Table { entries, present, .. } = &mut *table;
                     let Some(entry) = entries.get_mut(&id) else { return };
-                    let listens = present.get(&entry.requester).is_some_and(|listeners| listeners.strong_count() > 0);
+                    let listens = present.get(&entry.request.requester).is_some_and(|listeners| listeners.strong_count() > 0);
                     if listens || Arc::strong_count(&entry.watchers) > 1 {
                         entry.seen = Instant::now();
                     }
