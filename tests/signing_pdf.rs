@@ -27,12 +27,17 @@ use sealagent::verify::{Context, Verifier};
 
 /// A contract of so many A4 pages with an empty signature field `buyer` on page 1; `trailer` goes into the trailer.
 fn contract(pages: usize, trailer: &str) -> Vec<u8> {
+    contract_with(pages, trailer, "")
+}
+
+/// The same; `field` goes into the field.
+fn contract_with(pages: usize, trailer: &str, field: &str) -> Vec<u8> {
     let kids: String = (0..pages).map(|i| format!("{} 0 R ", 5 + 2 * i)).collect();
     let mut objects = vec![
         "<</Type/Catalog/Pages 2 0 R/AcroForm<</Fields[4 0 R]>>>>".to_owned(),
         format!("<</Type/Pages/Kids[{kids}]/Count {pages}/MediaBox[0 0 595.276 841.89]>>"),
         "<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>".into(),
-        "<</Type/Annot/Subtype/Widget/FT/Sig/T(buyer)/F 4/P 5 0 R/Rect[100 100 240 220]>>".into(),
+        format!("<</Type/Annot/Subtype/Widget/FT/Sig/T(buyer)/F 4/P 5 0 R/Rect[100 100 240 220]{field}>>"),
     ];
     for i in 0..pages {
         let annotations = if i == 0 { "/Annots[4 0 R]" } else { "" };
@@ -306,6 +311,18 @@ fn prepared_field_takes_the_seal_once() {
         assert_eq!(code(&sign(&rig, refused)), Some(Code::BadRequest));
     }
     assert_eq!(rig.person.shown().len(), 1);
+}
+
+/// A form's author may have prepared a field so that its signature is the last one.
+#[test]
+fn field_that_closes_the_document_says_so_to_the_person() {
+    let rig = Rig::new();
+    let bytes = contract_with(1, "", "/Lock<</Type/SigFieldLock/Action/All/P 1>>");
+    let signed = sealed(&rig, &bytes, rig.seal.es_id(), Stamp::Field { name: "buyer".into() });
+    assert!(rig.person.shown()[0].items[0].closes);
+    assert!(open(&rig, &signed).unwrap().closed);
+    sealed(&rig, &contract(1, ""), rig.seal.es_id(), Stamp::Field { name: "buyer".into() });
+    assert!(!rig.person.shown()[1].items[0].closes);
 }
 
 #[test]

@@ -95,6 +95,8 @@ pub struct SignatureField {
     pub name: String,
     /// Whether it has a value.
     pub is_signed: bool,
+    /// Whether its own `/Lock` allows nothing further once it is signed (12.7.4.5).
+    pub closes: bool,
     /// Where it shows.
     pub widgets: Vec<Widget>,
 }
@@ -124,8 +126,12 @@ impl<R: Read + Seek> Document<R> {
         let mut found: Vec<SignatureField> = Vec::new();
         let mut owner = HashMap::new();
         for field in fields.into_iter().filter(|field| field.is_signature) {
+            let dict = self.resolve_dict(&field.id.into(), self.newest())?;
+            let lock = self.resolve_dict(dict.value("Lock"), self.newest())?;
+            let closes = *lock.value("Action") != Object::Null && lock.value("P").integer() == Some(1);
             owner.extend(field.widgets.iter().map(|widget| (widget.number, found.len())));
-            found.push(SignatureField { name: field.name, is_signed: field.value != FieldValue::None, widgets: Vec::new() });
+            let is_signed = field.value != FieldValue::None;
+            found.push(SignatureField { name: field.name, is_signed, closes, widgets: Vec::new() });
         }
         for (_, i, widget) in self.widgets(&owner)? {
             found[i].widgets.push(widget);

@@ -722,6 +722,7 @@ fn asked(job: &Job) -> Asked {
     let (document, closes) = match &job.item.subject {
         Subject::Digest { name, sm3, .. } => (DocumentShown::DigestOnly { name: Shown::new(name), sm3: *sm3 }, false),
         Subject::Document { document, close, .. } => {
+            let field = job.item.subject.field().and_then(|(_, name)| document.fields.iter().find(|field| field.name == name));
             let shown = DocumentShown::Seen {
                 name: Shown::new(&document.name),
                 format: document.format.shown(),
@@ -729,7 +730,7 @@ fn asked(job: &Job) -> Asked {
                 bytes: document.bytes.len(),
                 sm3: document.sm3,
             };
-            (shown, *close)
+            (shown, *close || field.is_some_and(|field| field.closes))
         }
     };
     let placements = job.placements.iter().map(placement_shown).collect();
