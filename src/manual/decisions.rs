@@ -47,3 +47,11 @@
 //! it copies an entry; a check beside it would have been a second parser that must agree with the first. Ours is 600 lines, copies
 //! entries byte for byte, and leaves inflating to `flate2`. The crate judges our output in tests. Gaps, prefixes and bytes behind the
 //! end are refused, not tolerated: no real file that was seen has any. A product that writes them would change our mind.
+//!
+//! # D9. OFD pages are drawn here, PDF pages by `hayro`, both in a process of their own
+//!
+//! Both published OFD renderers left out backgrounds, QR codes or whole pages without a word, and every renderer that was tried, for
+//! either format, could be stopped by a file of 5 kB. So `sealagent-preview` draws OFD itself, on `tiny-skia` and `skrifa`, and names
+//! whatever is not in the picture; `hayro` is pinned to one version, since its interface changes with each. What text can be seen is
+//! decided by drawing the page a second time without it. Time and memory of `hayro` are limited by the process and its asker only: a
+//! limit inside it would let us tell which page was too much. An OFD crate that reports what it leaves out would change our mind.
