@@ -84,7 +84,7 @@ const SAMPLES: &[Sample] = &[
         findings: &[],
         document: &["drawnOtherwise"],
         words: &[],
-        marks: &[(3, [201.0, 40.0, 9.0, 40.0], Mark::Red(0.02))],
+        marks: &[(1, [50.0, 50.0, 40.0, 40.0], Mark::Red(0.05)), (3, [202.0, 128.5, 8.0, 40.0], Mark::Red(0.02))],
     },
     Sample { file: "ofdrw-v4-single", pages: 1, findings: &[], document: &[], words: &[], marks: &[] },
     Sample {
