@@ -48,32 +48,10 @@
 //! entries byte for byte, and leaves inflating to `flate2`. The crate judges our output in tests. Gaps, prefixes and bytes behind the
 //! end are refused, not tolerated: no real file that was seen has any. A product that writes them would change our mind.
 //!
-//! # D9. PDF is read by our own reader, and never repaired
+//! # D9. OFD pages are drawn here, PDF pages by `hayro`, both in a process of their own
 //!
-//! A verdict on a PDF signature needs the document as it stood at one revision, which cross-reference section gave each object, and where
-//! each byte of it lies. The crates that read PDF (lopdf, pdf, hayro-syntax) merge the sections into one table, hold the file in memory
-//! and repair what is broken without saying so; each of the three hides an attack. So `pdf` has a reader of its own: lazy, within a work
-//! limit, an object looked up as of a section. Where other readers would repair or choose, that is an ambiguity, and no signature on such
-//! a file is good. The price: a damaged file that a viewer shows is refused here. We would change our mind for a crate that answers
-//! "this object, as of that revision" from a `Read + Seek`. Updates are written by hand for the same reason: the bytes before them must
-//! stay, and the place of `/Contents` must be known to the byte.
-//!
-//! Later changes are compared object by object, against a short list of what signing does. What is not on the list is a change, even
-//! where Acrobat shows nothing different: an unknown key is cheaper to explain than a wrong "unchanged".
-//!
-//! # D10. A paired page proves each call over the mark of the agent's run
-//!
-//! A counter that only grows must be on the disk before each answer, or a call that was seen before a restart can be played after it.
-//! Instead every start of the agent draws a mark, `GET /v1/info` proves it to the page together with the challenge, and each MAC
-//! covers it. Numbers need then be remembered for one run only; the last 128 may come late, because a browser's calls overtake each
-//! other. "Once" is a grant that names the run. *Would change our mind:* a client that cannot ask for `info` first.
-//!
-//! # D11. Grants are files that each request reads
-//!
-//! `sealagent origins revoke` is another process than the agent. A cache would need a way to tell the agent; reading one small file
-//! costs some ten microseconds and cannot be stale. Who is no pairing's origin is told by file names alone.
-//!
-//! # D12. WebSocket frames are read by hand
-//!
-//! A page says its credential, pongs and goodbye. A library would add reassembly, compression and binary messages, each of which we
-//! would then have to switch off and test. 150 lines refuse them by not having them.
+//! Both published OFD renderers left out backgrounds, QR codes or whole pages without a word, and every renderer that was tried, for
+//! either format, could be stopped by a file of 5 kB. So `sealagent-preview` draws OFD itself, on `tiny-skia` and `skrifa`, and names
+//! whatever is not in the picture; `hayro` is pinned to one version, since its interface changes with each. What text can be seen is
+//! decided by drawing the page a second time without it. Time and memory of `hayro` are limited by the process and its asker only: a
+//! limit inside it would let us tell which page was too much. An OFD crate that reports what it leaves out would change our mind.
