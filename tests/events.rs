@@ -12,6 +12,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use common::rig::{ORIGIN, Rig, company, document};
+use sealagent::consent::Origin;
 use sealagent::consent::scripted::Reply;
 use serde_json::{Value, json};
 
@@ -108,12 +109,8 @@ impl Socket {
 #[test]
 fn a_page_hears_of_its_requests_and_of_nobody_elses() {
     let other = "https://other.example";
-    let rig = Rig::with(
-        |_| Reply::Approve(common::rig::PIN),
-        |config| {
-            config.http.origins.insert(sealagent::consent::Origin::parse(other).unwrap());
-        },
-    );
+    let rig =
+        Rig::with(|_| Reply::Approve(common::rig::PIN), |config| config.http.origins.extend([Origin::parse(other).unwrap()]));
     let (mut own, mut foreign) = (open(&rig, ORIGIN), open(&rig, other));
     let request = rig.ask(&rig.upload(&document(1)));
     let mut states = Vec::new();
