@@ -5,12 +5,13 @@
 //! Every real vendor's seal breaks DER somewhere (explicit `DEFAULT FALSE`, negative r, wrong string types), and every signature is
 //! checked over the bytes as received. A strict decoder refuses valid government seals; a decoder that re-encodes breaks their
 //! signatures. [`crate::asn1`] is some 300 lines that never copy and never recurse. Certificates, CRLs, OCSP answers and time stamps
-//! go the same road, so there is one reader to fuzz instead of two. *Else:* `der` and `x509-cert` for certificates alone. *Would
+//! go the same road, so there is one reader to fuzz instead of two. *Else:* `der` and `x509-cert` for certificates alone (`pkcs8`, for the authority's key files, brings `der`
+//! into the lock file; no file of others goes through it). *Would
 //! change our mind:* a maintained crate that keeps raw bytes of each part and names its tolerances.
 //!
-//! # D2. SM2 and SM3 come from the RustCrypto crates
+//! # D2. SM2 signatures are made by the RustCrypto crate
 //!
-//! Signing happens in a token, so the agent only verifies. Private keys exist in the virtual UKey and the pilot authority, and there
+//! Signing happens in a token, so the agent only verifies (D16). Private keys exist in the virtual UKey and the pilot authority, and there
 //! the constant-time `sm2` crate signs. Our own code computes Z and e only (the crate does not expose them) and proves them against
 //! the standard's example and the crate's verifier.
 //!
@@ -77,3 +78,33 @@
 //!
 //! A page says its credential, pongs and goodbye. A library would add reassembly, compression and binary messages, each of which we
 //! would then have to switch off and test. 150 lines refuse them by not having them.
+//!
+//! # D13. OFD pages are drawn here, PDF pages by `hayro`, both in a process of their own
+//!
+//! Both published OFD renderers left out backgrounds, QR codes or whole pages without a word, and every renderer that was tried, for
+//! either format, could be stopped by a file of 5 kB. So `sealagent-preview` draws OFD itself, on `tiny-skia` and `skrifa`, and names
+//! whatever is not in the picture; `hayro` is pinned to one version, since its interface changes with each. What text can be seen is
+//! decided by drawing the page a second time without it. Time and memory of `hayro` are limited by the process and its asker only: a
+//! limit inside it would let us tell which page was too much. An OFD crate that reports what it leaves out would change our mind.
+//!
+//! # D14. PKCS#11 through our own declarations, not through `cryptoki`
+//!
+//! The crate has no 32-bit Windows layout, refuses labels that are not UTF-8, drops vendor mechanisms and codes, and reads as many bytes
+//! as a module claims to have written. Each of these hides a real UKey or trusts a lying one. It stays as a development dependency that
+//! reads our test module. *Would change our mind:* a release that takes lengths as claims and keeps vendor numbers.
+//!
+//! # D15. The PC/SC driver polls; it holds no `SCardGetStatusChange`
+//!
+//! A blocked call on a second context cannot be ended on every system, and the worker has one thread for the device. Asking the service,
+//! not the cards, every 250 ms costs nothing that was measurable and shows a change within a second.
+//!
+//! # D16. SM2 is verified by our own crate, SM3 by `sm3`
+//!
+//! `crates/sm2-verify` handles public data only, in variable time, and is four times as fast as `sm2` on any key; both must agree in
+//! tests and under fuzzing, and the feature `reference-sm2` puts the other one back. D2 stands for signing. `crates/sm3-lanes` hashes many
+//! inputs at three times the speed; one stream is no faster than `sm3` on the machine where it was measured, so `sm3` stays.
+//!
+//! # D17. Fuzz bodies are functions
+//!
+//! libFuzzer needs a nightly toolchain, which not everyone has. So each body is a plain function in `fuzz/src/lib.rs`, run by cargo-fuzz
+//! where it can and by proptest on stable, from the same seeds.

@@ -94,7 +94,11 @@ fn lines(mut glyphs: Vec<Glyph>) -> Vec<Vec<Glyph>> {
         }
     }
     // A stable sort: the parts of one character, which have one place, stay in order.
-    lines.iter_mut().for_each(|line| line.sort_by(|a, b| a.area[0].total_cmp(&b.area[0])));
+    for line in &mut lines {
+        line.sort_by(|a, b| a.area[0].total_cmp(&b.area[0]));
+        // Some producers print a text twice to make it heavier.
+        line.dedup_by(|b, a| a.character == b.character && a.run != b.run && overlap(&a.area, &b.area));
+    }
     lines
 }
 
@@ -140,6 +144,13 @@ mod tests {
         let runs = [run("章", 24.0, 50.1, 4.0), run("盖", 20.0, 50.0, 4.0), run("处", 28.0, 49.9, 4.0)];
         assert_eq!(find(&runs, "盖章处", 1).map(|r| (r.x, r.width)), Some((20.0, 12.0)));
         assert_eq!(find(&runs, "盖处", 1), None);
+    }
+
+    #[test]
+    fn characters_printed_twice_count_once() {
+        let runs = ["盖", "盖", "章", "章"].map(|c| run(c, if c == "盖" { 20.0 } else { 24.0 }, 50.0, 4.0));
+        assert_eq!(all(&runs, "盖章").len(), 1);
+        assert_eq!(all(&runs, "盖").len(), 1);
     }
 
     #[test]

@@ -73,7 +73,10 @@ fn hidden_text_is_told_and_never_found() {
     assert_eq!(hidden, expected);
     for (word, why) in expected {
         assert_eq!(keyword::find(&drawn.head.text, word, 1).is_some(), why.is_none(), "{word}");
-        let told = drawn.kinds().iter().any(|kind| matches!(kind, K::HiddenText { text, why: told } if text == word && Some(*told) == why));
+        let told = drawn
+            .kinds()
+            .iter()
+            .any(|kind| matches!(kind, K::HiddenText { text, why: told } if text == word && Some(*told) == why));
         assert_eq!(told, why.is_some(), "{word}");
     }
 }
@@ -93,7 +96,8 @@ fn what_is_not_drawn_is_told_with_its_object() {
         "<ofd:ImageObject ID=\"12\" ResourceID=\"77\" Boundary=\"0 0 9 9\"/>".to_owned(),
         "<ofd:CompositeObject ID=\"13\" ResourceID=\"78\" Boundary=\"0 0 9 9\"/>".to_owned(),
         rectangle(14, [1.0, 1.0, 5.0, 5.0], "0 0 0").replace("ID=\"14\"", "ID=\"14\" Visible=\"false\""),
-        rectangle(15, [50.0, 50.0, 5.0, 5.0], "0 0 0").replace("<ofd:FillColor Value=\"0 0 0\"/>", "<ofd:FillColor><ofd:Pattern/></ofd:FillColor>"),
+        rectangle(15, [50.0, 50.0, 5.0, 5.0], "0 0 0")
+            .replace("<ofd:FillColor Value=\"0 0 0\"/>", "<ofd:FillColor><ofd:Pattern/></ofd:FillColor>"),
         rectangle(16, [60.0, 50.0, 5.0, 5.0], "0 0 0").replace(" C<", " X 3<"),
     ];
     let mut recipe = Recipe::new(objects.concat());
@@ -124,7 +128,10 @@ fn templates_layers_annotations_and_composites_are_drawn_in_their_order() {
     recipe.page = "<ofd:Template TemplateID=\"50\"/><ofd:Template TemplateID=\"51\" ZOrder=\"Foreground\"/>".into();
     recipe.document = "<ofd:Annotations>Annots.xml</ofd:Annotations>".into();
     let layer = |objects: String| xml("Page", &format!("<ofd:Content><ofd:Layer>{objects}</ofd:Layer></ofd:Content>"));
-    let appearance = format!("<ofd:Appearance Boundary=\"0 40 20 20\">{}</ofd:Appearance>", rectangle(71, [5.0, 0.0, 10.0, 10.0], "255 0 255"));
+    let appearance = format!(
+        "<ofd:Appearance Boundary=\"0 40 20 20\">{}</ofd:Appearance>",
+        rectangle(71, [5.0, 0.0, 10.0, 10.0], "255 0 255")
+    );
     let recipe = recipe
         .file("Doc_0/T.xml", layer(rectangle(61, [0.0, 0.0, 30.0, 20.0], "255 0 0")))
         .file("Doc_0/U.xml", layer(rectangle(62, [35.0, 0.0, 10.0, 20.0], "0 0 0")))
@@ -159,11 +166,17 @@ fn images_are_read_by_their_first_bytes_and_shadings_shade() {
     let image = "<ofd:ImageObject ID=\"11\" ResourceID=\"30\" Boundary=\"10 10 20 20\"/>".to_owned();
     let stops = "<ofd:Segment Position=\"0\"><ofd:Color Value=\"255 0 0\"/></ofd:Segment><ofd:Segment Position=\"1\"><ofd:Color Value=\"0 0 255\"/></ofd:Segment>";
     let shaded = |id, x, shading: String| {
-        rectangle(id, [x, 50.0, 20.0, 20.0], "0").replace("<ofd:FillColor Value=\"0\"/>", &format!("<ofd:FillColor>{shading}</ofd:FillColor>"))
+        rectangle(id, [x, 50.0, 20.0, 20.0], "0")
+            .replace("<ofd:FillColor Value=\"0\"/>", &format!("<ofd:FillColor>{shading}</ofd:FillColor>"))
     };
     let axial = shaded(12, 10.0, format!("<ofd:AxialShd StartPoint=\"0 0\" EndPoint=\"20 0\">{stops}</ofd:AxialShd>"));
-    let radial =
-        shaded(13, 50.0, format!("<ofd:RadialShd StartPoint=\"10 10\" EndPoint=\"10 10\" StartRadius=\"0\" EndRadius=\"10\">{stops}</ofd:RadialShd>"));
+    let radial = shaded(
+        13,
+        50.0,
+        format!(
+            "<ofd:RadialShd StartPoint=\"10 10\" EndPoint=\"10 10\" StartRadius=\"0\" EndRadius=\"10\">{stops}</ofd:RadialShd>"
+        ),
+    );
     let recipe = Recipe::new(image + &axial + &radial).resources(media).file("Doc_0/i.jpg", png_file(4, 4, [0, 128, 0, 255]));
     let drawn = draw(&recipe.bytes());
     assert!(drawn.head.findings.is_empty(), "{:?}", drawn.head.findings);
@@ -191,7 +204,16 @@ fn a_proposed_seal_is_on_the_first_layer_only_and_cut_to_its_strip() {
 fn an_opaque_seal_is_ink_and_not_paper() {
     // 2 × 2 pixels, 24 bits: blue, green, red bytes with rows padded to 8.
     let pixels = [[255, 255, 255, 255, 255, 255, 0, 0], [0, 0, 255, 0, 0, 255, 0, 0]].concat();
-    let header = [&b"BM"[..], &[0; 8], &54u32.to_le_bytes(), &40u32.to_le_bytes(), &2u32.to_le_bytes(), &2u32.to_le_bytes(), &[1, 0, 24, 0], &[0; 24]];
+    let header = [
+        &b"BM"[..],
+        &[0; 8],
+        &54u32.to_le_bytes(),
+        &40u32.to_le_bytes(),
+        &2u32.to_le_bytes(),
+        &2u32.to_le_bytes(),
+        &[1, 0, 24, 0],
+        &[0; 24],
+    ];
     let bmp = [header.concat(), pixels].concat();
     let recipe = Recipe::new(rectangle(11, [0.0, 0.0, 100.0, 80.0], "0 0 0"));
     let stamp = ProposedStamp { rect: [10.0, 10.0, 40.0, 40.0], clip: None, picture: Bytes(bmp.clone()) };

@@ -136,7 +136,8 @@ impl Drawn {
     pub fn has_ink(&self, [x, y, w, h]: [f64; 4]) -> bool {
         let step = self.head.width_mm / f64::from(self.head.width);
         let (columns, rows) = ((w / step) as u32, (h / step) as u32);
-        (0..columns).any(|c| (0..rows).any(|r| self.at(x + f64::from(c) * step, y + f64::from(r) * step).iter().any(|v| *v < 128)))
+        (0..columns)
+            .any(|c| (0..rows).any(|r| self.at(x + f64::from(c) * step, y + f64::from(r) * step).iter().any(|v| *v < 128)))
     }
 
     pub fn kinds(&self) -> Vec<&FindingKind> {
