@@ -1,5 +1,6 @@
 //! Files made to stop a renderer, given to the real program with its real limits: each ends in time, with a finding or with the end of
 //! that one process, and whoever asked is untouched.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod common;
 
@@ -181,7 +182,7 @@ fn pdf(objects: &[String]) -> Vec<u8> {
     }
     let start = out.len();
     write!(out, "xref\n0 {}\n0000000000 65535 f \n", objects.len() + 1).unwrap();
-    offsets.iter().for_each(|offset| write!(out, "{offset:010} 00000 n \n").unwrap());
+    offsets.iter().for_each(|offset| writeln!(out, "{offset:010} 00000 n ").unwrap());
     write!(out, "trailer\n<< /Size {} /Root 1 0 R >>\nstartxref\n{start}\n%%EOF\n", objects.len() + 1).unwrap();
     out
 }

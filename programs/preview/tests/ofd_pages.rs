@@ -1,4 +1,5 @@
 //! What is on the page is in the picture, where it belongs; what is not is told.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod common;
 

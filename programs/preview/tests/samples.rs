@@ -1,5 +1,6 @@
 //! Every page of the shared samples, drawn and judged: nothing blank, nothing untold, words where they belong; PDF beside Poppler.
 //! An absent samples folder, or absent Poppler, shows as ignored rows.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod common;
 

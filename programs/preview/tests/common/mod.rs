@@ -1,5 +1,6 @@
 //! Packages made for one test each, and a preview to draw them, in this process.
 #![allow(dead_code, reason = "each test program uses a part")]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::io::{Cursor, Read as _, Write as _};
 
