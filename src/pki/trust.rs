@@ -1,6 +1,6 @@
 //! Whom to believe, for what, and when: anchors, seal makers, time stamp authorities, revocation data, seal status.
 //!
-//! The store is filled from bytes that somebody read elsewhere (a folder for now; signed lists of regions later). What a service is
+//! The store is filled from bytes that somebody read elsewhere (a folder of files). What a service is
 //! trusted for carries periods, because a document is judged at its signing time: a maker that lost its right yesterday made good
 //! seals the day before.
 

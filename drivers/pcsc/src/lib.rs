@@ -75,7 +75,7 @@ impl Pcsc {
             }
             match Connected::new(context.clone(), &card).and_then(|mut connected| look(&mut connected, &card)) {
                 Ok(found) => known.push(Known { card, found, failures: 0 }),
-                // Another program has it for now, or it is being pulled out.
+                // Another program has it at this moment, or it is being pulled out.
                 Err(DriverError::Busy) => busy = Some(DriverError::Busy),
                 Err(DriverError::TokenAbsent) => {}
                 Err(_) => known.push(Known { card, found: Vec::new(), failures: failures + 1 }),
