@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use tokio::sync::{Semaphore, watch};
-use ukey::{DriverError, PinStatus};
+use ukey::{DriverError, PinStatus, TokenInfo};
 
 use super::pages;
 use super::subject::{Bytes, Document, Draft, Format, PreparedDocument, Scratch, of_document, of_io};
 use super::value;
 use super::{ItemStatus, MAX_ITEMS, SignedValueKind, SigningItem, SigningRequest, State, Status, Subject};
-use crate::audit::{Audit, Event, ItemRecord, Kind};
+use crate::audit::{Audit, Event, ItemRecord, Kind, Matter};
 use crate::config::{Config, PdfIdentifiers};
 use crate::consent::policy::{self, Wish};
 use crate::consent::prompt::{Cancel, Crowded, Place, PromptQueue};
@@ -188,7 +188,7 @@ impl Signer {
             };
             // 5: the summary, fresh each time
             let (mut consent, credential) =
-                match consent::obtain(&turn, &asked, token_shown(&holder), pin, attempt, &cancel).await {
+                match consent::obtain(&turn, &asked, token_shown(&holder.token.info), pin, attempt, &cancel).await {
                     Outcome::Approved(consent, credential) => (consent, credential),
                     Outcome::Not(refusal) => return self.end(id, &request, Some(token), Ended::Refused(refusal)).await,
                 };
@@ -480,7 +480,12 @@ impl Signer {
         token: Option<Shown>,
         outcome: impl Fn(usize) -> (Option<Sm3Digest>, Option<Code>),
     ) -> Result<(), Failure> {
-        let (audit, event, at) = (self.audit.clone(), self.event(kind, id, request, token, outcome), (self.clock)());
+        self.write(self.event(kind, id, request, token, outcome)).await
+    }
+
+    /// One line of the record, on the disk when this returns.
+    pub(crate) async fn write(&self, event: Event) -> Result<(), Failure> {
+        let (audit, at) = (self.audit.clone(), (self.clock)());
         let written = tokio::task::spawn_blocking(move || audit.append(at, &event)).await;
         match written {
             Ok(Ok(())) => Ok(()),
@@ -513,10 +518,12 @@ impl Signer {
         };
         Event {
             event: kind,
+            matter: Matter::Signatures,
             request: id.to_owned(),
             requester: request.requester.clone(),
             user: self.user.clone(),
             items: request.items.iter().enumerate().map(record).collect(),
+            code: None,
             token,
         }
     }
@@ -753,10 +760,11 @@ fn placement_shown(placement: &Placement) -> PlacementShown {
     PlacementShown { page: placement.page.number(), x, y, width, height }
 }
 
-fn token_shown(holder: &Holder) -> TokenShown {
-    let serial: Vec<char> = holder.token.info.serial.chars().collect();
+/// A token as a prompt names it.
+pub(crate) fn token_shown(info: &TokenInfo) -> TokenShown {
+    let serial: Vec<char> = info.serial.chars().collect();
     let tail: String = serial[serial.len().saturating_sub(4)..].iter().collect();
-    TokenShown { label: Shown::new(&holder.token.info.label), serial_tail: Shown::new(&tail) }
+    TokenShown { label: Shown::new(&info.label), serial_tail: Shown::new(&tail) }
 }
 
 fn item_status(job: &Job) -> ItemStatus {
@@ -786,23 +794,7 @@ fn after_login(error: &WorkerError) -> AfterLogin {
 }
 
 /// What an error of a worker means to the outside. Vendor codes stay in the log.
-fn of_worker(error: &WorkerError) -> Failure {
+pub(crate) fn of_worker(error: &WorkerError) -> Failure {
     tracing::warn!(%error, "a token did not do what was asked");
-    let code = match error {
-        WorkerError::Driver(driver) => match driver {
-            DriverError::Busy => Code::TokenBusy,
-            DriverError::PinBlocked => Code::PinBlocked,
-            DriverError::PinIncorrect { .. } => Code::PinIncorrect,
-            DriverError::PinUnacceptable { .. } => Code::PinUnacceptable,
-            DriverError::TokenAbsent | DriverError::KeyAbsent { .. } => Code::TokenRemoved,
-            _ => Code::DriverCrashed,
-        },
-        WorkerError::Deadline { .. } | WorkerError::LoginExpired => Code::DriverTimeout,
-        WorkerError::DiedWithPin { cause, .. } => return of_worker(cause),
-        WorkerError::ShuttingDown => Code::Internal,
-        WorkerError::SignatureInvalid(_) => Code::TokenSignatureInvalid,
-        WorkerError::TokenAbsent => Code::TokenRemoved,
-        _ => Code::DriverCrashed,
-    };
-    code.into()
+    error.code().into()
 }
