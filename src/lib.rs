@@ -39,6 +39,8 @@ pub mod failure;
 #[cfg(feature = "agent")]
 pub mod http;
 #[cfg(feature = "agent")]
+pub mod pin;
+#[cfg(feature = "agent")]
 pub mod seals;
 #[cfg(feature = "agent")]
 pub mod signing;

@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod lists;
 pub mod origins;
+pub mod pin;
 pub mod preview;
 pub mod run;
 pub mod seal;
@@ -52,6 +53,9 @@ pub enum Command {
     Seals(Output),
     /// List the web sites that were paired, or end their pairings.
     Origins(origins::Args),
+    /// Change the PIN of a token.
+    #[command(subcommand)]
+    Pin(pin::Command),
     /// Put a seal into the seal store, or take one out.
     #[command(subcommand)]
     Seal(seal::Command),
@@ -91,6 +95,7 @@ pub fn main(cli: Cli) -> ExitCode {
         Command::Tokens(output) => configured(&cli.config, |config| lists::tokens(config, output, language)),
         Command::Seals(output) => configured(&cli.config, |config| lists::seals(config, output, language)),
         Command::Origins(args) => configured(&cli.config, |config| origins::run(&config, &args, language)),
+        Command::Pin(command) => configured(&cli.config, |config| pin::run(config, &command, language)),
         Command::Seal(command) => configured(&cli.config, |config| seal::run(&config, &command, language)),
         Command::Audit(command) => configured(&cli.config, |config| audit::run(&config, &command, language)),
     };
