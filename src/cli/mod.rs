@@ -1,6 +1,7 @@
 //! The command line: one module per subcommand, each with its arguments and one function that returns the exit code.
 
 pub mod audit;
+pub mod doctor;
 pub mod lists;
 pub mod origins;
 pub mod pin;
@@ -47,6 +48,8 @@ pub enum Command {
     Preview(preview::Args),
     /// Judge signed documents, seals and signatures.
     Verify(verify::Args),
+    /// Look for what is wrong, and say what to do about it.
+    Doctor(doctor::Args),
     /// List the tokens that are plugged in.
     Tokens(Output),
     /// List the seals and which of them can be used now.
@@ -90,6 +93,7 @@ pub fn main(cli: Cli) -> ExitCode {
         Command::Demo(args) => return crate::demo::run(&args),
         Command::Verify(args) => return verify::run(&args),
         Command::Preview(args) => preview::run(&args, language),
+        Command::Doctor(args) => doctor::run(&cli.config, args, language),
         Command::Run => configured(&cli.config, |config| run::run(config, language)),
         Command::Sign(args) => configured(&cli.config, |config| sign::run(config, &args, language)),
         Command::Tokens(output) => configured(&cli.config, |config| lists::tokens(config, output, language)),
