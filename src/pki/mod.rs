@@ -5,7 +5,9 @@
 
 pub mod certificate;
 pub mod crl;
+pub mod enclosed;
 pub mod extensions;
+pub mod known;
 pub mod name;
 pub mod ocsp;
 pub mod path;
@@ -17,6 +19,8 @@ pub mod trust;
 
 pub use certificate::{Certificate, CertificateError};
 pub use crl::Crl;
+pub use enclosed::Enclosed;
+pub use known::Known;
 pub use name::Name;
 pub use ocsp::OcspResponse;
 pub use path::{PathFinder, PathOutcome};
