@@ -37,6 +37,8 @@ pub mod demo;
 #[cfg(feature = "agent")]
 pub mod failure;
 #[cfg(feature = "agent")]
+pub mod fetch;
+#[cfg(feature = "agent")]
 pub mod http;
 #[cfg(feature = "agent")]
 pub mod seals;
