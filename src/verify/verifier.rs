@@ -38,12 +38,14 @@ pub struct Context<'a> {
     pub signer_certificate: Option<&'a Arc<Certificate>>,
     /// The unified social credit code that policy or a licence requires of every signer.
     pub required_uscc: Option<&'a str>,
+    /// Whether policy requires a licence statement of every signer's registry.
+    pub licence_required: bool,
 }
 
 impl<'a> Context<'a> {
     /// Trust and time alone.
     pub fn new(trust: &'a TrustStore, now: Timestamp) -> Self {
-        Self { trust, now, data: None, signer_certificate: None, required_uscc: None }
+        Self { trust, now, data: None, signer_certificate: None, required_uscc: None, licence_required: false }
     }
 }
 

@@ -22,6 +22,7 @@ pub mod picture;
 pub mod region;
 pub mod request;
 pub mod seal;
+pub mod statement;
 pub mod time;
 pub mod timestamp;
 
@@ -35,4 +36,5 @@ pub use picture::{Fonts, PictureError, RoundSeal, draw_round_seal};
 pub use region::{KeyProtection, Region, RegionError, RegionNames};
 pub use request::{CertificationRequest, RequestError};
 pub use seal::{SealError, make_seal};
+pub use statement::{StatementError, issue_licence, issue_status_answer, issue_status_list, issue_trust_list};
 pub use timestamp::issue_time_stamp;
