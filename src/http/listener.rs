@@ -85,6 +85,7 @@ impl Listener {
             loop {
                 tokio::time::sleep(Duration::from_secs(15)).await;
                 app.documents.sweep();
+                app.pages.sweep();
             }
         };
         tokio::pin!(stop, sweep);
