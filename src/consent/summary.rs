@@ -46,7 +46,7 @@ impl fmt::Display for Shown {
     }
 }
 
-/// Who asks. Written as the origin, or `cli`.
+/// Who asks. Written as the origin, `cli`, or `own-page`.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Requester {
@@ -54,6 +54,8 @@ pub enum Requester {
     CommandLine,
     /// A web page.
     Origin(Origin),
+    /// The agent's own page, which a command of the same user opened.
+    OwnPage,
 }
 
 impl fmt::Display for Requester {
@@ -61,6 +63,7 @@ impl fmt::Display for Requester {
         match self {
             Self::CommandLine => f.write_str("cli"),
             Self::Origin(origin) => origin.fmt(f),
+            Self::OwnPage => f.write_str("own-page"),
         }
     }
 }
@@ -74,7 +77,11 @@ impl From<Requester> for String {
 impl TryFrom<String> for Requester {
     type Error = super::NotAnOrigin;
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        if text == "cli" { Ok(Self::CommandLine) } else { Origin::parse(&text).map(Self::Origin) }
+        match text.as_str() {
+            "cli" => Ok(Self::CommandLine),
+            "own-page" => Ok(Self::OwnPage),
+            origin => Origin::parse(origin).map(Self::Origin),
+        }
     }
 }
 

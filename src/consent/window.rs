@@ -127,6 +127,7 @@ impl Window {
             origin: match &summary.requester {
                 Requester::CommandLine => text("command_line", self.language).to_owned(),
                 Requester::Origin(origin) => origin.to_string(),
+                Requester::OwnPage => text("own_page", self.language).to_owned(),
             },
             origin_note: None,
             subject: Subject::Sign { documents, seals, token: token(summary) },

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::consent::{Origin, Requester};
+use crate::consent::Requester;
 use crate::failure::{Code, Failure, Language};
 use crate::signing::{Document, ItemStatus, MAX_ITEMS, SignedValueKind, SigningItem, SigningRequest, State, Subject};
 use crate::sm::Sm3Digest;
@@ -233,7 +233,7 @@ impl StampBody {
 
 impl SignatureBody {
     /// The request, if its form is right and its documents are there.
-    pub fn parse(&self, origin: &Origin, find: impl Fn(&str) -> Option<Arc<Document>>) -> Result<SigningRequest, Failure> {
+    pub fn parse(&self, requester: Requester, find: impl Fn(&str) -> Option<Arc<Document>>) -> Result<SigningRequest, Failure> {
         if self.timestamp.is_some() {
             return Err(bad("timestamp: no time stamp service of this name is configured"));
         }
@@ -253,7 +253,7 @@ impl SignatureBody {
             (None, None) | (Some(_), Some(_)) => return Err(bad("either items or digests")),
             _ => return Err(bad(format!("at most {MAX_ITEMS} items"))),
         };
-        Ok(SigningRequest { requester: Requester::Origin(origin.clone()), items })
+        Ok(SigningRequest { requester, items })
     }
 }
 
