@@ -333,9 +333,10 @@ impl Signer {
             let document = job.item.subject.document()?.clone();
             Some(pages::Wanted { document, placements: job.placements.clone(), seal: job.seal.seal.picture().data.clone() })
         };
-        let pictures = pages::pictures(preview, &jobs.iter().map(wanted).collect::<Vec<_>>()).await?;
-        for (asked, page) in asked.iter_mut().zip(pictures) {
-            asked.shown.page = page;
+        let mut pages = pages::Pages::new(preview.clone(), jobs.iter().map(wanted).collect());
+        let first = pages.first().await?;
+        for ((asked, page), leaves) in asked.iter_mut().zip(first).zip(pages.leaves()) {
+            (asked.shown.page, asked.shown.leaves) = (page, leaves);
         }
         Ok(())
     }
@@ -740,7 +741,7 @@ fn asked(job: &Job) -> Asked {
         (Room::None, after) => (DataHash::After(after.unwrap_or(usize::MAX)), String::new()),
     };
     let bound = ConsentItem { data_hash, property: bound_property, seal: job.seal.digest, key: job.holder.key.public_key };
-    Asked { shown: SummaryItem { document, seal, placements, closes, page: None }, bound }
+    Asked { shown: SummaryItem { document, seal, placements, closes, page: None, leaves: None }, bound }
 }
 
 /// The part of the page that will show the seal.
