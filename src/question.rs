@@ -78,7 +78,7 @@ pub struct Document {
     pub sm3: String,
     /// Index of its seal in `seals`.
     pub seal: usize,
-    /// Where the seal lands, in words.
+    /// Where the seal lands, in words; each place a line.
     pub placement: Option<String>,
     /// Whether no further signature is possible afterwards.
     pub closes: bool,

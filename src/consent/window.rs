@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use super::pairing::{PairingAnswer, PairingShown};
 use super::prompt::Answer;
 use super::summary::{DocumentShown, Leaves, PageShown, PlacementShown, Requester, Summary, SummaryItem};
-use super::text::{date, text};
+use super::text::{date, places, text};
 use crate::failure::Language;
 use crate::question::{self, Document, Leaf, Look, Page, Picture, Question, Said, Seal, Subject, Token};
 
@@ -201,26 +201,10 @@ impl Window {
         }
     }
 
-    /// One line: the first place, and how many more there are.
     fn placement(&self, placements: &[PlacementShown]) -> String {
-        let t = |key| text(key, self.language);
         match placements {
-            [] => t("no_seal_shown").to_owned(),
-            [first, rest @ ..] => {
-                let one = format!(
-                    "{} {}: {:.1}, {:.1} mm ({:.1} × {:.1} mm)",
-                    t("page"),
-                    first.page,
-                    first.x,
-                    first.y,
-                    first.width,
-                    first.height
-                );
-                match rest.last() {
-                    None => one,
-                    Some(last) => format!("{one} … {} {}", t("page"), last.page),
-                }
-            }
+            [] => text("no_seal_shown", self.language).to_owned(),
+            placements => places(placements, self.language).join("\n"),
         }
     }
 }

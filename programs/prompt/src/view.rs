@@ -17,6 +17,8 @@ use crate::words::Words;
 const RED: Color32 = Color32::from_rgb(0xc8, 0x10, 0x2e);
 /// Shortest new PIN (GM/T 0016 clause 8.2.4), in characters.
 const MIN_NEW_PIN: usize = 6;
+/// Most lines that say where a seal lands; the agent sends 13.
+const MAX_PLACES: usize = 50;
 
 /// Red text that keeps a contrast of 4.5 on light and dark ground.
 fn red(ui: &Ui) -> Color32 {
@@ -276,10 +278,13 @@ impl View {
         if let Some(bytes) = document.bytes {
             facts.push(size_in_words(bytes));
         }
-        if let Some(placement) = &document.placement {
-            facts.push(harmless::line(placement));
-        }
         ui.label(facts.join(" · "));
+        let places: Vec<&str> = document.placement.iter().flat_map(|places| places.lines()).take(MAX_PLACES).collect();
+        ScrollArea::vertical().id_salt("places").max_height(72.0).show(ui, |ui| {
+            for place in places {
+                ui.label(harmless::line(place));
+            }
+        });
         ui.label(RichText::new(self.words.say("digest", &[("hex", &grouped(&document.sm3))])).small().monospace());
         if document.closes {
             ui.label(RichText::new(format!("⚠ {}", self.words.say("closes", &[]))).color(amber(ui)));
