@@ -5,9 +5,9 @@ use ukey::DriverError;
 use crate::audit::{Event, Kind, Matter};
 use crate::consent::pin::{PinChange, PinChangeAnswer, PinChangeShown};
 use crate::consent::prompt::Cancel;
-use crate::consent::summary::{Requester, Shown};
+use crate::consent::summary::{Requester, Shown, TokenShown};
 use crate::failure::{Code, Failure};
-use crate::signing::pipeline::{Signer, of_worker, token_shown};
+use crate::signing::pipeline::{Signer, of_worker};
 use crate::signing::request::RequestId;
 use crate::workers::{Token, WorkerError};
 
@@ -87,7 +87,7 @@ async fn ask(signer: &Signer, token: &Token, attempt: u32, cancel: &Cancel) -> R
     if pin.on_device {
         return Err(Outcome::Failed(Code::PinChangeUnsupported.into()));
     }
-    let shown = PinChangeShown { token: token_shown(&token.info), pin, attempt };
+    let shown = PinChangeShown { token: TokenShown::of(&token.info), pin, attempt };
     match signer.prompts.ask_pin_change(&shown, cancel).await {
         PinChangeAnswer::Approve(change) => Ok(change),
         PinChangeAnswer::Decline => Err(Outcome::Declined),

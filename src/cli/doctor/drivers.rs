@@ -12,10 +12,10 @@ use ukey::{About, DriverError};
 use super::check::{Check, Finding};
 use crate::agent;
 use crate::config::{Config, Driver};
+use crate::consent::summary::TokenShown;
 use crate::consent::text::date;
 use crate::failure::Language;
 use crate::seals::{self, Holder, Seals};
-use crate::signing::pipeline::token_shown;
 use crate::views::signer;
 use crate::workers::library::LibraryError;
 use crate::workers::{Client, DriverState, DriverStatus, StartFailure, Timing, Token, WorkerError, Workers};
@@ -115,7 +115,7 @@ impl Words {
     }
 
     async fn token(&mut self, token: &Token, known: &Seals, client: &Client, now: Timestamp) {
-        let shown = token_shown(&token.info);
+        let shown = TokenShown::of(&token.info);
         let name = format!("{} …{}", shown.label, shown.serial_tail);
         let Some(pin) = known.pins.get(&token.handle) else {
             // It was not read: once more, for the reason.
