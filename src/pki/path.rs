@@ -130,6 +130,13 @@ impl<'a> PathFinder<'a> {
     /// Depth first; the chain is at most [`MAX_PATH`] long, so that is the depth too.
     fn extend(&mut self, chain: &mut Vec<Arc<Certificate>>, ends: Ends, at: Timestamp, found: &mut Found) -> Option<Path> {
         let top = Arc::clone(chain.last()?);
+        if let Ends::For(purpose) = ends {
+            // A CA (or maker) that was taken back is not vouched for by the root above it.
+            let as_ca = chain.len() > 1 && self.store.is_withdrawn(&top, Purpose::Signer, at);
+            if as_ca || self.store.is_withdrawn(&top, purpose, at) {
+                return None;
+            }
+        }
         for service in self.ends(&top, ends, at, chain.len()) {
             let verdict = if service.is_broken() { Err((PathRule::RootSignature, Arc::clone(&top))) } else { check(chain, at) };
             match verdict {

@@ -40,12 +40,14 @@ pub struct Context<'a> {
     pub required_uscc: Option<&'a str>,
     /// What earlier documents of this run brought to light. It makes verdicts faster and never other.
     pub known: Option<&'a Known>,
+    /// Whether policy requires a licence statement of every signer's registry.
+    pub licence_required: bool,
 }
 
 impl<'a> Context<'a> {
     /// Trust and time alone.
     pub fn new(trust: &'a TrustStore, now: Timestamp) -> Self {
-        Self { trust, now, data: None, signer_certificate: None, required_uscc: None, known: None }
+        Self { trust, now, data: None, signer_certificate: None, required_uscc: None, known: None, licence_required: false }
     }
 }
 

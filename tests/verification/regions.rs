@@ -31,7 +31,7 @@ fn add(store: &mut TrustStore, world: &World, name: &str, purpose: Purpose, span
         _ => world.root.certificate.clone(),
     };
     let granted = spans.iter().map(|(from, until)| Period { from: from.map(at), until: until.map(at) }).collect();
-    let region = Region { name: name.into(), next_update: None, status_service: false };
+    let region = Region { name: name.into(), next_update: None, status_service: false, accepted: true };
     store.add_region(region, [Service::new(purpose, certificate, Some(name.into()), granted)]);
 }
 

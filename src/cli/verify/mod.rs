@@ -13,6 +13,7 @@ use clap::Args as ClapArgs;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::config::Config;
 use crate::failure::Language;
 use crate::pki::{Certificate, Known, TrustStore};
 use crate::trust_dir;
@@ -32,9 +33,10 @@ pub struct Args {
     /// Print one JSON report a line.
     #[arg(long)]
     pub json: bool,
-    /// Folder with anchors, makers, tsa, intermediates, crls and ocsp.
-    #[arg(long, value_name = "DIR")]
-    pub trust: Option<PathBuf>,
+    /// Folder with anchors, makers, tsa, intermediates, crls, ocsp and accepted regions; or files that regions signed, trust lists
+    /// first, which are believed because they are named here (several allowed). The user's own trust folder when absent.
+    #[arg(long, value_name = "DIR|FILE")]
+    pub trust: Vec<PathBuf>,
     /// Judge as if it were this time (RFC 3339, as 2026-11-24T06:00:00Z).
     #[arg(long, value_name = "TIME")]
     pub at: Option<Timestamp>,
@@ -53,9 +55,9 @@ const INDETERMINATE: u8 = 3;
 const UNREADABLE: u8 = 4;
 
 /// Runs `verify`. 4 if any file could not be read, else 1 if any failed, else 3 if any is indeterminate, else 0; 2 is wrong use.
-pub fn run(args: &Args) -> ExitCode {
+pub fn run(args: &Args, config: Option<&Path>) -> ExitCode {
     let language = Language::of_environment();
-    match Inputs::read(args, language) {
+    match Inputs::read(args, config, language) {
         Ok(inputs) => ExitCode::from(verify_all(args, &inputs, language)),
         Err(problem) => {
             eprintln!("sealagent: {problem}");
@@ -75,17 +77,19 @@ struct Inputs {
 }
 
 impl Inputs {
-    fn read(args: &Args, language: Language) -> Result<Self, String> {
-        let trust = match &args.trust {
-            None => TrustStore::empty(),
-            Some(dir) => {
-                let (store, problems) = trust_dir::read(dir).map_err(|error| error.to_string())?;
-                for problem in problems {
-                    eprintln!("{} {problem}", language.pick("hint:", "提示："));
-                }
-                store
+    fn read(args: &Args, config: Option<&Path>, language: Language) -> Result<Self, String> {
+        let own;
+        let named = match args.trust.as_slice() {
+            [] => {
+                own = [Config::load(config).map_err(|error| error.to_string())?.places.trust()];
+                if own[0].is_dir() { own.as_slice() } else { &[] }
             }
+            named => named,
         };
+        let (trust, problems) = trust_dir::read_all(named).map_err(|error| error.to_string())?;
+        for problem in problems {
+            eprintln!("{} {problem}", language.pick("hint:", "提示："));
+        }
         let read = |path: &Path| std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()));
         let data = args.data.as_deref().map(read).transpose()?;
         let signer_certificate = match &args.signer_cert {
