@@ -19,7 +19,7 @@ use crate::pki::trust::TrustStore;
 use crate::signing::pipeline::{Clock, Signer};
 use crate::trust_dir::{self, TrustDirError};
 use crate::workers::library::Library;
-use crate::workers::{DriverConfig, DriverKind, Timing, Workers};
+use crate::workers::{DriverConfig, DriverKind, Timing, Workers, width};
 
 /// How long requests that the token was asked for may take to end when the agent stops.
 const LAST_REQUESTS: Duration = Duration::from_secs(60);
@@ -145,7 +145,13 @@ fn drivers(config: &Config, means: &Means) -> Vec<DriverConfig> {
                 DriverKind::Virtual { folder, faults: means.faults }
             }
         };
-        out.push(DriverConfig { name, program: means.worker.clone(), kind });
+        let program = match &kind {
+            DriverKind::Pkcs11 { library, .. } | DriverKind::Skf { library, .. } => {
+                width::worker_for(&means.worker, &library.path)
+            }
+            _ => means.worker.clone(),
+        };
+        out.push(DriverConfig { name, program, kind });
     }
     out
 }

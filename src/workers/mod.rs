@@ -14,6 +14,7 @@ pub mod library;
 mod process;
 mod returned;
 mod supervisor;
+pub mod width;
 
 pub use client::{
     Client, DriverState, DriverStatus, Inspected, LoggedIn, SigningKey, Token, TokenEvent, TokenHandle, TokenList, Workers,
