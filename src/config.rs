@@ -13,8 +13,11 @@ use serde::Deserialize;
 use crate::consent::Origin;
 use crate::failure::Language;
 
+mod machine;
 mod sys;
 
+#[cfg(windows)]
+pub use sys::locale;
 pub use sys::user;
 
 /// The first port that is tried; fixed because sites put it into their Content-Security-Policy.
@@ -43,6 +46,8 @@ pub struct Config {
     pub pin_fd: bool,
     /// How values stand in a PDF.
     pub pdf: Pdf,
+    /// Where newer versions are offered; `None` where the policy names nothing.
+    pub update: Option<crate::update::Channel>,
     /// Where things are kept.
     pub places: Places,
 }
@@ -104,6 +109,13 @@ pub enum PromptKind {
     Terminal,
     /// A window of its own, by the program `sealagent-prompt`.
     Window,
+}
+
+impl PromptKind {
+    /// Where nobody says: the terminal that this program was started in, else a window, as for an agent that starts with the session.
+    fn of_session() -> Self {
+        if io::IsTerminal::is_terminal(&io::stdin()) { Self::Terminal } else { Self::Window }
+    }
 }
 
 /// One way to reach tokens, as `[[driver]]` names it.
@@ -306,6 +318,8 @@ struct File {
     #[serde(default)]
     pdf: PdfFile,
     #[serde(default)]
+    update: Option<crate::update::Channel>,
+    #[serde(default)]
     places: Option<PlacesFile>,
     #[serde(default)]
     policy: Option<PolicyFile>,
@@ -385,7 +399,7 @@ struct PolicyFile {
 impl Config {
     /// Reads the policy of this machine, then `file` or the user's own configuration (which may be absent).
     pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
-        let policy = read_policy(&sys::policy_path())?;
+        let policy = machine::with_registry(read_policy(&sys::policy_path())?)?;
         let (path, user) = match file {
             Some(path) => (path.to_owned(), read(path)?.ok_or_else(|| absent(path))?),
             None => {
@@ -420,6 +434,7 @@ impl Config {
             limits: Vec::new(),
             pin_fd: true,
             pdf: Pdf::default(),
+            update: None,
             places,
         }
     }
@@ -428,6 +443,9 @@ impl Config {
         let value = |what: &str| ConfigError::Value { path: path.to_owned(), what: what.to_owned() };
         if user.policy.is_some() {
             return Err(value("[policy] belongs into the policy file alone"));
+        }
+        if user.update.is_some() {
+            return Err(value("[update] belongs into the policy file alone"));
         }
         let places = match user.places {
             Some(places) if places.data.is_absolute() && places.state.is_absolute() => {
@@ -457,7 +475,7 @@ impl Config {
         }
         config.http.silent = rules.silent;
         config.http.pairing = !managed || rules.pairing.unwrap_or(rules.user_origins);
-        config.prompt.kind = policy.prompt.kind.or(user.prompt.kind).unwrap_or_default();
+        config.prompt.kind = policy.prompt.kind.or(user.prompt.kind).unwrap_or_else(PromptKind::of_session);
         if let Some(seconds) = policy.prompt.timeout_seconds.or(user.prompt.timeout_seconds) {
             if !(10..=3600).contains(&seconds) {
                 return Err(value("prompt.timeout_seconds must be between 10 and 3600"));
@@ -479,6 +497,7 @@ impl Config {
         // Every limit binds: a user may narrow further, never widen.
         config.limits = policy.limit;
         config.limits.extend(user.limit);
+        config.update = policy.update;
         config.pin_fd = !managed || rules.pin_fd;
         config.pdf.identifiers = policy.pdf.identifiers.or(user.pdf.identifiers).unwrap_or_default();
         let (ruled, wished) = (policy.pdf.filters().map_err(value)?, user.pdf.filters().map_err(value)?);

@@ -7,6 +7,7 @@ pub mod preview;
 pub mod run;
 pub mod seal;
 pub mod sign;
+pub mod update;
 pub mod verify;
 
 use std::fmt::Display;
@@ -58,6 +59,9 @@ pub enum Command {
     /// Check or export the record of signatures.
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Ask whether a newer version is offered. Never installs, never fetches.
+    #[command(subcommand)]
+    Update(update::Command),
 }
 
 /// How to print.
@@ -93,6 +97,7 @@ pub fn main(cli: Cli) -> ExitCode {
         Command::Origins(args) => configured(&cli.config, |config| origins::run(&config, &args, language)),
         Command::Seal(command) => configured(&cli.config, |config| seal::run(&config, &command, language)),
         Command::Audit(command) => configured(&cli.config, |config| audit::run(&config, &command, language)),
+        Command::Update(command) => configured(&cli.config, |config| update::run(&config, &command, language)),
     };
     result.unwrap_or_else(|problem| problem.tell(language))
 }
