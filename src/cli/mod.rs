@@ -11,6 +11,7 @@ pub mod run;
 pub mod seal;
 pub mod sign;
 pub mod trust;
+pub mod update;
 pub mod verify;
 
 use std::fmt::Display;
@@ -71,6 +72,9 @@ pub enum Command {
     /// Check or export the record of signatures.
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Ask whether a newer version is offered. Never installs, never fetches.
+    #[command(subcommand)]
+    Update(update::Command),
 }
 
 /// How to print.
@@ -110,6 +114,7 @@ pub fn main(cli: Cli) -> ExitCode {
         Command::Pin(command) => configured(&cli.config, |config| pin::run(config, &command, language)),
         Command::Seal(command) => configured(&cli.config, |config| seal::run(&config, &command, language)),
         Command::Audit(command) => configured(&cli.config, |config| audit::run(&config, &command, language)),
+        Command::Update(command) => configured(&cli.config, |config| update::run(&config, &command, language)),
     };
     result.unwrap_or_else(|problem| problem.tell(language))
 }

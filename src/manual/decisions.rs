@@ -129,3 +129,25 @@
 //! A page is inflated once: its bytes are parsed, wait for seven others and are hashed in eight lanes (`sm3-lanes`). Larger files are hashed
 //! as they are inflated, one at a time, so that memory stays at 4 MiB whatever the package holds. *Else:* lanes over eight inflating
 //! streams, which reads all over the file for the sake of a few large pictures. Scans of several megabytes a page would change our mind.
+//!
+//! # D30. The agent fetches no update and installs none
+//!
+//! IT departments have tools that bring packages onto machines, and a program that can replace itself is the best target there is. So
+//! `update check` reads a signed manifest from a file that the policy names, remembers the highest number, and compares; [`crate::update`]
+//! has no client and no way to a page. *Else:* a download over TLS, with a TLS stack in the agent. *Would change our mind:* sites
+//! without any deployment tool, which then still need a person to run the package.
+//!
+//! # D31. What is said on Windows outside the policy file is said in the registry
+//!
+//! Properties of the MSI and Group Policy both end as values of keys that administrators alone write; a TOML file that an installer edits
+//! would need a program that runs as the system while installing. Group Policy goes before the file, the installer's values behind it.
+//!
+//! # D32. A policy file under Wine is refused, and the check of the MSI relies on it
+//!
+//! Wine knows one user, who owns every file, so a policy there is always one that a user could have written. The check shows the refusal
+//! and says by Group Policy what the file would have said; a rule that let Wine pass would be a hole on Windows.
+//!
+//! # D33. Packages are checked when their inputs change, and a stamp says so
+//!
+//! Four release builds, two chroots and Wine take half an hour. The stamp holds the digest of `packaging/`, the lock file and the version:
+//! changes of other sources are met by every other test, and by the check before a release, which is `packaging/check.sh --stamp`.
