@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod lists;
+pub mod open;
 pub mod origins;
 pub mod preview;
 pub mod run;
@@ -41,6 +42,8 @@ pub enum Command {
     Run,
     /// Show all of it with a virtual UKey: two regions, a company's seal, a signing page.
     Demo(crate::demo::DemoArgs),
+    /// Open the agent's own pages in the browser: verify, sign, settings, history, diagnosis.
+    Open(open::Args),
     /// Seal one document.
     Sign(sign::Args),
     /// Draw pages as pictures.
@@ -91,6 +94,7 @@ pub fn main(cli: Cli) -> ExitCode {
         Command::Trust(args) => configured(&cli.config, |config| trust::run(&config, &args, language)),
         Command::Preview(args) => preview::run(&args, language),
         Command::Run => configured(&cli.config, |config| run::run(config, language)),
+        Command::Open(args) => configured(&cli.config, |config| open::run(&config, &args, language)),
         Command::Sign(args) => configured(&cli.config, |config| sign::run(config, &args, language)),
         Command::Tokens(output) => configured(&cli.config, |config| lists::tokens(config, output, language)),
         Command::Seals(output) => configured(&cli.config, |config| lists::seals(config, output, language)),

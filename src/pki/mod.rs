@@ -5,7 +5,9 @@
 
 pub mod certificate;
 pub mod crl;
+pub mod enclosed;
 pub mod extensions;
+pub mod known;
 pub mod licence;
 pub mod name;
 pub mod ocsp;
@@ -21,6 +23,8 @@ pub mod trust_list;
 
 pub use certificate::{Certificate, CertificateError};
 pub use crl::Crl;
+pub use enclosed::Enclosed;
+pub use known::Known;
 pub use licence::Licence;
 pub use name::Name;
 pub use ocsp::OcspResponse;

@@ -2,12 +2,12 @@
 
 use sealagent::pki::trust::{Period, Region, Service};
 use sealagent::pki::{Purpose, TrustStore};
-use sealagent::verify::Verifier;
 use sealagent::verify::report::{Code, Indication, Report};
 use std::io::Cursor;
 
 use crate::forge::at;
 use crate::forge::recipe::{Recipe, World};
+use crate::known::Verifier;
 
 /// Seal made 2026-01-10, signed 2026-06-01.
 type Span = (Option<&'static str>, Option<&'static str>);
