@@ -151,3 +151,38 @@
 //!
 //! Four release builds, two chroots and Wine take half an hour. The stamp holds the digest of `packaging/`, the lock file and the version:
 //! changes of other sources are met by every other test, and by the check before a release, which is `packaging/check.sh --stamp`.
+//!
+//! # D40. What regions sign is DER in GB/T 35275 `SignedData`, each kind under a content type of its own
+//!
+//! No public format exists for a trust list, seal status or a licence statement (trust.md §8, §9, §11). DER has one encoding, so
+//! "canonical" needs no rules of its own and a reader can refuse every other form; our reader of seals reads it; any CMS tool can check
+//! the envelope (Bouncy Castle and OpenSSL do in the tests). The content type is under the signature, so a key that signs
+//! several kinds cannot have one taken for another. *Else:* XML with XMLDSig as in the EU (canonicalisation is where its forgeries come
+//! from); JSON (no canonical form in use). *Would change our mind:* a published national format; then it is read beside this one.
+//!
+//! # D41. A status list names only seals that are not plain valid, with their whole history, and changes are cumulative
+//!
+//! A document is judged at its signing time, so a reinstated seal keeps its entry: what was signed while it was suspended stays bad. Size
+//! follows the exceptions, not the seals. Changes since the weekly full list are one file, made anew every hour, so a reader
+//! never needs a chain of them. A list cannot say that a seal exists; the signed answer to a query can. *Else:* a bit per seal, as in
+//! status lists of credentials: no times, so no judging at the signing time. *Would change our mind:* regions with more than some
+//! 400 000 exceptional seals: then lists are split by code.
+//!
+//! # D42. Fetching follows no address that a document or certificate names, and speaks plain `http`
+//!
+//! CRL distribution points and AIA come from whoever made the file; real ones name `127.0.0.1`, `ldap:` and private networks (trust.md §5). Only places
+//! in an accepted list are asked, at a resolved and judged address. Everything fetched is signed and checked afterwards, so TLS would hide
+//! who asks about which seal and nothing more, and no TLS of the national suites is at hand in pure Rust. *Would change our mind:* a
+//! region that serves its lists by TLS only; a proxy can bridge it meanwhile.
+//!
+//! # D43. Taking trust back keeps a memory of the region
+//!
+//! `trust remove` keeps number and key of the last list, so that an old list cannot come back in, and the report can say that a region
+//! is not accepted *any more* instead of not knowing it. `--forget` drops it. Two accepted lists that disagree about a service
+//! decide nothing (`TRUST_LIST_CONFLICT`): who is right no program can tell.
+//!
+//! # D44. The authority keeps its records in SQLite, its keys in files
+//!
+//! Counters, seals and states change together or not at all, and several processes look at them; that is a database's trade, and SQLite is
+//! one file that needs no server. It is C, bundled, and only in `sealauthority`. Keys stay PKCS#8 files, since tools and people know how
+//! to keep those. *Would change our mind:* a region that outgrows one machine; then the same statements go to PostgreSQL.
