@@ -218,6 +218,7 @@ pub(super) fn signer(
         serial: certificate.serial_hex(),
         sha256: certificate.sha256_hex(),
         region: path.and_then(|p| p.region).map(|r| r.to_string()),
+        certificate: certificate.clone(),
     }
 }
 

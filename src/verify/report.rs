@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 pub use super::reason::Code;
+use crate::pki::Certificate;
 use crate::ses::PictureFormat;
 
 /// What a file turned out to be.
@@ -135,6 +136,9 @@ pub struct Signer {
     /// The region whose list names the anchor.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
+    /// The certificate itself, for those who show more of it. Not part of the JSON report.
+    #[serde(skip)]
+    pub certificate: Arc<Certificate>,
 }
 
 /// A seal.

@@ -1,5 +1,5 @@
 // A document of one's own, sealed: the person chooses, this computer's prompt asks, the UKey signs.
-import { day, drop, h, harmless, save, strange, t } from './dom.js';
+import { day, drop, fill, h, harmless, save, strange, t } from './dom.js';
 import { blob, call, json, told, upload } from './agent.js';
 import { reportView } from './report.js';
 
@@ -178,8 +178,8 @@ export function show(main) {
     const ghost = visible && h('span', { class: 'ghost' }, pictures.has(chosen) ? h('img', { src: pictures.get(chosen), alt: '' }) : h('span', {}, t('sealHere')));
     const made = h('div', { class: visible ? 'sheet pick' : 'sheet', 'data-busy': true, tabindex: visible && '0', role: visible && 'application', 'aria-label': t('pickLabel'), style: { 'aspect-ratio': `${widthMm} / ${heightMm}` },
       onclick: (event) => {
-        if (!visible || running) return;
         const frame = made.getBoundingClientRect();
+        if (!visible || running || !frame.width) return;
         const own = seal();
         move(((event.clientX - frame.left) / frame.width) * widthMm - (own?.widthMm ?? 0) / 2, ((event.clientY - frame.top) / frame.height) * heightMm - (own?.heightMm ?? 0) / 2);
       },
@@ -224,7 +224,7 @@ export function show(main) {
 
   function draw() {
     const isReady = document_ && chosen && !running;
-    main.replaceChildren(
+    fill(main,
       h('h1', {}, t('page.sign')),
       h('p', { class: 'lead' }, t('signLead')),
       failure && told(failure),
