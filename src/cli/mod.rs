@@ -8,6 +8,7 @@ pub mod preview;
 pub mod run;
 pub mod seal;
 pub mod sign;
+pub mod trust;
 pub mod verify;
 
 use std::fmt::Display;
@@ -53,6 +54,8 @@ pub enum Command {
     Tokens(Output),
     /// List the seals and which of them can be used now.
     Seals(Output),
+    /// List the regions that are accepted, accept one, update what is known from them, or take trust back.
+    Trust(trust::Args),
     /// List the web sites that were paired, or end their pairings.
     Origins(origins::Args),
     /// Put a seal into the seal store, or take one out.
@@ -87,7 +90,8 @@ pub fn main(cli: Cli) -> ExitCode {
     let language = Language::of_environment();
     let result = match cli.command {
         Command::Demo(args) => return crate::demo::run(&args),
-        Command::Verify(args) => return verify::run(&args),
+        Command::Verify(args) => return verify::run(&args, cli.config.as_deref()),
+        Command::Trust(args) => configured(&cli.config, |config| trust::run(&config, &args, language)),
         Command::Preview(args) => preview::run(&args, language),
         Command::Run => configured(&cli.config, |config| run::run(config, language)),
         Command::Open(args) => configured(&cli.config, |config| open::run(&config, &args, language)),

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use tokio::runtime::Runtime;
+use tokio::runtime::Builder;
 
 use super::{FAILED, Problem};
 use crate::agent::{Agent, Means};
@@ -14,7 +14,8 @@ use crate::http::{App, Listener};
 
 /// Runs `run`.
 pub fn run(config: Config, language: Language) -> Result<ExitCode, Problem> {
-    Runtime::new()?.block_on(async {
+    // Sockets, pipes and timers: two threads on any machine. Work for the processor has the blocking pool, whose threads end when idle.
+    Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(async {
         let listener = Listener::bind(config.http.port).await.map_err(|error| {
             let hint = language.pick(
                 "end the other program, or name another port in the configuration",

@@ -6,6 +6,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, oneshot};
 use ukey::{PinStatus, Sm3Digest};
 
 use super::Origin;
@@ -116,6 +117,40 @@ pub struct SummaryItem {
     /// The page on which it lands first, with the seal on it; `None` when there is no picture.
     #[serde(skip)]
     pub page: Option<PageShown>,
+    /// Gives the other pages; `None` where pages cannot be drawn.
+    #[serde(skip)]
+    pub leaves: Option<Leaves>,
+}
+
+/// Any page of one document, while the person looks at it. What draws them ends with the last of these.
+#[derive(Clone, Debug)]
+pub struct Leaves {
+    /// Index of the item.
+    pub item: usize,
+    /// To the one who draws.
+    pub looks: mpsc::Sender<Look>,
+}
+
+/// A page that is wanted.
+#[derive(Debug)]
+pub struct Look {
+    /// Index of the item.
+    pub item: usize,
+    /// The page, from 1.
+    pub page: u32,
+    /// Without the seals that are to be put on it.
+    pub bare: bool,
+    /// Where the page is awaited.
+    pub answer: oneshot::Sender<Option<PageShown>>,
+}
+
+impl Leaves {
+    /// The page, or `None` when it cannot be drawn.
+    pub async fn page(&self, page: u32, bare: bool) -> Option<PageShown> {
+        let (answer, shown) = oneshot::channel();
+        self.looks.send(Look { item: self.item, page, bare, answer }).await.ok()?;
+        shown.await.ok()?
+    }
 }
 
 /// A picture of a page.
@@ -230,6 +265,7 @@ pub(super) mod tests {
                 placements: vec![PlacementShown { page: 1, x: 120.0, y: 200.0, width: 40.0, height: 40.0 }],
                 closes: false,
                 page: None,
+                leaves: None,
             }],
             token: TokenShown { label: Shown::new("UKey"), serial_tail: Shown::new("4F2A") },
             pin: PinStatus { tries_left: Some(5), max_tries: Some(6), ..PinStatus::default() },

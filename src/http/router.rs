@@ -47,7 +47,7 @@ pub(super) const PAGE_WIDTHS: std::ops::RangeInclusive<u32> = 50..=2000;
 /// Width of a page picture when the page asks for none.
 const DEFAULT_PAGE_WIDTH: u32 = 800;
 /// What this version can do beyond the listing of seals and tokens.
-const FEATURES: &[&str] = &["ofd", "pdf", "ses", "gbt35275", "field", "straddle", "verify"];
+const FEATURES: &[&str] = &["ofd", "pdf", "ses", "gbt35275", "field", "keyword", "straddle", "verify"];
 
 /// A path that exists.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -14,7 +14,7 @@ use crate::failure::{Code, Failure};
 use crate::ofd::{Ofd, OfdError, PackagePath, PreparedOfd};
 use crate::pdf::{self, DocMdp, FieldState, PdfError, PreparedPdf, SignatureField, SignatureOptions, SigningError};
 use crate::sm::{Sm3, Sm3Digest};
-use crate::stamp::{PageNumber, Placement, SizeMm, Stamp};
+use crate::stamp::{PageNumber, Placement, SizeMm, Spot, Stamp};
 
 /// A document format that can be signed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -279,9 +279,9 @@ impl Document {
         Ok(Self { id: OnceLock::new(), name, format, bytes, sm3, pages, signatures, closed, fields })
     }
 
-    /// Where a seal of that size lands.
-    pub fn place(&self, stamp: &Stamp, seal: SizeMm) -> Result<Vec<Placement>, DocumentError> {
-        let Stamp::Field { name } = stamp else { return stamp.place(&self.pages, seal) };
+    /// Where a seal of that size lands; `keywords` as for [`Stamp::place`].
+    pub fn place(&self, stamp: &Stamp, seal: SizeMm, keywords: &[Spot]) -> Result<Vec<Placement>, DocumentError> {
+        let Stamp::Field { name } = stamp else { return stamp.place(&self.pages, seal, keywords) };
         let field = self.fields.iter().find(|field| field.name == *name && !field.is_signed);
         let field = field.ok_or_else(|| DocumentError::NoSuchField { name: name.clone() })?;
         let placement = |widget: &pdf::Widget| {

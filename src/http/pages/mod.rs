@@ -72,9 +72,9 @@ impl Pages {
         }
     }
 
-    /// Forgets what was idle too long.
-    pub fn sweep(&self) {
-        self.reports.sweep();
+    /// Forgets what was idle too long, for ever; sleeps while there is nothing to forget.
+    pub async fn keep_swept(&self) {
+        self.reports.keep_swept().await;
     }
 }
 

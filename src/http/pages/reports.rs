@@ -9,9 +9,10 @@ use hyper::body::Incoming;
 use hyper::header::HeaderValue;
 use jiff::Timestamp;
 use serde::Serialize;
+use tokio::sync::Notify;
 
 use super::super::answer::{self, Answer, AnswerBody};
-use super::super::documents::IDLE;
+use super::super::documents::{IDLE, SWEEP};
 use super::super::router::{self, PAGE_WIDTHS, Query, bad};
 use super::super::{App, api};
 use super::places::{self, Places};
@@ -34,6 +35,8 @@ const SEAL_PIXELS: f64 = 480.0;
 #[derive(Debug)]
 pub struct Reports {
     kept: Mutex<HashMap<String, Kept>>,
+    /// Told when there is something to sweep again.
+    came: Notify,
     /// Bytes of all of them.
     quota: u64,
 }
@@ -74,7 +77,7 @@ struct JudgedView<'a> {
 impl Reports {
     /// None yet; all of them together may have as many bytes as the largest document.
     pub fn new(quota: u64) -> Self {
-        Self { kept: Mutex::default(), quota }
+        Self { kept: Mutex::default(), came: Notify::new(), quota }
     }
 
     fn keep(&self, judged: Arc<Judged>) -> Result<RequestId, Failure> {
@@ -86,6 +89,7 @@ impl Reports {
             let Some(idlest) = kept.iter().min_by_key(|(_, k)| k.seen).map(|(id, _)| id.clone()) else { break };
             kept.remove(&idlest);
         }
+        self.came.notify_one();
         Ok(id)
     }
 
@@ -101,8 +105,19 @@ impl Reports {
         self.lock().remove(id).is_some()
     }
 
+    /// Sweeps again and again, for ever; while there are none it sleeps, so that an idle agent does.
+    pub async fn keep_swept(&self) {
+        loop {
+            if self.lock().is_empty() {
+                self.came.notified().await;
+            }
+            tokio::time::sleep(SWEEP).await;
+            self.sweep();
+        }
+    }
+
     /// Forgets what was idle too long.
-    pub fn sweep(&self) {
+    fn sweep(&self) {
         self.lock().retain(|_, kept| kept.seen.elapsed() < IDLE);
     }
 
