@@ -366,7 +366,9 @@ mod tests {
         let program = dir.path().join("prompt");
         let at = dir.path().display();
         // The leaf's first bytes are kept; then the answer is given.
-        let script = format!("#!/bin/sh\nhead -c 8 >'{at}/a'\nn=$(od -An -tu4 -N4 '{at}/a')\nhead -c $n >/dev/null\ncat '{at}/look'\nhead -c 60 >'{at}/leaf'\ncat '{at}/answer'\n");
+        let script = format!(
+            "#!/bin/sh\nhead -c 8 >'{at}/a'\nn=$(od -An -tu4 -N4 '{at}/a')\nhead -c $n >/dev/null\ncat '{at}/look'\nhead -c 60 >'{at}/leaf'\ncat '{at}/answer'\n"
+        );
         std::fs::write(&program, script).unwrap();
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700)).unwrap();
         let window =

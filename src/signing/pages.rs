@@ -110,7 +110,8 @@ impl Pages {
             clip: placement.clip.map(array),
             picture: Bytes(wanted.seal.clone()),
         });
-        let request = PageRequest { page, dpi: DPI, max_pixels: MAX_PIXELS, stamps: if bare { Vec::new() } else { stamps.collect() } };
+        let request =
+            PageRequest { page, dpi: DPI, max_pixels: MAX_PIXELS, stamps: if bare { Vec::new() } else { stamps.collect() } };
 
         let document = wanted.document.clone();
         let kept = self.open.take_if(|(open, _)| Arc::ptr_eq(open, &document));

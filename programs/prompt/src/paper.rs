@@ -138,7 +138,13 @@ mod tests {
         for _ in 0..5 {
             let mut input = egui::RawInput::default();
             let key = Key::PageDown;
-            input.events.push(egui::Event::Key { key, physical_key: None, pressed: true, repeat: false, modifiers: Default::default() });
+            input.events.push(egui::Event::Key {
+                key,
+                physical_key: None,
+                pressed: true,
+                repeat: false,
+                modifiers: Default::default(),
+            });
             let _ = context.run_ui(input, |ui| looks.extend(paper.show(ui, &words)));
         }
         assert_eq!(looks.iter().map(|look| look.page).collect::<Vec<_>>(), [2, 3]);

@@ -153,7 +153,9 @@ fn takes_key(view: &mut View, key: &KeyEvent, modifiers: ModifiersState) -> bool
         return false;
     }
     match &key.logical_key {
-        Key::Named(NamedKey::Tab | NamedKey::Enter | NamedKey::Escape | NamedKey::PageUp | NamedKey::PageDown | NamedKey::Shift) => false,
+        Key::Named(
+            NamedKey::Tab | NamedKey::Enter | NamedKey::Escape | NamedKey::PageUp | NamedKey::PageDown | NamedKey::Shift,
+        ) => false,
         Key::Named(NamedKey::Backspace) if key.state == ElementState::Pressed => view.backspace(),
         _ if key.state == ElementState::Released || modifiers.control_key() || modifiers.alt_key() || modifiers.super_key() => {
             true
