@@ -128,6 +128,11 @@ test('the demo page places the seal by a click and seals several files at once',
     assert.deepEqual(await page.locator('#report .button').evaluateAll((links) => links.map((link) => link.download)), ['plain-signed.ofd', 'good-signed.ofd']);
     assert.equal(await page.locator('#verify-link').getAttribute('href'), `${own}/app/verify`);
     if (shots) await page.screenshot({ path: join(shots, 'demo-1600.png'), fullPage: true });
+    await page.fill('#keyword', '采购合同');
+    await page.click('#go');
+    await page.waitForFunction(() => document.querySelector('#approve-now').textContent && !document.querySelector('#go').disabled && document.querySelectorAll('#report .verdict').length === 2);
+    assert.equal(await page.locator('#error').isVisible(), false);
+    assert.equal(await page.locator('#picker').isVisible(), false);
     await page.setViewportSize({ width: 360, height: 740 });
     assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= document.documentElement.clientWidth));
     if (shots) await page.screenshot({ path: join(shots, 'demo-360.png'), fullPage: true });

@@ -143,6 +143,10 @@ function showWhere() {
   $('where').textContent = picked ? `${t('page')} ${place.page}: ${place.x} mm, ${place.y} mm` : '';
 }
 
+const byKeyword = () => document.querySelector('input[name=by]:checked').value === 'keyword';
+$('keyword').onfocus = () => { document.querySelector('input[name=by][value=keyword]').click(); };
+for (const choice of document.querySelectorAll('input[name=by]')) choice.addEventListener('change', () => { $('picker').hidden = byKeyword(); });
+
 $('sheet').onclick = (event) => {
   const frame = $('sheet').getBoundingClientRect();
   if (!picked || !frame.width) return;
@@ -221,7 +225,7 @@ async function run() {
     };
     $('progress').value = 0;
     $('progress').hidden = false;
-    const where = { kind: 'page', pages: [place.page], x: place.x, y: place.y };
+    const where = byKeyword() ? { kind: 'keyword', text: $('keyword').value.trim(), dx: 0, dy: 2 - sealSize()[1] / 2 } : { kind: 'page', pages: [place.page], x: place.x, y: place.y };
     shown.results = await sealAndVerify(agent, files, chosenSeal(), where, { onProgress, onState, signal: running.signal });
     while (step !== 'verify') goTo(STEPS[STEPS.indexOf(step) + 1]);
     approve('approveDone', false);
