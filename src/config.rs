@@ -16,7 +16,9 @@ use crate::regions::Presets;
 
 mod sys;
 
-pub use sys::user;
+#[cfg(target_os = "linux")]
+pub(crate) use sys::user_of_number;
+pub use sys::{policy_path, user};
 
 /// The first port that is tried; fixed because sites put it into their Content-Security-Policy.
 pub const FIRST_PORT: u16 = 17329;

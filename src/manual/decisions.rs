@@ -109,6 +109,13 @@
 //! libFuzzer needs a nightly toolchain, which not everyone has. So each body is a plain function in `fuzz/src/lib.rs`, run by cargo-fuzz
 //! where it can and by proptest on stable, from the same seeds.
 //!
+//! # D18. A driver that was never run on a real device is said to be so, and not held back
+//!
+//! All vendors' profiles come from documents and doubles. Each profile lists the devices that it was run on by us; where the list is
+//! empty, `sealagent doctor` and `sealagent tokens` say `untested-hardware`. Holding such a driver back behind a switch would be stricter,
+//! and would hold back every one of them today; what protects a user is that each signature is verified on the host, and that no PIN is
+//! sent twice, whatever a library does. *Would change our mind:* a device on which a wrong profile does harm.
+//!
 //! # D21. Facts about bytes are remembered from one document to the next, verdicts never
 //!
 //! An archive carries few seals under many documents, and two thirds of the SM2 work of a document is the same as in the one before.
