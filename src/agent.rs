@@ -16,6 +16,7 @@ use crate::consent::terminal::Terminal;
 use crate::consent::window::Window;
 use crate::failure::Language;
 use crate::pki::trust::TrustStore;
+use crate::preview;
 use crate::signing::pipeline::{Clock, Signer};
 use crate::trust_dir::{self, TrustDirError};
 use crate::workers::library::Library;
@@ -34,6 +35,8 @@ pub struct Means {
     pub worker: PathBuf,
     /// Deadlines of workers.
     pub timing: Timing,
+    /// Draws pages; `None` where it is not installed.
+    pub preview: Option<preview::Program>,
     /// Whether virtual tokens obey fault scripts. For tests.
     pub faults: bool,
 }
@@ -55,6 +58,7 @@ impl Means {
             clock: Arc::new(Timestamp::now),
             worker: DriverConfig::installed_worker()?,
             timing: Timing::default(),
+            preview: preview::Program::installed(),
             faults: false,
         })
     }
@@ -85,6 +89,7 @@ pub struct Agent {
 impl Agent {
     /// Starts the workers. Must be called inside a tokio runtime.
     pub fn start(config: Config, means: Means) -> Result<Self, StartError> {
+        raise_file_limit();
         let audit = Audit::open(&config.places.audit())?;
         let trust_folder = config.places.trust();
         let trust = if trust_folder.is_dir() {
@@ -105,7 +110,7 @@ impl Agent {
             trust: Arc::new(trust),
             clock: means.clock,
             pool: Arc::new(Semaphore::new(cores)),
-            preview: crate::preview::Program::installed(),
+            preview: means.preview,
             user: config::user(),
             config: Arc::new(config),
         };
@@ -123,6 +128,17 @@ impl Agent {
             tracing::warn!("a request did not end; it is given up");
         }
         self.shut_down().await;
+    }
+}
+
+/// As many open files as the system lets this user have: a batch of a thousand documents holds two for each, and the usual soft limit of
+/// 1024 is only for programs that keep them in bit sets. A failure leaves things as they are.
+fn raise_file_limit() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let limit = getrlimit(Resource::Nofile);
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
     }
 }
 

@@ -130,6 +130,8 @@ codes! {
     SealNotFound = "seal_not_found",
     /// The seal is before its dates.
     SealNotYetValid = "seal_not_yet_valid",
+    /// The seal's picture is of a kind that is not drawn into this format.
+    SealPictureUnsupported = "seal_picture_unsupported",
     /// The seal would land outside the page.
     StampOutsidePage = "stamp_outside_page",
     /// The time stamp could not be had.

@@ -32,6 +32,8 @@ pub enum Kind {
     Refused,
     /// All items were signed.
     Signed,
+    /// These items are signed and given out; others of the request are under way.
+    SignedInPart,
 }
 
 /// One event.

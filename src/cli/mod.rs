@@ -7,6 +7,8 @@ pub mod preview;
 pub mod run;
 pub mod seal;
 pub mod sign;
+mod sign_folder;
+pub mod upgrade;
 pub mod verify;
 
 use std::fmt::Display;
@@ -40,8 +42,10 @@ pub enum Command {
     Run,
     /// Show all of it with a virtual UKey: two regions, a company's seal, a signing page.
     Demo(crate::demo::DemoArgs),
-    /// Seal one document.
+    /// Seal a document, or all documents of a folder.
     Sign(sign::Args),
+    /// Give signatures what they need to be judged long after: a time stamp, and in PDF revocation data.
+    Upgrade(upgrade::Args),
     /// Draw pages as pictures.
     Preview(preview::Args),
     /// Judge signed documents, seals and signatures.
@@ -88,6 +92,7 @@ pub fn main(cli: Cli) -> ExitCode {
         Command::Preview(args) => preview::run(&args, language),
         Command::Run => configured(&cli.config, |config| run::run(config, language)),
         Command::Sign(args) => configured(&cli.config, |config| sign::run(config, &args, language)),
+        Command::Upgrade(args) => configured(&cli.config, |config| upgrade::run(&config, &args, language)),
         Command::Tokens(output) => configured(&cli.config, |config| lists::tokens(config, output, language)),
         Command::Seals(output) => configured(&cli.config, |config| lists::seals(config, output, language)),
         Command::Origins(args) => configured(&cli.config, |config| origins::run(&config, &args, language)),

@@ -11,7 +11,7 @@ use crate::signing::{Document, RequestId};
 /// How long a document that nobody asks about is kept.
 pub const IDLE: Duration = Duration::from_secs(600);
 /// Most documents of one origin: a batch of [`crate::signing::MAX_ITEMS`] fits.
-const MAX_DOCUMENTS: usize = 512;
+const MAX_DOCUMENTS: usize = 1024;
 
 /// The documents of all origins.
 #[derive(Debug)]

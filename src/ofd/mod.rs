@@ -23,6 +23,7 @@ mod signature;
 mod structure;
 #[cfg(test)]
 mod tests;
+mod upgrade;
 pub mod write;
 mod xml;
 mod zip_read;
@@ -39,4 +40,5 @@ pub use signature::{
     SignatureDateTime, SignatureList, SignatureProvider, StampAnnot,
 };
 pub use structure::{DocBody, DocVersion, Ofd, Page};
+pub use upgrade::SignedValue;
 pub use xml::{Element, rectangle};

@@ -22,6 +22,18 @@ pub enum Revocation {
     Unknown(WhyUnknown),
 }
 
+impl Revocation {
+    /// What two sources say together: one that knows of a revocation is believed, and one that knows of none before one that knows nothing.
+    pub fn or(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Revoked(a), Self::Revoked(b)) => Self::Revoked(if b.at < a.at { b } else { a }),
+            (Self::Revoked(found), _) | (_, Self::Revoked(found)) => Self::Revoked(found),
+            (Self::Good, _) | (_, Self::Good) => Self::Good,
+            (Self::Unknown(a), Self::Unknown(b)) => Self::Unknown(a.max(b)),
+        }
+    }
+}
+
 /// Why nothing is known. Ordered: the later one is nearer to an answer and is the one to tell.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum WhyUnknown {

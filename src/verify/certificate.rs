@@ -140,7 +140,12 @@ pub(super) fn revocations(
     let mut out = Revocations::default();
     for (certificate, issuer) in pairs {
         let state = match &issuer {
-            Some(issuer) => revocation::check(verifier.context.trust, &certificate, issuer, moment),
+            Some(issuer) => revocation::check(verifier.context.trust, &certificate, issuer, moment).or(revocation::check(
+                &verifier.given,
+                &certificate,
+                issuer,
+                moment,
+            )),
             None => Revocation::Unknown(WhyUnknown::NoData),
         };
         match state {

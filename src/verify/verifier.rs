@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::catalogue::Arg;
 use super::findings::Findings;
+use super::order::Order;
 use super::reason::Reason;
 use super::report::{FileFormat, Indication, Layer, Level, Report, SealPicture, SignatureKind, SignatureReport};
 use super::seal_signature::{self, Place};
@@ -51,6 +52,10 @@ impl<'a> Context<'a> {
 pub struct Verifier<'a> {
     pub(super) context: Context<'a>,
     pub(super) paths: PathFinder<'a>,
+    /// Revocation lists and OCSP responses that the document itself brings. They are signed, so whoever put them there adds nothing.
+    pub(super) given: TrustStore,
+    /// A good time stamp over the whole document proves that the signature being judged existed by then.
+    pub(super) existed_by: Option<Timestamp>,
     certificates: HashMap<Vec<u8>, Result<Arc<Certificate>, CertificateError>>,
     certificate_room: usize,
     seals: HashMap<Sm3Digest, bool>,
@@ -91,6 +96,8 @@ impl<'a> Verifier<'a> {
         Self {
             context: *context,
             paths,
+            given: TrustStore::empty(),
+            existed_by: None,
             certificates: HashMap::new(),
             certificate_room: KEPT_CERTIFICATES,
             seals: HashMap::new(),
@@ -213,7 +220,8 @@ impl<'a> Verifier<'a> {
         } else {
             Indication::TotalPassed
         });
-        Report { format, indication, verified_at: self.context.now, signatures, seals, findings }
+        let order = Order::of(&signatures);
+        Report { format, indication, verified_at: self.context.now, signatures, order, seals, findings }
     }
 }
 

@@ -18,6 +18,7 @@ use sealagent::consent::scripted::{Reply, Scripted};
 use sealagent::consent::summary::Summary;
 use sealagent::http::{App, Listener};
 use sealagent::ofd::write::{Item, NewDocument, NewPage};
+use sealagent::preview;
 use sealagent::ses::{CertList, Picture, PictureFormat, Seal, SealDraft, Version};
 use sealagent::stamp::SizeMm;
 use sealagent::workers::Timing;
@@ -88,9 +89,9 @@ impl Answer {
     }
 }
 
-/// The worker beside the agent that cargo built for the tests.
-fn worker_program() -> PathBuf {
-    let name = format!("sealagent-worker{}", std::env::consts::EXE_SUFFIX);
+/// A program beside the agent that cargo built for the tests.
+fn program(name: &str) -> PathBuf {
+    let name = format!("{name}{}", std::env::consts::EXE_SUFFIX);
     let program = Path::new(env!("CARGO_BIN_EXE_sealagent")).with_file_name(name);
     assert!(program.is_file(), "run: cargo build --workspace --bins");
     program
@@ -127,6 +128,21 @@ impl Rig {
 
     /// An agent whose person answers by `script`, configured by `configure`.
     pub fn with(script: impl Fn(&Summary) -> Reply + Send + Sync + 'static, configure: impl FnOnce(&mut Config)) -> Self {
+        Self::start(script, configure, None)
+    }
+
+    /// An agent that can draw and search pages.
+    pub fn with_preview(script: impl Fn(&Summary) -> Reply + Send + Sync + 'static) -> Self {
+        let patience = Duration::from_secs(120);
+        let program = preview::Program::at(program("sealagent-preview")).with_deadlines(patience, patience);
+        Self::start(script, |_| {}, Some(program))
+    }
+
+    fn start(
+        script: impl Fn(&Summary) -> Reply + Send + Sync + 'static,
+        configure: impl FnOnce(&mut Config),
+        preview: Option<preview::Program>,
+    ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let places = Places { data: dir.path().join("data"), state: dir.path().join("state") };
         let issued = at(NOW - 86_400);
@@ -149,7 +165,7 @@ impl Rig {
         let means = Means {
             prompter: Prompter::Scripted(person.clone()),
             clock: Arc::new(move || at(shown.load(Ordering::SeqCst))),
-            worker: worker_program(),
+            worker: program("sealagent-worker"),
             timing: Timing {
                 pauses: vec![Duration::from_millis(50)],
                 failure_limit: 100,
@@ -157,6 +173,7 @@ impl Rig {
                 sign: deadline,
                 ..Timing::default()
             },
+            preview,
             faults: true,
         };
         let runtime = Runtime::new().unwrap();
