@@ -16,7 +16,7 @@ use crate::consent::terminal::Terminal;
 use crate::consent::window::Window;
 use crate::failure::Language;
 use crate::pki::trust::TrustStore;
-use crate::preview;
+use crate::preview::Program;
 use crate::signing::pipeline::{Clock, Signer};
 use crate::trust_dir::{self, TrustDirError};
 use crate::workers::library::Library;
@@ -33,10 +33,10 @@ pub struct Means {
     pub clock: Clock,
     /// The worker program.
     pub worker: PathBuf,
+    /// The program that draws pages; `None` where it is not installed.
+    pub preview: Option<Program>,
     /// Deadlines of workers.
     pub timing: Timing,
-    /// Draws pages; `None` where it is not installed.
-    pub preview: Option<preview::Program>,
     /// Whether virtual tokens obey fault scripts. For tests.
     pub faults: bool,
 }
@@ -57,8 +57,8 @@ impl Means {
             prompter,
             clock: Arc::new(Timestamp::now),
             worker: DriverConfig::installed_worker()?,
+            preview: Program::installed(),
             timing: Timing::default(),
-            preview: preview::Program::installed(),
             faults: false,
         })
     }

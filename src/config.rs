@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use crate::consent::Origin;
 use crate::failure::Language;
+use crate::regions::Presets;
 
 mod sys;
 
@@ -43,8 +44,21 @@ pub struct Config {
     pub pin_fd: bool,
     /// How values stand in a PDF.
     pub pdf: Pdf,
+    /// What is fetched, and how.
+    pub fetch: Fetch,
+    /// Regions that the policy accepts.
+    pub presets: Presets,
     /// Where things are kept.
     pub places: Places,
+}
+
+/// What is fetched, and how. Nothing, unless it is said.
+#[derive(Clone, Debug, Default)]
+pub struct Fetch {
+    /// Whether the agent fetches by itself what accepted trust lists name.
+    pub enabled: bool,
+    /// `http://host[:port]` through which everything is asked.
+    pub proxy: Option<String>,
 }
 
 /// How signed values stand in a PDF: no national rule is known, so a region may name what its readers look for.
@@ -306,6 +320,10 @@ struct File {
     #[serde(default)]
     pdf: PdfFile,
     #[serde(default)]
+    fetch: FetchFile,
+    #[serde(default)]
+    region: Vec<RegionFile>,
+    #[serde(default)]
     places: Option<PlacesFile>,
     #[serde(default)]
     policy: Option<PolicyFile>,
@@ -341,6 +359,23 @@ struct PdfFile {
     seal_filter: Option<String>,
     seal_sub_filter: Option<String>,
     identifiers: Option<PdfIdentifiers>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FetchFile {
+    enabled: Option<bool>,
+    proxy: Option<String>,
+}
+
+/// `[[region]]`, in the policy alone.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RegionFile {
+    /// Short name.
+    id: String,
+    /// SHA-256 of the certificate that may sign its first list.
+    signer: String,
 }
 
 impl PdfFile {
@@ -380,6 +415,9 @@ struct PolicyFile {
     silent: bool,
     /// Whether the person may allow further origins by pairing; as `user_origins` when it is not said.
     pairing: Option<bool>,
+    /// Whether the person may accept further regions.
+    #[serde(default)]
+    user_regions: bool,
 }
 
 impl Config {
@@ -420,6 +458,8 @@ impl Config {
             limits: Vec::new(),
             pin_fd: true,
             pdf: Pdf::default(),
+            fetch: Fetch::default(),
+            presets: Presets::none(),
             places,
         }
     }
@@ -454,6 +494,21 @@ impl Config {
         };
         if let Some(mib) = mib {
             config.http.max_upload_bytes = mib.saturating_mul(1 << 20);
+        }
+        // The policy can forbid fetching; a configuration can turn it on where the policy says nothing.
+        config.fetch.enabled = policy.fetch.enabled.or(user.fetch.enabled).unwrap_or(false);
+        config.fetch.proxy = policy.fetch.proxy.or(user.fetch.proxy);
+        if let Some(proxy) = &config.fetch.proxy {
+            crate::fetch::Fetcher::through(proxy).map_err(|_| value("fetch.proxy must be http://host:port"))?;
+        }
+        if !user.region.is_empty() {
+            return Err(value("[[region]] belongs into the policy file alone"));
+        }
+        config.presets.others = !managed || rules.user_regions;
+        for region in policy.region {
+            let signer = crate::regions::unhex(&region.signer).filter(|_| crate::pki::signed::is_region_name(&region.id));
+            let signer = signer.ok_or_else(|| value("region.id or region.signer (64 hexadecimal digits)"))?;
+            config.presets.regions.push((region.id, signer));
         }
         config.http.silent = rules.silent;
         config.http.pairing = !managed || rules.pairing.unwrap_or(rules.user_origins);
@@ -494,14 +549,12 @@ impl Config {
 }
 
 impl Timestamp {
-    /// Whether it can be asked. The answer is signed, so TLS would protect nothing that is not protected; without it there is none of
-    /// its code, and no certificate store, in the agent.
+    /// Whether it can be asked.
     fn check(&self) -> Result<(), &'static str> {
-        let is_http = |url: &hyper::Uri| url.scheme_str() == Some("http") && url.host().is_some_and(|host| !host.is_empty());
-        match &self.url.parse::<hyper::Uri>() {
-            Ok(url) if is_http(url) && !self.name.is_empty() => Ok(()),
+        match crate::fetch::Target::parse(&self.url, true) {
+            Ok(_) if !self.name.is_empty() => Ok(()),
             _ => Err(
-                "timestamp.name must not be empty and timestamp.url must be of the form http://host/path (the answer is signed; https is not spoken)",
+                "timestamp.name must not be empty, and timestamp.url must be http://host/path: the answer is signed, https is not spoken",
             ),
         }
     }

@@ -132,6 +132,8 @@ codes! {
     SealNotYetValid = "seal_not_yet_valid",
     /// The seal's picture is of a kind that is not drawn into this format.
     SealPictureUnsupported = "seal_picture_unsupported",
+    /// The session of the agent's own page has ended, or there was none.
+    SessionEnded = "session_ended",
     /// The seal would land outside the page.
     StampOutsidePage = "stamp_outside_page",
     /// The time stamp could not be had.

@@ -16,7 +16,7 @@ use std::process::{Command, Output as Ran};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use common::rig::{NOW, PIN, Rig, TRIES, at, document as ofd, draft};
+use common::rig::{NOW, PIN, Rig, TRIES, at, document as ofd, draft, sibling};
 use common::tsa::{Tsa, Wrong};
 use sealagent::consent::Origin;
 use sealagent::consent::Requester;
@@ -25,6 +25,7 @@ use sealagent::consent::scripted::Reply;
 use sealagent::failure::Code;
 use sealagent::ofd::write::{Item, NewDocument, NewPage};
 use sealagent::pdf;
+use sealagent::preview::Program;
 use sealagent::ses::{Picture, PictureFormat, SealDraft, Version};
 use sealagent::signing::request::run_alone;
 use sealagent::signing::subject::Bytes;
@@ -34,6 +35,13 @@ use sealagent::verify::report::{Indication, Report, TimeSource};
 use sealagent::verify::{Context, Verifier};
 use serde_json::{Value, json};
 use ukey_virtual::faults::{Fault, Rule, Step, write_script};
+
+/// An agent that can draw and search pages.
+fn seeing() -> Rig {
+    let patience = Duration::from_secs(120);
+    let program = Program::at(sibling("sealagent-preview")).with_deadlines(patience, patience);
+    Rig::with_preview(|_| Reply::Approve(PIN), |_| {}, Some(program))
+}
 
 fn scratch(rig: &Rig) -> Scratch {
     Scratch::Unlinked(rig.dir.path().join("scratch"))
@@ -130,7 +138,7 @@ const MM: f64 = 25.4 / 72.0;
 
 #[test]
 fn seals_land_by_the_keyword_that_a_person_can_see() {
-    let rig = Rig::with_preview(|_| Reply::Approve(PIN));
+    let rig = seeing();
     let hidden = text(60, 800, 3, "Seal here") + &text(100, 600, 0, "Seal here") + &text(300, 600, 0, "Seal here");
     let contract = open(&rig, &pdf(&[&hidden, &text(200, 400, 0, "Seal here")]));
     let items = vec![
@@ -160,7 +168,7 @@ fn seals_land_by_the_keyword_that_a_person_can_see() {
 
 #[test]
 fn keywords_are_found_in_ofd_too_and_odd_pages_can_be_straddled() {
-    let rig = Rig::with_preview(|_| Reply::Approve(PIN));
+    let rig = seeing();
     let line = |y: f64, text: &str| Item::Text { x: 30.0, y, size: 5.0, font: "宋体".into(), text: text.into() };
     let page = |items| NewPage { size: SizeMm { width: 210.0, height: 297.0 }, items };
     let pages = vec![
@@ -182,7 +190,7 @@ fn keywords_are_found_in_ofd_too_and_odd_pages_can_be_straddled() {
 
 #[test]
 fn a_keyword_that_is_not_there_is_told_before_anyone_is_asked() {
-    let rig = Rig::with_preview(|_| Reply::Approve(PIN));
+    let rig = seeing();
     let contract = open(&rig, &pdf(&[&(text(60, 700, 0, "Seal here") + &text(60, 500, 3, "Only hidden"))]));
     for (stamp, why) in [
         (keyword("Sign here", nth(1), 0.0, 0.0), "no visible text"),
@@ -209,7 +217,7 @@ fn a_keyword_that_is_not_there_is_told_before_anyone_is_asked() {
 
 #[test]
 fn page_asks_by_keyword() {
-    let rig = Rig::with_preview(|_| Reply::Approve(PIN));
+    let rig = seeing();
     let id = rig.upload(&ofd(2));
     let ask = |stamp: Value| {
         rig.post("/v1/signatures", &json!({"items": [{"documentId": id, "seal": rig.seal.es_id(), "stamp": stamp}]}))

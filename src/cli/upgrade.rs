@@ -73,7 +73,8 @@ pub fn run(config: &Config, args: &Args, language: Language) -> Result<ExitCode,
         Err(FileError::Failed(failure)) => return Err(Problem::of(&failure, language)),
     };
     let trust = Arc::new(trust);
-    let stamper = Stamper::new(service, trust.clone(), Arc::new(Timestamp::now));
+    let stamper = Stamper::new(service, config.fetch.proxy.as_deref(), trust.clone(), Arc::new(Timestamp::now));
+    let stamper = stamper.map_err(|error| Problem::new(FAILED, error, ""))?;
     let upgrade = Upgrade { document, folder, trust, stamper, language };
     upgrade.check().map_err(|failure| Problem::of(&failure, language))?;
     let draft = scratch.draft()?;

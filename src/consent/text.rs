@@ -30,6 +30,7 @@ pub fn lines(summary: &Summary, language: Language) -> Vec<String> {
     out.push(match &summary.requester {
         Requester::CommandLine => format!("    {}", t("command_line")),
         Requester::Origin(origin) => format!("    {origin}"),
+        Requester::OwnPage => format!("    {}", t("own_page")),
     });
     let count = summary.items.len();
     if count > 1 {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::consent::{Origin, Requester};
+use crate::consent::Requester;
 use crate::failure::{Code, Failure, Language};
 use crate::preview::keyword;
 use crate::signing::{Document, ItemStatus, MAX_ITEMS, SignedValueKind, SigningItem, SigningRequest, State, Subject};
@@ -268,7 +268,7 @@ impl StampBody {
 
 impl SignatureBody {
     /// The request, if its form is right and its documents are there.
-    pub fn parse(&self, origin: &Origin, find: impl Fn(&str) -> Option<Arc<Document>>) -> Result<SigningRequest, Failure> {
+    pub fn parse(&self, requester: Requester, find: impl Fn(&str) -> Option<Arc<Document>>) -> Result<SigningRequest, Failure> {
         if self.licence.is_some() {
             return Err(bad("licence: no licence of this id was imported"));
         }
@@ -288,12 +288,7 @@ impl SignatureBody {
         if self.count.is_some_and(|count| count != items.len()) {
             return Err(bad(format!("count: there are {} items", items.len())));
         }
-        Ok(SigningRequest {
-            requester: Requester::Origin(origin.clone()),
-            items,
-            timestamp: self.timestamp.clone(),
-            require_valid: self.require_valid,
-        })
+        Ok(SigningRequest { requester, items, timestamp: self.timestamp.clone(), require_valid: self.require_valid })
     }
 }
 

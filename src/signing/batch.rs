@@ -113,7 +113,9 @@ impl Batch<'_> {
             self.settle(&mut beside, done);
         }
         let _ = self.recorded(&mut beside, true).await;
-        let finished = beside.finished.into_iter().map(|(finished, _)| finished).collect();
+        let mut finished: Vec<_> = beside.finished.into_iter().map(|(finished, _)| finished).collect();
+        // In the order of the request, not in that in which they were written.
+        finished.sort_by_key(|finished| finished.items.iter().map(|(n, _)| *n).min());
         Ended { jobs: self.jobs, finished }
     }
 

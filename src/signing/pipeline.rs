@@ -143,6 +143,12 @@ impl Signer {
         found.cloned()
     }
 
+    fn stamper(&self, request: &SigningRequest) -> Result<Option<Stamper>, Failure> {
+        let Some(service) = self.service(request) else { return Ok(None) };
+        let stamper = Stamper::new(service, self.config.fetch.proxy.as_deref(), self.trust.clone(), self.clock.clone());
+        stamper.map(Some).map_err(|error| Failure::new(Code::TimestampFailed, error))
+    }
+
     /// A place in the queue before the person.
     pub fn admit(&self, request: &SigningRequest) -> Result<Place, Failure> {
         self.prompts.admit(&request.requester).map_err(|crowded| match crowded {
@@ -175,6 +181,10 @@ impl Signer {
             return Status::all(count, State::Failed, Some(Code::BadRequest.into()));
         };
         let token = Shown::new(&holder.token.info.serial);
+        let stamper = match self.stamper(&request) {
+            Ok(stamper) => stamper,
+            Err(failure) => return self.end(id, &request, Some(token), Ended::one(0, failure)).await,
+        };
         let mut asked = jobs.iter().map(asked).collect::<Vec<_>>();
         if let Err(failure) = self.show_pages(&jobs, &mut asked).await {
             return self.end(id, &request, Some(token), Ended::one(0, failure)).await;
@@ -231,7 +241,7 @@ impl Signer {
             trust: self.trust.clone(),
             clock: self.clock.clone(),
             scratch: scratch.clone(),
-            stamper: self.service(&request).map(|service| Stamper::new(service, self.trust.clone(), self.clock.clone())),
+            stamper,
         };
         let finisher = Arc::new(finisher);
         let (request, token) = (&request, &token);
@@ -337,9 +347,10 @@ impl Signer {
             let document = job.item.subject.document()?.clone();
             Some(pages::Wanted { document, placements: job.placements.clone(), seal: job.seal.seal.picture().data.clone() })
         };
-        let pictures = pages::pictures(preview, &jobs.iter().map(wanted).collect::<Vec<_>>()).await?;
-        for (asked, page) in asked.iter_mut().zip(pictures) {
-            asked.shown.page = page;
+        let mut pages = pages::Pages::new(preview.clone(), jobs.iter().map(wanted).collect());
+        let first = pages.first().await?;
+        for ((asked, page), leaves) in asked.iter_mut().zip(first).zip(pages.leaves()) {
+            (asked.shown.page, asked.shown.leaves) = (page, leaves);
         }
         Ok(())
     }

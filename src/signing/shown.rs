@@ -45,7 +45,7 @@ pub(super) fn asked(job: &Job) -> Asked {
         (Room::None, after) => (DataHash::After(after.unwrap_or(usize::MAX)), String::new()),
     };
     let bound = ConsentItem { data_hash, property: bound_property, seal: job.seal.digest, key: job.holder.key.public_key };
-    Asked { shown: SummaryItem { document, seal, placements, closes, page: None }, bound }
+    Asked { shown: SummaryItem { document, seal, placements, closes, page: None, leaves: None }, bound }
 }
 
 /// The part of the page that will show the seal.

@@ -152,6 +152,18 @@ pub struct Draft {
 }
 
 impl Scratch {
+    /// Removes what a run that ended in the middle of something left behind. Files without a name are gone by themselves; those of a
+    /// file system that cannot make such have a name for a moment.
+    pub fn clear(&self) {
+        let Self::Unlinked(folder) = self else { return };
+        let Ok(entries) = std::fs::read_dir(folder) else { return };
+        for entry in entries.flatten() {
+            if let Err(error) = std::fs::remove_file(entry.path()) {
+                tracing::warn!(%error, "a left-over file cannot be removed");
+            }
+        }
+    }
+
     /// A new empty file, for this user only.
     pub fn draft(&self) -> io::Result<Draft> {
         match self {

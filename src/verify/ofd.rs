@@ -119,6 +119,7 @@ fn document<R: Read + Seek>(
             return Vec::new();
         }
     };
+    ofd.hash_what_is_read();
     let contents = match ofd.contents(body) {
         Ok(contents) => contents,
         Err(error) => {

@@ -17,9 +17,7 @@ use crate::pdf::{
     ByteRange, Change, Digests, Document, FieldState, PdfError, PdfSignature, Permitted, SignaturePurpose, Tolerance,
     ValidationData,
 };
-use crate::pki::TrustStore;
 use crate::pki::signature::Hash;
-use crate::pki::trust::{TrustFile, TrustRole};
 use crate::ses::{self, Kind, SesSignature};
 
 /// SubFilters whose contents are one of the values judged here (pdf-signature.md §3): anything else under them is damage.
@@ -59,7 +57,7 @@ pub(super) fn verify<R: Read + Seek>(verifier: &mut Verifier<'_>, source: R) -> 
         nonstandard(&mut findings, "pdf-usage-rights");
     }
     if let Ok(data) = document.validation_data() {
-        give(verifier, data);
+        give(verifier, &data);
     }
     let ambiguities: Vec<Words> = document
         .ambiguities()
@@ -94,14 +92,12 @@ pub(super) fn verify<R: Read + Seek>(verifier: &mut Verifier<'_>, source: R) -> 
 }
 
 /// Certificates and revocation data of the document. Broken ones are left out: they only lack.
-fn give(verifier: &mut Verifier<'_>, data: ValidationData) {
+fn give(verifier: &mut Verifier<'_>, data: &ValidationData) {
     for der in &data.certificates {
         let _ = verifier.certificate(der);
     }
-    let file = |role| move |bytes| TrustFile { role, name: "/DSS".to_owned(), bytes };
-    let crls = data.crls.into_iter().map(file(TrustRole::Crl));
-    let responses = data.ocsp_responses.into_iter().map(file(TrustRole::Ocsp));
-    (verifier.given, _) = TrustStore::from_files(crls.chain(responses));
+    data.crls.iter().for_each(|crl| verifier.enclosed.add_crl(crl));
+    data.ocsp_responses.iter().for_each(|response| verifier.enclosed.add_response(response));
 }
 
 /// Where the first range of each good time stamp over the document ends, and its time: what lies before that existed by then.

@@ -18,7 +18,7 @@ use sealagent::consent::scripted::{Reply, Scripted};
 use sealagent::consent::summary::Summary;
 use sealagent::http::{App, Listener};
 use sealagent::ofd::write::{Item, NewDocument, NewPage};
-use sealagent::preview;
+use sealagent::preview::Program;
 use sealagent::ses::{CertList, Picture, PictureFormat, Seal, SealDraft, Version};
 use sealagent::stamp::SizeMm;
 use sealagent::workers::Timing;
@@ -90,7 +90,7 @@ impl Answer {
 }
 
 /// A program beside the agent that cargo built for the tests.
-fn program(name: &str) -> PathBuf {
+pub fn sibling(name: &str) -> PathBuf {
     let name = format!("{name}{}", std::env::consts::EXE_SUFFIX);
     let program = Path::new(env!("CARGO_BIN_EXE_sealagent")).with_file_name(name);
     assert!(program.is_file(), "run: cargo build --workspace --bins");
@@ -128,20 +128,14 @@ impl Rig {
 
     /// An agent whose person answers by `script`, configured by `configure`.
     pub fn with(script: impl Fn(&Summary) -> Reply + Send + Sync + 'static, configure: impl FnOnce(&mut Config)) -> Self {
-        Self::start(script, configure, None)
+        Self::with_preview(script, configure, None)
     }
 
-    /// An agent that can draw and search pages.
-    pub fn with_preview(script: impl Fn(&Summary) -> Reply + Send + Sync + 'static) -> Self {
-        let patience = Duration::from_secs(120);
-        let program = preview::Program::at(program("sealagent-preview")).with_deadlines(patience, patience);
-        Self::start(script, |_| {}, Some(program))
-    }
-
-    fn start(
+    /// The same, with a program that draws pages.
+    pub fn with_preview(
         script: impl Fn(&Summary) -> Reply + Send + Sync + 'static,
         configure: impl FnOnce(&mut Config),
-        preview: Option<preview::Program>,
+        preview: Option<Program>,
     ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let places = Places { data: dir.path().join("data"), state: dir.path().join("state") };
@@ -165,7 +159,8 @@ impl Rig {
         let means = Means {
             prompter: Prompter::Scripted(person.clone()),
             clock: Arc::new(move || at(shown.load(Ordering::SeqCst))),
-            worker: program("sealagent-worker"),
+            worker: sibling("sealagent-worker"),
+            preview,
             timing: Timing {
                 pauses: vec![Duration::from_millis(50)],
                 failure_limit: 100,
@@ -173,7 +168,6 @@ impl Rig {
                 sign: deadline,
                 ..Timing::default()
             },
-            preview,
             faults: true,
         };
         let runtime = Runtime::new().unwrap();

@@ -7,12 +7,12 @@ use sealagent::cms::{Content, Identifiers, SignedDataDraft};
 use sealagent::ofd::write::{NewDocument, NewPage};
 use sealagent::sm::sm3;
 use sealagent::stamp::SizeMm;
-use sealagent::verify::Verifier;
 use sealagent::verify::report::{Code, Indication, Level, Report, SignatureKind};
 
 use crate::findings::{base, seen};
 use crate::forge::recipe::{DESCRIPTION, LIST, Recipe, VALUE, Value, World, remove_reference};
 use crate::forge::{Files, file, replace, unzip, zip};
+use crate::known::Verifier;
 
 fn judge(recipe: &Recipe, package: &[u8]) -> Report {
     let world = recipe.world();

@@ -108,6 +108,11 @@ export type AgentEvent = {
 } | {
     type: 'tokenRemoved';
     token: string;
+}
+/** `revoked`: the person ended it, and the stream ends. */
+ | {
+    type: 'pairingChanged';
+    state: 'granted' | 'revoked';
 } | {
     type: 'signatureChanged';
     signatureId: string;
