@@ -12,7 +12,7 @@ use crate::config::make_private_dir;
 use crate::document::{DocumentError, Prepared, Signable as _, SigningPlan};
 use crate::failure::{Code, Failure};
 use crate::ofd::{Ofd, OfdError, PackagePath, PreparedOfd};
-use crate::pdf::{self, DocMdp, FieldState, PdfError, PreparedPdf, SignatureField, SignatureOptions, SigningError};
+use crate::pdf::{self, DocMdp, FieldState, PdfError, PictureError, PreparedPdf, SignatureField, SignatureOptions, SigningError};
 use crate::sm::{Sm3, Sm3Digest};
 use crate::stamp::{PageNumber, Placement, SizeMm, Spot, Stamp};
 
@@ -365,6 +365,7 @@ pub fn of_document(error: &DocumentError) -> Failure {
         DocumentError::NoSuchField { .. } => Code::BadRequest,
         DocumentError::Pdf(error) => match error {
             SigningError::FieldName(_) | SigningError::FieldTaken(_) => Code::BadRequest,
+            SigningError::Picture(PictureError::Kind(_)) => Code::SealPictureUnsupported,
             SigningError::Picture(_) | SigningError::Seal => Code::SealInvalid,
             SigningError::NothingToShow | SigningError::RoomExceeded { .. } => {
                 tracing::error!(%error, "a PDF was prepared wrongly");
