@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use crate::consent::terminal::Terminal;
 use crate::consent::window::Window;
 use crate::failure::Language;
 use crate::pki::trust::TrustStore;
+use crate::preview::Program;
 use crate::signing::pipeline::{Clock, Signer};
 use crate::trust_dir::{self, TrustDirError};
 use crate::workers::library::Library;
@@ -32,6 +33,8 @@ pub struct Means {
     pub clock: Clock,
     /// The worker program.
     pub worker: PathBuf,
+    /// The program that draws pages; `None` where it is not installed.
+    pub preview: Option<Program>,
     /// Deadlines of workers.
     pub timing: Timing,
     /// Whether virtual tokens obey fault scripts. For tests.
@@ -54,6 +57,7 @@ impl Means {
             prompter,
             clock: Arc::new(Timestamp::now),
             worker: DriverConfig::installed_worker()?,
+            preview: Program::installed(),
             timing: Timing::default(),
             faults: false,
         })
@@ -96,7 +100,7 @@ impl Agent {
         } else {
             TrustStore::empty()
         };
-        let workers = Workers::start(drivers(&config, &means), means.timing);
+        let workers = Workers::start(drivers(&config, &means.worker, means.faults), means.timing);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let signer = Signer {
             workers: workers.client(),
@@ -105,7 +109,7 @@ impl Agent {
             trust: Arc::new(trust),
             clock: means.clock,
             pool: Arc::new(Semaphore::new(cores)),
-            preview: crate::preview::Program::installed(),
+            preview: means.preview,
             user: config::user(),
             config: Arc::new(config),
         };
@@ -127,7 +131,7 @@ impl Agent {
 }
 
 /// The drivers of the configuration under unique names: the kind, then the kind and a number.
-fn drivers(config: &Config, means: &Means) -> Vec<DriverConfig> {
+pub(crate) fn drivers(config: &Config, worker: &Path, faults: bool) -> Vec<DriverConfig> {
     let mut count = BTreeMap::new();
     let mut out = Vec::new();
     for driver in &config.drivers {
@@ -142,10 +146,10 @@ fn drivers(config: &Config, means: &Means) -> Vec<DriverConfig> {
             Kind::Skf => DriverKind::Skf { library: library(), profile: profile() },
             Kind::Virtual => {
                 let folder = driver.library.clone().unwrap_or_else(|| config.places.virtual_token());
-                DriverKind::Virtual { folder, faults: means.faults }
+                DriverKind::Virtual { folder, faults }
             }
         };
-        out.push(DriverConfig { name, program: means.worker.clone(), kind });
+        out.push(DriverConfig { name, program: worker.to_owned(), kind });
     }
     out
 }

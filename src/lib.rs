@@ -41,6 +41,8 @@ pub mod fetch;
 #[cfg(feature = "agent")]
 pub mod http;
 #[cfg(feature = "agent")]
+pub mod pin;
+#[cfg(feature = "agent")]
 pub mod regions;
 #[cfg(feature = "agent")]
 pub mod seals;
@@ -48,6 +50,8 @@ pub mod seals;
 pub mod signing;
 #[cfg(feature = "agent")]
 pub mod trust_dir;
+#[cfg(feature = "agent")]
+pub mod update;
 #[cfg(feature = "agent")]
 pub mod views;
 #[cfg(feature = "agent")]

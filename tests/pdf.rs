@@ -3,7 +3,6 @@
 //! `apt-get install qpdf poppler-utils mupdf-tools`, and pyHanko for the Python that `SEALAGENT_PYTHON` names (else `python3`).
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
-#[allow(dead_code, reason = "a part of it is enough here")]
 #[path = "common/world.rs"]
 mod world;
 
@@ -224,7 +223,7 @@ fn signed_three_times(bytes: &[u8]) -> Vec<u8> {
     let world = World::new(&folder.path().join("region"));
     let once = sign_ses(&world, bytes, vec![place(1, 120.0, 200.0)]);
     let stamp = Stamp::Straddle { edge: Edge::Right, pages: PageSelection::All, y: 60.0 };
-    let strips = stamp.place(&sizes(&once), SizeMm { width: 40.0, height: 40.0 }).unwrap();
+    let strips = stamp.place(&sizes(&once), SizeMm { width: 40.0, height: 40.0 }, &[]).unwrap();
     let twice = sign_cms(&world, &once, strips);
     sign_ses(&world, &twice, Vec::new())
 }

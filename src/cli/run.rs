@@ -9,6 +9,7 @@ use super::{FAILED, Problem};
 use crate::agent::{Agent, Means};
 use crate::config::Config;
 use crate::failure::Language;
+use crate::http::pages::link::PortFile;
 use crate::http::{App, Listener};
 
 /// Runs `run`.
@@ -31,8 +32,12 @@ pub fn run(config: Config, language: Language) -> Result<ExitCode, Problem> {
             Ok(Err(error)) => tracing::warn!(%error, "old months of the record cannot be removed"),
             Err(error) => tracing::error!(%error, "removing old months ended unexpectedly"),
         }
-        println!("http://127.0.0.1:{}", listener.port());
+        // For `sealagent open`; without it the agent does all else.
+        let places = agent.signer.config.places.clone();
+        let _port = PortFile::write(&places, listener.port())
+            .inspect_err(|error| tracing::warn!(%error, "the port cannot be written down"));
         let app = Arc::new(App::new(agent.signer.clone(), listener.port()));
+        println!("http://127.0.0.1:{}", listener.port());
         listener.serve(app.clone(), stopped()).await;
         app.requests.cancel_all();
         agent.shut_down_after(app.requests.idle()).await;

@@ -13,7 +13,7 @@ use crate::signing::{Document, RequestId};
 /// How long a document that nobody asks about is kept.
 pub const IDLE: Duration = Duration::from_secs(600);
 /// How often it is looked for such documents.
-const SWEEP: Duration = Duration::from_secs(15);
+pub(super) const SWEEP: Duration = Duration::from_secs(15);
 /// Most documents of one origin: a batch of [`crate::signing::MAX_ITEMS`] fits.
 const MAX_DOCUMENTS: usize = 512;
 

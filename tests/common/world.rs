@@ -1,6 +1,8 @@
 //! A small world for tests and benches: one region, one company with a key and seals, a contract, and it sealed. Everything is made by
 //! this project's own code.
 
+#![allow(dead_code, reason = "several tests share it, and each uses its part")]
+
 use std::io::{Cursor, Write};
 use std::path::Path;
 

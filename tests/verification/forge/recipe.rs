@@ -68,6 +68,9 @@ pub fn stamp(time: &'static str) -> Option<StampSpec> {
     Some(StampSpec { time, over_other: false, broken: false, garbage: false })
 }
 
+/// Attributes of a SignedData: their types, and their values in DER.
+pub type Attributes = Vec<(Oid<'static>, Vec<u8>)>;
+
 /// All that a signed document and its judging depend on.
 #[derive(Clone)]
 pub struct Recipe {
@@ -104,7 +107,7 @@ pub struct Recipe {
     pub algorithm: Oid<'static>,
     pub without_certificate: bool,
     /// Signed attributes beside the usual ones, in SignedData with attributes.
-    pub attributes: fn(&World) -> Vec<(Oid<'static>, Vec<u8>)>,
+    pub attributes: fn(&World) -> Attributes,
     pub signatures: usize,
     pub close: bool,
     /// On the files of each new signature, before it is signed.
