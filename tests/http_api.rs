@@ -606,7 +606,7 @@ fn codes_and_statuses_are_those_of_the_contract() {
     use sealagent::failure::Code;
     let contract = [
         (400, "bad_request"),
-        (401, "not_paired"),
+        (401, "not_paired session_ended"),
         (403, "origin_refused policy_refused"),
         (404, "not_found seal_not_found document_not_found"),
         (405, "method_not_allowed"),

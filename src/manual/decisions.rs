@@ -186,3 +186,22 @@
 //! Counters, seals and states change together or not at all, and several processes look at them; that is a database's trade, and SQLite is
 //! one file that needs no server. It is C, bundled, and only in `sealauthority`. Keys stay PKCS#8 files, since tools and people know how
 //! to keep those. *Would change our mind:* a region that outgrows one machine; then the same statements go to PostgreSQL.
+//!
+//! # D26. The agent's own pages keep their session in the tab, not in a cookie
+//!
+//! A browser sends the cookies of 127.0.0.1 to every port of it (RFC 6265 §8.5), so a session cookie would travel to the servers of other
+//! programs and other users, and pages of those are "same-site" to it. The token of a session is in `sessionStorage`, which is this
+//! port's alone and ends with the tab, and goes out in an `Authorization` header, which no form, image or page of another origin can
+//! send. Beside it each call must say by `Origin` or `Sec-Fetch-Site` that it is from this origin. A script on these pages could read it;
+//! the policy lets none in that is not part of the program, and Trusted Types forbid all writing of markup. Judging a file and the
+//! diagnosis need no session: they show nothing of the person, and a help desk has people type the address. *Would change our mind:*
+//! cookies that are bound to a port in every browser in use.
+//!
+//! # D27. A one-time link is a file that the command makes and the agent removes
+//!
+//! `sealagent open` has to tell the running agent which token counts. A file of the user (0600, in a folder of 0700, named by the
+//! token's digest) does it without a control socket, on both systems, as with pairings (D11); removing it succeeds once, which is what
+//! "once" means. The link itself stands on the browser's command line, where other users may read it: they cannot use it, since the
+//! agent refuses their connections (peer check), and it lasts a minute. Jupyter's way, a local HTML file that redirects, fails for
+//! browsers in a sandbox, which cannot read it. The port comes from a file too; before the link is made, the command looks whose
+//! socket answers there, so that a squatter (attack item 44) gets no visitor.
