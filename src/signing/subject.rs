@@ -60,7 +60,7 @@ impl Format {
         options: SignatureOptions,
     ) -> Result<PreparedDocument, DocumentError> {
         match self {
-            Self::Ofd => Ok(PreparedDocument::Ofd(Ofd::open(bytes.reader())?.prepare(plan)?)),
+            Self::Ofd => Ok(PreparedDocument::Ofd(Box::new(Ofd::open(bytes.reader())?.prepare(plan)?))),
             Self::Pdf => {
                 let mut document = pdf::Document::open(bytes.reader())?;
                 document.set_signature_options(options);
@@ -73,7 +73,7 @@ impl Format {
 /// A document of either format that waits for its signed value.
 pub enum PreparedDocument {
     /// A package.
-    Ofd(PreparedOfd<BytesReader>),
+    Ofd(Box<PreparedOfd<BytesReader>>),
     /// A file with an update.
     Pdf(PreparedPdf<BytesReader>),
 }

@@ -3,7 +3,6 @@
 //! `apt-get install qpdf poppler-utils mupdf-tools`, and pyHanko for the Python that `SEALAGENT_PYTHON` names (else `python3`).
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
-#[allow(dead_code, reason = "a part of it is enough here")]
 #[path = "../common/world.rs"]
 mod world;
 
