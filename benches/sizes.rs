@@ -105,7 +105,9 @@ fn large_pdf(path: &Path) {
     for _ in 0..PDF_BYTES >> 26 {
         offsets.push(end);
         put(format!("{} 0 obj\n<</Length {}>>stream\n", offsets.len(), 64 << 20).as_bytes());
-        (0..64).for_each(|_| drop(put(&block)));
+        (0..64).for_each(|_| {
+            put(&block);
+        });
         end = put(b"\nendstream\nendobj\n");
     }
     let mut tail = format!("xref\n0 {}\n0000000000 65535 f \n", offsets.len() + 1);

@@ -51,9 +51,21 @@ struct Beside {
     /// Documents that a later item is still to be put on, by the item that was last.
     halfway: HashMap<usize, Made>,
     /// Complete and not yet on the record.
-    finished: Vec<(Finished, Vec<(usize, Option<Sm3Digest>)>)>,
-    recording: Option<(Vec<usize>, JoinHandle<Result<(), Failure>>)>,
+    finished: Vec<Complete>,
+    recording: Option<Recording>,
     recorded_at: Option<Instant>,
+}
+
+/// A document that is done, and what the record is told of each of its items.
+struct Complete {
+    finished: Finished,
+    digests: Vec<(usize, Option<Sm3Digest>)>,
+}
+
+/// A line of the record that is being written, and the items it is about.
+struct Recording {
+    items: Vec<usize>,
+    task: JoinHandle<Result<(), Failure>>,
 }
 
 /// How a batch ended.
@@ -113,7 +125,7 @@ impl Batch<'_> {
             self.settle(&mut beside, done);
         }
         let _ = self.recorded(&mut beside, true).await;
-        let mut finished: Vec<_> = beside.finished.into_iter().map(|(finished, _)| finished).collect();
+        let mut finished: Vec<_> = beside.finished.into_iter().map(|complete| complete.finished).collect();
         // In the order of the request, not in that in which they were written.
         finished.sort_by_key(|finished| finished.items.iter().map(|(n, _)| *n).min());
         Ended { jobs: self.jobs, finished }
@@ -164,7 +176,7 @@ impl Batch<'_> {
                     digests.push((item, self.jobs[item].outcome.clone().and_then(Result::ok).flatten()));
                     next = self.jobs[item].after;
                 }
-                beside.finished.push((Finished { items, output: made.output }, digests));
+                beside.finished.push(Complete { finished: Finished { items, output: made.output }, digests });
             }
         }
     }
@@ -178,10 +190,10 @@ impl Batch<'_> {
     /// waits for what is under way and begins nothing.
     async fn recorded(&mut self, beside: &mut Beside, wait: bool) -> Option<Failure> {
         let mut failed = None;
-        if beside.recording.as_ref().is_some_and(|(_, recording)| wait || recording.is_finished())
-            && let Some((items, recording)) = beside.recording.take()
+        if beside.recording.as_ref().is_some_and(|recording| wait || recording.task.is_finished())
+            && let Some(Recording { items, task }) = beside.recording.take()
         {
-            let outcome = recording.await.unwrap_or_else(|_| Err(Code::AuditUnavailable.into()));
+            let outcome = task.await.unwrap_or_else(|_| Err(Code::AuditUnavailable.into()));
             if let Err(failure) = outcome {
                 items.into_iter().for_each(|n| self.fail(n, failure.clone()));
                 failed = Some(failure);
@@ -194,17 +206,17 @@ impl Batch<'_> {
         beside.recorded_at = Some(Instant::now());
         let finished = std::mem::take(&mut beside.finished);
         let digests: HashMap<usize, Option<Sm3Digest>> =
-            finished.iter().flat_map(|(_, digests)| digests.iter().copied()).collect();
+            finished.iter().flat_map(|complete| complete.digests.iter().copied()).collect();
         let items = digests.keys().copied().collect();
         let outcome = |n: usize| digests.get(&n).map(|digest| (*digest, None));
         let line = self.signer.line(Kind::SignedInPart, self.id, self.request, Some(self.token.clone()), outcome);
         let progress = self.progress.clone();
-        let recording = tokio::spawn(async move {
+        let task = tokio::spawn(async move {
             line.await?;
-            finished.into_iter().for_each(|(finished, _)| progress.done(finished));
+            finished.into_iter().for_each(|complete| progress.done(complete.finished));
             Ok(())
         });
-        beside.recording = Some((items, recording));
+        beside.recording = Some(Recording { items, task });
         None
     }
 

@@ -60,7 +60,7 @@ impl Format {
         options: SignatureOptions,
     ) -> Result<PreparedDocument, DocumentError> {
         match self {
-            Self::Ofd => Ok(PreparedDocument::Ofd(Ofd::open(bytes.reader())?.prepare(plan)?)),
+            Self::Ofd => Ok(PreparedDocument::Ofd(Box::new(Ofd::open(bytes.reader())?.prepare(plan)?))),
             Self::Pdf => {
                 let mut document = pdf::Document::open(bytes.reader())?;
                 document.set_signature_options(options);
@@ -74,7 +74,7 @@ impl Format {
 #[expect(clippy::large_enum_variant, reason = "whoever keeps one keeps it in a box")]
 pub enum PreparedDocument {
     /// A package.
-    Ofd(PreparedOfd<BytesReader>),
+    Ofd(Box<PreparedOfd<BytesReader>>),
     /// A file with an update.
     Pdf(PreparedPdf<BytesReader>),
 }

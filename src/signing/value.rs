@@ -92,7 +92,7 @@ impl ToBeSigned {
             return Err(Code::TokenSignatureInvalid.into());
         }
         match self {
-            Self::SignedData(tbs) => Ok(SignedValue::SignedData(tbs.assemble(signature).map_err(internal)?)),
+            Self::SignedData(tbs) => Ok(SignedValue::SignedData(Box::new(tbs.assemble(signature).map_err(internal)?))),
             Self::Ses(tbs) => Ok(SignedValue::Ses(Box::new(tbs.assemble(signature, None).map_err(internal)?))),
         }
     }
@@ -101,7 +101,7 @@ impl ToBeSigned {
 /// A signed value of one signer.
 #[derive(Debug)]
 pub enum SignedValue {
-    SignedData(SignedData),
+    SignedData(Box<SignedData>),
     Ses(Box<SesSignature>),
 }
 
@@ -126,7 +126,9 @@ impl SignedValue {
     pub fn with_time_stamp(&self, token: &[u8]) -> Result<Self, Failure> {
         let failed = |error: &dyn std::fmt::Display| Failure::new(Code::TimestampFailed, error);
         match self {
-            Self::SignedData(value) => cms::add_time_stamp(value, 0, token).map(Self::SignedData).map_err(|error| failed(&error)),
+            Self::SignedData(value) => cms::add_time_stamp(value, 0, token)
+                .map(|value| Self::SignedData(Box::new(value)))
+                .map_err(|error| failed(&error)),
             Self::Ses(value) => {
                 ses::add_time_stamp(value, token).map(|value| Self::Ses(Box::new(value))).map_err(|error| failed(&error))
             }
