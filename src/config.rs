@@ -14,8 +14,11 @@ use crate::consent::Origin;
 use crate::failure::Language;
 use crate::regions::Presets;
 
+mod machine;
 mod sys;
 
+#[cfg(windows)]
+pub use sys::locale;
 #[cfg(target_os = "linux")]
 pub(crate) use sys::user_of_number;
 pub use sys::{policy_path, user};
@@ -50,6 +53,8 @@ pub struct Config {
     pub fetch: Fetch,
     /// Regions that the policy accepts.
     pub presets: Presets,
+    /// Where newer versions are offered; `None` where the policy names nothing.
+    pub update: Option<crate::update::Channel>,
     /// Where things are kept.
     pub places: Places,
 }
@@ -120,6 +125,13 @@ pub enum PromptKind {
     Terminal,
     /// A window of its own, by the program `sealagent-prompt`.
     Window,
+}
+
+impl PromptKind {
+    /// Where nobody says: the terminal that this program was started in, else a window, as for an agent that starts with the session.
+    fn of_session() -> Self {
+        if io::IsTerminal::is_terminal(&io::stdin()) { Self::Terminal } else { Self::Window }
+    }
 }
 
 /// One way to reach tokens, as `[[driver]]` names it.
@@ -326,6 +338,8 @@ struct File {
     #[serde(default)]
     region: Vec<RegionFile>,
     #[serde(default)]
+    update: Option<crate::update::Channel>,
+    #[serde(default)]
     places: Option<PlacesFile>,
     #[serde(default)]
     policy: Option<PolicyFile>,
@@ -425,7 +439,7 @@ struct PolicyFile {
 impl Config {
     /// Reads the policy of this machine, then `file` or the user's own configuration (which may be absent).
     pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
-        let policy = read_policy(&sys::policy_path())?;
+        let policy = machine::with_registry(read_policy(&sys::policy_path())?)?;
         let (path, user) = match file {
             Some(path) => (path.to_owned(), read(path)?.ok_or_else(|| absent(path))?),
             None => {
@@ -462,6 +476,7 @@ impl Config {
             pdf: Pdf::default(),
             fetch: Fetch::default(),
             presets: Presets::none(),
+            update: None,
             places,
         }
     }
@@ -470,6 +485,9 @@ impl Config {
         let value = |what: &str| ConfigError::Value { path: path.to_owned(), what: what.to_owned() };
         if user.policy.is_some() {
             return Err(value("[policy] belongs into the policy file alone"));
+        }
+        if user.update.is_some() {
+            return Err(value("[update] belongs into the policy file alone"));
         }
         let places = match user.places {
             Some(places) if places.data.is_absolute() && places.state.is_absolute() => {
@@ -514,7 +532,7 @@ impl Config {
         }
         config.http.silent = rules.silent;
         config.http.pairing = !managed || rules.pairing.unwrap_or(rules.user_origins);
-        config.prompt.kind = policy.prompt.kind.or(user.prompt.kind).unwrap_or_default();
+        config.prompt.kind = policy.prompt.kind.or(user.prompt.kind).unwrap_or_else(PromptKind::of_session);
         if let Some(seconds) = policy.prompt.timeout_seconds.or(user.prompt.timeout_seconds) {
             if !(10..=3600).contains(&seconds) {
                 return Err(value("prompt.timeout_seconds must be between 10 and 3600"));
@@ -528,19 +546,38 @@ impl Config {
         for driver in &config.drivers {
             driver.check().map_err(&value)?;
         }
+        // A name that the policy gives is the policy's service.
         config.timestamps = policy.timestamp;
-        config.timestamps.extend(user.timestamp);
+        let own = user.timestamp.into_iter().filter(|own| !config.timestamps.iter().any(|ruled| ruled.name == own.name));
+        let own: Vec<_> = own.collect();
+        config.timestamps.extend(own);
+        for service in &config.timestamps {
+            service.check().map_err(&value)?;
+        }
         if let Some(days) = policy.audit.keep_days.or(user.audit.keep_days) {
             config.audit.keep_days = days;
         }
         // Every limit binds: a user may narrow further, never widen.
         config.limits = policy.limit;
         config.limits.extend(user.limit);
+        config.update = policy.update;
         config.pin_fd = !managed || rules.pin_fd;
         config.pdf.identifiers = policy.pdf.identifiers.or(user.pdf.identifiers).unwrap_or_default();
         let (ruled, wished) = (policy.pdf.filters().map_err(value)?, user.pdf.filters().map_err(value)?);
         config.pdf.seal_filters = ruled.or(wished);
         Ok(config)
+    }
+}
+
+impl Timestamp {
+    /// Whether it can be asked.
+    fn check(&self) -> Result<(), &'static str> {
+        match crate::fetch::Target::parse(&self.url, true) {
+            Ok(_) if !self.name.is_empty() => Ok(()),
+            _ => Err(
+                "timestamp.name must not be empty, and timestamp.url must be http://host/path: the answer is signed, https is not spoken",
+            ),
+        }
     }
 }
 
@@ -739,6 +776,9 @@ mod tests {
             "[[driver]]\nkind = \"pcsc\"\nlibrary = \"/usr/lib/x.so\"",
             "[[driver]]\nkind = \"virtual\"\nsha256 = \"12\"",
             "[prompt]\ntimeout_seconds = 1",
+            "[[timestamp]]\nname = \"a\"\nurl = \"https://tsa.example/ts\"",
+            "[[timestamp]]\nname = \"\"\nurl = \"http://tsa.example/ts\"",
+            "[[timestamp]]\nname = \"a\"\nurl = \"/ts\"",
             "[places]\ndata = \"here\"\nstate = \"/tmp\"",
         ] {
             assert!(merged(None, bad).is_err(), "{bad}");

@@ -20,9 +20,11 @@ pub enum Language {
 }
 
 impl Language {
-    /// From `LC_ALL`, `LC_MESSAGES` or `LANG`, in that order, as POSIX has it.
+    /// From `LC_ALL`, `LC_MESSAGES` or `LANG`, in that order, as POSIX has it; on Windows else the user's own setting.
     pub fn of_environment() -> Self {
         let locale = ["LC_ALL", "LC_MESSAGES", "LANG"].iter().filter_map(|name| std::env::var(name).ok()).find(|v| !v.is_empty());
+        #[cfg(windows)] // which sets none of them
+        let locale = locale.or_else(crate::config::locale);
         Self::of_locale(locale.as_deref().unwrap_or(""))
     }
 
@@ -132,6 +134,8 @@ codes! {
     SealNotFound = "seal_not_found",
     /// The seal is before its dates.
     SealNotYetValid = "seal_not_yet_valid",
+    /// The seal's picture is of a kind that is not drawn into this format.
+    SealPictureUnsupported = "seal_picture_unsupported",
     /// The session of the agent's own page has ended, or there was none.
     SessionEnded = "session_ended",
     /// The seal would land outside the page.

@@ -51,6 +51,8 @@ pub mod signing;
 #[cfg(feature = "agent")]
 pub mod trust_dir;
 #[cfg(feature = "agent")]
+pub mod update;
+#[cfg(feature = "agent")]
 pub mod views;
 #[cfg(feature = "agent")]
 pub mod workers;

@@ -10,7 +10,10 @@ pub mod preview;
 pub mod run;
 pub mod seal;
 pub mod sign;
+mod sign_folder;
 pub mod trust;
+pub mod update;
+pub mod upgrade;
 pub mod verify;
 
 use std::fmt::Display;
@@ -46,8 +49,10 @@ pub enum Command {
     Demo(crate::demo::DemoArgs),
     /// Open the agent's own pages in the browser: verify, sign, settings, history, diagnosis.
     Open(open::Args),
-    /// Seal one document.
+    /// Seal a document, or all documents of a folder.
     Sign(sign::Args),
+    /// Give signatures what they need to be judged long after: a time stamp, and in PDF revocation data.
+    Upgrade(upgrade::Args),
     /// Draw pages as pictures.
     Preview(preview::Args),
     /// Judge signed documents, seals and signatures.
@@ -71,6 +76,9 @@ pub enum Command {
     /// Check or export the record of signatures.
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Ask whether a newer version is offered. Never installs, never fetches.
+    #[command(subcommand)]
+    Update(update::Command),
 }
 
 /// How to print.
@@ -104,12 +112,14 @@ pub fn main(cli: Cli) -> ExitCode {
         Command::Run => configured(&cli.config, |config| run::run(config, language)),
         Command::Open(args) => configured(&cli.config, |config| open::run(&config, &args, language)),
         Command::Sign(args) => configured(&cli.config, |config| sign::run(config, &args, language)),
+        Command::Upgrade(args) => configured(&cli.config, |config| upgrade::run(&config, &args, language)),
         Command::Tokens(output) => configured(&cli.config, |config| lists::tokens(config, output, language)),
         Command::Seals(output) => configured(&cli.config, |config| lists::seals(config, output, language)),
         Command::Origins(args) => configured(&cli.config, |config| origins::run(&config, &args, language)),
         Command::Pin(command) => configured(&cli.config, |config| pin::run(config, &command, language)),
         Command::Seal(command) => configured(&cli.config, |config| seal::run(&config, &command, language)),
         Command::Audit(command) => configured(&cli.config, |config| audit::run(&config, &command, language)),
+        Command::Update(command) => configured(&cli.config, |config| update::run(&config, &command, language)),
     };
     result.unwrap_or_else(|problem| problem.tell(language))
 }
