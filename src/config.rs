@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use crate::consent::Origin;
 use crate::failure::Language;
+use crate::regions::Presets;
 
 mod machine;
 mod sys;
@@ -46,10 +47,23 @@ pub struct Config {
     pub pin_fd: bool,
     /// How values stand in a PDF.
     pub pdf: Pdf,
+    /// What is fetched, and how.
+    pub fetch: Fetch,
+    /// Regions that the policy accepts.
+    pub presets: Presets,
     /// Where newer versions are offered; `None` where the policy names nothing.
     pub update: Option<crate::update::Channel>,
     /// Where things are kept.
     pub places: Places,
+}
+
+/// What is fetched, and how. Nothing, unless it is said.
+#[derive(Clone, Debug, Default)]
+pub struct Fetch {
+    /// Whether the agent fetches by itself what accepted trust lists name.
+    pub enabled: bool,
+    /// `http://host[:port]` through which everything is asked.
+    pub proxy: Option<String>,
 }
 
 /// How signed values stand in a PDF: no national rule is known, so a region may name what its readers look for.
@@ -318,6 +332,10 @@ struct File {
     #[serde(default)]
     pdf: PdfFile,
     #[serde(default)]
+    fetch: FetchFile,
+    #[serde(default)]
+    region: Vec<RegionFile>,
+    #[serde(default)]
     update: Option<crate::update::Channel>,
     #[serde(default)]
     places: Option<PlacesFile>,
@@ -357,6 +375,30 @@ struct PdfFile {
     identifiers: Option<PdfIdentifiers>,
 }
 
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FetchFile {
+    enabled: Option<bool>,
+    proxy: Option<String>,
+}
+
+/// `[[region]]`, in the policy alone.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RegionFile {
+    /// Short name.
+    id: String,
+    /// SHA-256 of the certificate that may sign its first list.
+    signer: String,
+}
+
+impl RegionFile {
+    /// The digest, if both parts are what they should be.
+    fn checked(&self) -> Option<[u8; 32]> {
+        crate::regions::unhex(&self.signer).filter(|_| crate::pki::signed::is_region_name(&self.id))
+    }
+}
+
 impl PdfFile {
     /// The two names, if they are given; an error where one is missing or none that a PDF can have.
     fn filters(self) -> Result<Option<(String, String)>, &'static str> {
@@ -394,6 +436,9 @@ struct PolicyFile {
     silent: bool,
     /// Whether the person may allow further origins by pairing; as `user_origins` when it is not said.
     pairing: Option<bool>,
+    /// Whether the person may accept further regions.
+    #[serde(default)]
+    user_regions: bool,
 }
 
 impl Config {
@@ -434,6 +479,8 @@ impl Config {
             limits: Vec::new(),
             pin_fd: true,
             pdf: Pdf::default(),
+            fetch: Fetch::default(),
+            presets: Presets::none(),
             update: None,
             places,
         }
@@ -472,6 +519,20 @@ impl Config {
         };
         if let Some(mib) = mib {
             config.http.max_upload_bytes = mib.saturating_mul(1 << 20);
+        }
+        // The policy can forbid fetching; a configuration can turn it on where the policy says nothing.
+        config.fetch.enabled = policy.fetch.enabled.or(user.fetch.enabled).unwrap_or(false);
+        config.fetch.proxy = policy.fetch.proxy.or(user.fetch.proxy);
+        if let Some(proxy) = &config.fetch.proxy {
+            crate::fetch::Fetcher::through(proxy).map_err(|_| value("fetch.proxy must be http://host:port"))?;
+        }
+        if !user.region.is_empty() {
+            return Err(value("[[region]] belongs into the policy file alone"));
+        }
+        config.presets.others = !managed || rules.user_regions;
+        for region in policy.region {
+            let signer = region.checked().ok_or_else(|| value("region.id or region.signer (64 hexadecimal digits)"))?;
+            config.presets.regions.push((region.id, signer));
         }
         config.http.silent = rules.silent;
         config.http.pairing = !managed || rules.pairing.unwrap_or(rules.user_origins);

@@ -21,6 +21,7 @@ use super::api::{Begun, DocumentView, Info, ItemView, PublicInfo, SignatureBody,
 use super::documents::IDLE;
 use super::events;
 use super::guard::{self, Caller};
+use super::pages::{self, reports::Drawn};
 use super::pairing::PairingBody;
 use crate::consent::{Origin, Requester};
 use crate::failure::{Code, Failure};
@@ -42,11 +43,11 @@ const BODY_STALL: Duration = Duration::from_secs(30);
 /// Longest wait of a long poll, in seconds.
 const MAX_WAIT: u64 = 20;
 /// Widths of a page picture, in pixels.
-const PAGE_WIDTHS: std::ops::RangeInclusive<u32> = 50..=2000;
+pub(super) const PAGE_WIDTHS: std::ops::RangeInclusive<u32> = 50..=2000;
 /// Width of a page picture when the page asks for none.
 const DEFAULT_PAGE_WIDTH: u32 = 800;
 /// What this version can do beyond the listing of seals and tokens.
-const FEATURES: &[&str] = &["ofd", "pdf", "ses", "gbt35275", "field", "straddle", "verify"];
+const FEATURES: &[&str] = &["ofd", "pdf", "ses", "gbt35275", "field", "keyword", "straddle", "verify"];
 
 /// A path that exists.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -122,6 +123,9 @@ pub async fn answer(app: Arc<App>, request: Request<Incoming>) -> Answer {
     // No randomness is no reason to say nothing.
     let id = RequestId::random().map_or_else(|_| "0".repeat(32), |id| id.as_str().to_owned());
     let (head, body) = request.into_parts();
+    if pages::are_asked(&head) {
+        return pages::answer(&app, &id, &head, body).await;
+    }
     let route = Route::of(head.uri.path());
     let is_paired = |origin: &Origin| app.credentials.grants().knows(origin);
     let caller = match guard::admit(&head, app.port, route.as_ref(), &app.signer.config.http, is_paired) {
@@ -177,7 +181,7 @@ fn preflight(head: &Parts, route: Option<&Route>) -> Result<Answer, Failure> {
     Ok(answer)
 }
 
-async fn routed(app: &App, head: &Parts, body: Incoming, route: &Route, caller: &Caller) -> Result<Answer, Failure> {
+pub(super) async fn routed(app: &App, head: &Parts, body: Incoming, route: &Route, caller: &Caller) -> Result<Answer, Failure> {
     if !route.methods().contains(&head.method) {
         return Err(Code::MethodNotAllowed.into());
     }
@@ -210,8 +214,8 @@ async fn routed(app: &App, head: &Parts, body: Incoming, route: &Route, caller: 
     }
     // A page of a paired origin proves itself: over its JSON, which is read first, or before its file is.
     let body = match (caller, route) {
-        (Caller::Allowed(_), Route::Signatures) => Body::Json(collect(body).await?),
-        (Caller::Allowed(_), _) => Body::Stream(body),
+        (Caller::Allowed(_) | Caller::Own(_), Route::Signatures) => Body::Json(collect(body).await?),
+        (Caller::Allowed(_) | Caller::Own(_), _) => Body::Stream(body),
         (Caller::Paired(_), _) => {
             let claim = app.credentials.claim(head, origin)?;
             let body = if *route == Route::Signatures { Body::Json(collect(body).await?) } else { Body::Stream(body) };
@@ -221,7 +225,7 @@ async fn routed(app: &App, head: &Parts, body: Incoming, route: &Route, caller: 
         // `admit` lets a stranger no further than the routes above.
         (Caller::Stranger(_), _) => return Err(Code::OriginRefused.into()),
     };
-    let requester = Requester::Origin(origin.clone());
+    let requester = caller.requester();
     match route {
         Route::Events | Route::Info | Route::Pairing { .. } | Route::Pairings => Err(Code::NotFound.into()),
         Route::Tokens => {
@@ -274,11 +278,12 @@ async fn routed(app: &App, head: &Parts, body: Incoming, route: &Route, caller: 
             let page = page.strip_suffix(".png").and_then(|page| page.parse().ok()).ok_or(Code::NotFound)?;
             let width = query.get("width").map_or(Some(DEFAULT_PAGE_WIDTH), |text| text.parse().ok());
             let width = width.filter(|width| PAGE_WIDTHS.contains(width)).ok_or_else(|| bad("width: 50 to 2000 pixels"))?;
-            page_picture(app, &document, page, width).await
+            let size = (page as usize).checked_sub(1).and_then(|index| document.pages.get(index)).ok_or(Code::PageNotFound)?;
+            page_picture(app, &document.bytes, size.width, page, width).await
         }
         Route::Signatures => {
             query.only(&[])?;
-            begin(app, origin, body.json().unwrap_or_default()).await
+            begin(app, caller, body.json().unwrap_or_default()).await
         }
         Route::Signature { id } if head.method == Method::DELETE => {
             query.only(&[])?;
@@ -337,7 +342,7 @@ fn info(app: &App, query: &Query, caller: &Caller) -> Result<Answer, Failure> {
         (None, None) => None,
         _ => return Err(bad("query: challenge and pairing belong together")),
     };
-    if !matches!(caller, Caller::Allowed(_)) && proof.is_none() {
+    if !matches!(caller, Caller::Allowed(_) | Caller::Own(_)) && proof.is_none() {
         return Ok(answer::json(StatusCode::OK, &PublicInfo { product: "sealagent", api_versions: [1] }));
     }
     let user = sm3(app.signer.user.as_bytes()).to_string();
@@ -367,12 +372,22 @@ fn wait(query: &Query) -> Result<Duration, Failure> {
     }
 }
 
-fn bad(what: impl std::fmt::Display) -> Failure {
+pub(super) fn bad(what: impl std::fmt::Display) -> Failure {
     Failure::new(Code::BadRequest, what)
 }
 
 /// Content type and length of the body, judged before a byte of it is read. Returns the length.
 fn check_body(app: &App, head: &Parts, route: &Route) -> Result<u64, Failure> {
+    let most = match route {
+        Route::Pairings => MAX_PAIRING,
+        Route::Documents | Route::Verifications => app.signer.config.http.max_upload_bytes,
+        _ => MAX_JSON,
+    };
+    check_upload(head, route.content_types(), most)
+}
+
+/// The same for a body of these types and at most so many bytes.
+pub(super) fn check_upload(head: &Parts, kinds: &[&str], most: u64) -> Result<u64, Failure> {
     let length = match head.headers.get(header::CONTENT_LENGTH) {
         Some(text) => text.to_str().ok().and_then(|t| t.parse().ok()).ok_or_else(|| bad("Content-Length"))?,
         None => 0,
@@ -385,35 +400,34 @@ fn check_body(app: &App, head: &Parts, route: &Route) -> Result<u64, Failure> {
     }
     let kind = guard::one(&head.headers, header::CONTENT_TYPE).unwrap_or_default().to_ascii_lowercase();
     let kind = kind.strip_suffix("; charset=utf-8").or(kind.strip_suffix(";charset=utf-8")).unwrap_or(&kind);
-    if !route.content_types().contains(&kind) {
-        return Err(Failure::new(Code::WrongContentType, format!("expected {}", route.content_types().join(" or "))));
+    if !kinds.contains(&kind) {
+        return Err(Failure::new(Code::WrongContentType, format!("expected {}", kinds.join(" or "))));
     }
-    let most = match (route, kind) {
-        (Route::Pairings, _) => MAX_PAIRING,
-        (_, "application/json") => MAX_JSON,
-        _ => app.signer.config.http.max_upload_bytes,
-    };
     if length > most {
         return Err(Failure::new(Code::TooLarge, format!("the limit is {most} bytes")));
     }
     Ok(length)
 }
 
-/// A picture of a page, `width` pixels wide.
-async fn page_picture(app: &App, document: &Document, page: u32, width: u32) -> Result<Answer, Failure> {
+/// A picture of a page, `width` pixels wide for its `width_mm`; a header tells what of it is not as the file has it.
+pub(super) async fn page_picture(app: &App, bytes: &FileBytes, width_mm: f64, page: u32, width: u32) -> Result<Answer, Failure> {
     let preview = app.signer.preview.as_ref().ok_or_else(|| Failure::new(Code::NotFound, "no preview is installed"))?;
-    let size = (page as usize).checked_sub(1).and_then(|index| document.pages.get(index)).ok_or(Code::PageNotFound)?;
-    let dpi = (f64::from(width) * 25.4 / size.width) as f32;
+    let dpi = (f64::from(width) * 25.4 / width_mm) as f32;
     let _permit = app.signer.pool.acquire().await.map_err(|_| Failure::from(Code::Internal))?;
     let drawn = async {
-        let mut session = preview.open(document.bytes.reader(), document.bytes.len()).await?;
+        let mut session = preview.open(bytes.reader(), bytes.len()).await?;
         let request = PageRequest { page, dpi, max_pixels: MAX_PIXELS, stamps: Vec::new() };
         let drawn = session.page(&request).await?;
         let pixels = drawn.layers.first().map_or(&[][..], Vec::as_slice);
-        Ok::<_, PreviewError>(preview::png(drawn.head.width, drawn.head.height, pixels)?)
+        let findings = session.document.findings.iter().chain(&drawn.head.findings).cloned().collect::<Vec<_>>();
+        Ok::<_, PreviewError>((preview::png(drawn.head.width, drawn.head.height, pixels)?, Drawn::of(&findings)))
     };
     match drawn.await {
-        Ok(png) => Ok(answer::typed(StatusCode::OK, "image/png", AnswerBody::whole(png))),
+        Ok((png, drawn)) => {
+            let mut answer = answer::typed(StatusCode::OK, "image/png", AnswerBody::whole(png));
+            answer.headers_mut().insert("x-sealagent-drawn", drawn.header());
+            Ok(answer)
+        }
         Err(error @ PreviewError::TooLarge(_)) => Err(Failure::new(Code::TooLarge, error)),
         Err(error @ PreviewError::NotRunning(_)) => {
             tracing::warn!(%error, "a page cannot be drawn");
@@ -444,7 +458,7 @@ fn media_type(format: PictureFormat) -> &'static str {
 }
 
 /// A JSON body, whole. Its length was checked before, and the library gives no more than that.
-async fn collect(mut body: Incoming) -> Result<Vec<u8>, Failure> {
+pub(super) async fn collect(mut body: Incoming) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
     while let Some(chunk) = next_chunk(&mut body).await? {
         bytes.extend_from_slice(&chunk);
@@ -471,7 +485,7 @@ async fn next_chunk(body: &mut Incoming) -> Result<Option<Bytes>, Failure> {
 }
 
 /// A body into a file without a name, with its SM3, written off the threads that answer.
-async fn receive(app: &App, mut body: Incoming) -> Result<(Draft, Sm3Digest, u64), Failure> {
+pub(super) async fn receive(app: &App, mut body: Incoming) -> Result<(Draft, Sm3Digest, u64), Failure> {
     let draft = {
         let scratch = app.scratch.clone();
         tokio::task::spawn_blocking(move || scratch.draft()).await
@@ -515,9 +529,9 @@ async fn take_document(app: &App, origin: &Origin, name: String, length: u64, bo
     Ok(answer::json(StatusCode::CREATED, &DocumentView::new(id.as_str(), &document, expires)))
 }
 
-async fn begin(app: &App, origin: &Origin, body: &[u8]) -> Result<Answer, Failure> {
+async fn begin(app: &App, caller: &Caller, body: &[u8]) -> Result<Answer, Failure> {
     let parsed: SignatureBody = serde_json::from_slice(body).map_err(bad)?;
-    let request = parsed.parse(origin, |id| app.documents.find(id, origin))?;
+    let request = parsed.parse(caller.requester(), |id| app.documents.find(id, caller.origin()))?;
     let idempotency = parsed.idempotency_key.map(|key| (key, sm3(body)));
     let id = app.requests.begin(request, idempotency).await?;
     Ok(answer::json(StatusCode::ACCEPTED, &Begun { signature_id: id.as_str() }))
@@ -580,10 +594,10 @@ async fn in_pool<T: Send + 'static>(app: &App, work: impl FnOnce() -> T + Send +
 }
 
 /// The parameters behind `?`: each once, names and values percent-decoded.
-struct Query(Vec<(String, String)>);
+pub(super) struct Query(Vec<(String, String)>);
 
 impl Query {
-    fn parse(text: &str) -> Result<Self, Failure> {
+    pub(super) fn parse(text: &str) -> Result<Self, Failure> {
         let mut pairs: Vec<(String, String)> = Vec::new();
         for part in text.split('&').filter(|p| !p.is_empty()) {
             let (name, value) = part.split_once('=').unwrap_or((part, ""));
@@ -596,12 +610,12 @@ impl Query {
         Ok(Self(pairs))
     }
 
-    fn get(&self, name: &str) -> Option<&str> {
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
     }
 
     /// A parameter that the route does not know is a mistake that should not pass in silence.
-    fn only(&self, known: &[&str]) -> Result<(), Failure> {
+    pub(super) fn only(&self, known: &[&str]) -> Result<(), Failure> {
         match self.0.iter().find(|(name, _)| !known.contains(&name.as_str())) {
             Some((name, _)) => Err(bad(format!("query: unknown parameter {}", crate::harmless::line(name)))),
             None => Ok(()),

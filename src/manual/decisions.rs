@@ -109,6 +109,20 @@
 //! libFuzzer needs a nightly toolchain, which not everyone has. So each body is a plain function in `fuzz/src/lib.rs`, run by cargo-fuzz
 //! where it can and by proptest on stable, from the same seeds.
 //!
+//! # D21. Facts about bytes are remembered from one document to the next, verdicts never
+//!
+//! An archive carries few seals under many documents, and two thirds of the SM2 work of a document is the same as in the one before.
+//! [`crate::pki::Known`] remembers three functions of bytes: a certificate as read, whether one certificate's key signed another, whether a
+//! maker signed a seal. Paths, dates, revocation and trust are judged anew for each document. Remembering whole verdicts about a chain
+//! would save some microseconds more, and one forgotten input (the time, the list, the region) would make a wrong "valid". The whole
+//! mutation table runs through one shared memory. The agent has none: it judges a few documents a day, and 8 MB are its budget.
+//!
+//! # D22. Files of a package are hashed side by side, out of memory, up to 512 KiB each
+//!
+//! A page is inflated once: its bytes are parsed, wait for seven others and are hashed in eight lanes (`sm3-lanes`). Larger files are hashed
+//! as they are inflated, one at a time, so that memory stays at 4 MiB whatever the package holds. *Else:* lanes over eight inflating
+//! streams, which reads all over the file for the sake of a few large pictures. Scans of several megabytes a page would change our mind.
+//!
 //! # D30. The agent fetches no update and installs none
 //!
 //! IT departments have tools that bring packages onto machines, and a program that can replace itself is the best target there is. So

@@ -368,8 +368,7 @@ function hex(bytes) {
 
 // src/events.ts
 var POLICY = 1008;
-async function listen(browser, port, authorization, onEvent, signal) {
-  const url = `ws://127.0.0.1:${port}/v1/events`;
+async function listen(browser, url, authorization, onEvent, signal) {
   const violations = watchViolations(browser, url);
   let socket;
   try {
@@ -402,15 +401,17 @@ async function listen(browser, port, authorization, onEvent, signal) {
 // src/agent.ts
 var API_VERSION = 1;
 var PORTS = Array.from({ length: 10 }, (_, n) => 17329 + n);
+var TLS_PORTS = Array.from({ length: 10 }, (_, n) => 17339 + n);
 var SILENT = 2e3;
 var POLL = 20;
 var SealAgent = class {
-  #ports;
+  #places;
   #credentials;
   #browser;
   #connecting;
   constructor(options = {}) {
-    this.#ports = options.ports ?? PORTS;
+    const places = (scheme, ports) => ports.map((port) => ({ scheme, port }));
+    this.#places = [...places("http", options.ports ?? PORTS), ...places("https", options.tlsPorts ?? [])];
     this.#credentials = options.credentials ?? new IndexedDbStore();
     this.#browser = options.browser ?? thisBrowser();
   }
@@ -429,17 +430,17 @@ var SealAgent = class {
     if (!(crypto == null ? void 0 : crypto.subtle)) throw new OriginNotApproved("forbidden");
     await this.#credentials.save(void 0);
     this.#connecting = void 0;
-    const { port } = await this.#connection({ ...signal ? { signal } : {} });
+    const { place } = await this.#connection({ ...signal ? { signal } : {} });
     const begin = { method: "POST", json: JSON.stringify({ label: options.label ?? "" }) };
-    const { pairingId, code, expiresAt } = await this.#open(port, "/v1/pairings", begin, signal);
+    const { pairingId, code, expiresAt } = await this.#open(place, "/v1/pairings", begin, signal);
     const path = `/v1/pairings/${pairingId}`;
-    const withdraw = () => void this.#open(port, path, { method: "DELETE" }, void 0).catch(() => {
+    const withdraw = () => void this.#open(place, path, { method: "DELETE" }, void 0).catch(() => {
     });
     signal == null ? void 0 : signal.addEventListener("abort", withdraw);
     try {
       options.onCode(code, expiresAt);
       for (; ; ) {
-        const answer = await this.#open(port, `${path}?wait=${POLL}`, { method: "GET" }, signal);
+        const answer = await this.#open(place, `${path}?wait=${POLL}`, { method: "GET" }, signal);
         if (answer.state === "waiting") continue;
         if (answer.state !== "granted" || !answer.id || !answer.key) {
           throw new OriginNotApproved(answer.state === "expired" ? "expired" : "refused");
@@ -534,11 +535,11 @@ var SealAgent = class {
    * for a page. While it is open, the page counts as there.
    */
   async listen(onEvent, options = {}) {
-    const { port, info, signer } = await this.#connection(options);
+    const { place, info, signer } = await this.#connection(options);
     if (!info.paired) throw new OriginNotApproved("unpaired");
     const authorization = await (signer == null ? void 0 : signer.authorization("GET", "/v1/events", void 0));
     try {
-      await listen(this.#browser, port, authorization, onEvent, options.signal);
+      await listen(this.#browser, at(place, "/v1/events").replace(/^http/, "ws"), authorization, onEvent, options.signal);
     } catch (error) {
       this.#connecting = void 0;
       throw error;
@@ -546,15 +547,15 @@ var SealAgent = class {
   }
   // --- calls of an allowed site ---
   #call(method, path, json, signal) {
-    return this.#proved(signal, async ({ port, signer }) => {
+    return this.#proved(signal, async ({ place, signer }) => {
       const authorization = await (signer == null ? void 0 : signer.authorization(method, path, json));
-      return read(await send(this.#browser, { method, url: at(port, path), authorization, signal, ...json === void 0 ? {} : { json } }));
+      return read(await send(this.#browser, { method, url: at(place, path), authorization, signal, ...json === void 0 ? {} : { json } }));
     });
   }
   #upload(path, file, onProgress, signal) {
-    return this.#proved(signal, async ({ port, signer }) => {
+    return this.#proved(signal, async ({ place, signer }) => {
       const authorization = await (signer == null ? void 0 : signer.authorization("POST", path, void 0));
-      return read(await upload(this.#browser, { url: at(port, path), file, type: typeOf(file), authorization, signal }, onProgress));
+      return read(await upload(this.#browser, { url: at(place, path), file, type: typeOf(file), authorization, signal }, onProgress));
     });
   }
   /** Runs a call on the connection; once more on a new one when the agent was started anew meanwhile. */
@@ -570,7 +571,7 @@ var SealAgent = class {
           if (repeated) throw new OriginNotApproved("unpaired");
         } else if (error instanceof Unreachable) {
           this.#connecting = void 0;
-          throw await this.#lost(connection.port, signal, error);
+          throw await this.#lost(connection.place, signal, error);
         } else {
           throw error;
         }
@@ -578,20 +579,20 @@ var SealAgent = class {
     }
   }
   /** A call got no answer: is the agent gone, or does it not want this site any more? It answers everybody's question who it is. */
-  async #lost(port, signal, cause2) {
+  async #lost(place, signal, cause2) {
     try {
-      const info = await read(await send(this.#browser, { method: "GET", url: at(port, "/v1/info"), signal, timeout: SILENT }));
+      const info = await read(await send(this.#browser, { method: "GET", url: at(place, "/v1/info"), signal, timeout: SILENT }));
       return info.paired ? new ConnectionLost({ cause: cause2 }) : new OriginNotApproved("forbidden");
     } catch (error) {
       return error instanceof SealAgentError && !(error instanceof AgentRefused) ? error : new ConnectionLost({ cause: cause2 });
     }
   }
   /** A call that answers a site which is not allowed yet. */
-  async #open(port, path, call, signal) {
+  async #open(place, path, call, signal) {
     try {
-      return await read(await send(this.#browser, { ...call, url: at(port, path), signal }));
+      return await read(await send(this.#browser, { ...call, url: at(place, path), signal }));
     } catch (error) {
-      throw error instanceof Unreachable ? await this.#lost(port, signal, error) : error;
+      throw error instanceof Unreachable ? await this.#lost(place, signal, error) : error;
     }
   }
   // --- finding it ---
@@ -619,11 +620,11 @@ var SealAgent = class {
     var _a;
     const credential = await this.#credentials.load().catch(() => void 0);
     let stranger;
-    for (const port of this.#ports) {
+    for (const place of this.#places) {
       const state = await permission(this.#browser);
       if (state === "prompt") (_a = options.onPermission) == null ? void 0 : _a.call(options);
       try {
-        return await this.#greet(port, credential, state, options.signal);
+        return await this.#greet(place, credential, state, options.signal);
       } catch (error) {
         if (error instanceof Unreachable) continue;
         if (error instanceof AgentNotRecognised || error instanceof TimedOut || error instanceof AgentRefused) stranger ??= error;
@@ -632,28 +633,28 @@ var SealAgent = class {
     }
     throw stranger ?? new NotRunning();
   }
-  async #greet(port, credential, state, signal) {
+  async #greet(place, credential, state, signal) {
     const crypto = this.#browser.crypto;
     const asked = credential && crypto ? challenge(crypto) : void 0;
     const path = credential && asked ? `/v1/info?challenge=${asked}&pairing=${credential.id}` : "/v1/info";
     const timeout = state === "prompt" ? void 0 : SILENT;
-    const info = await read(await send(this.#browser, { method: "GET", url: at(port, path), signal, timeout }));
+    const info = await read(await send(this.#browser, { method: "GET", url: at(place, path), signal, timeout }));
     if ((info == null ? void 0 : info.product) !== "sealagent" || !Array.isArray(info.apiVersions)) throw new Unreachable("another program");
     if (!info.apiVersions.includes(API_VERSION)) {
       throw new VersionTooOld(info.apiVersions, Math.max(...info.apiVersions) < API_VERSION ? "agent" : "site");
     }
-    if (!credential || !crypto || !asked) return { port, info: told(info), signer: void 0 };
-    if (info.run === void 0 || info.proof === void 0 || !await isGenuine(crypto, credential.key, asked, port, info.run, info.proof)) {
+    if (!credential || !crypto || !asked) return { place, info: told(info), signer: void 0 };
+    if (info.run === void 0 || info.proof === void 0 || !await isGenuine(crypto, credential.key, asked, place.port, info.run, info.proof)) {
       throw new AgentNotRecognised();
     }
-    return { port, info: { ...told(info), paired: true }, signer: new Signer(crypto, credential, info.run, info.seen ?? 0) };
+    return { place, info: { ...told(info), paired: true }, signer: new Signer(crypto, credential, info.run, info.seen ?? 0) };
   }
   #random() {
     var _a;
     return Array.from(((_a = this.#browser.crypto) == null ? void 0 : _a.getRandomValues(new Uint8Array(16))) ?? [], (byte) => byte.toString(16).padStart(2, "0")).join("");
   }
 };
-var at = (port, path) => `http://127.0.0.1:${port}${path}`;
+var at = ({ scheme, port }, path) => `${scheme}://127.0.0.1:${port}${path}`;
 function untilAborted(work, signal) {
   if (!signal) return work;
   return new Promise((resolve, reject) => {
@@ -702,6 +703,7 @@ export {
   PORTS,
   SealAgent,
   SealAgentError,
+  TLS_PORTS,
   TimedOut,
   VersionTooOld
 };

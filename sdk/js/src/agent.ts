@@ -13,6 +13,8 @@ import type { AgentEvent, DigestItem, Document, Info, Report, Seal, SigningItem,
 const API_VERSION = 1;
 /** Where agents listen: the first port, and one more for each further user of the machine. A site's CSP names them. */
 export const PORTS: readonly number[] = Array.from({ length: 10 }, (_, n) => 17329 + n);
+/** Where agents listen by https, if at all. */
+export const TLS_PORTS: readonly number[] = Array.from({ length: 10 }, (_, n) => 17339 + n);
 /** An agent that may be called and does not answer by then is none, in ms. */
 const SILENT = 2000;
 /** Longest wait of one long poll, in seconds. */
@@ -22,6 +24,11 @@ const POLL = 20;
 export interface Options {
   /** Ports to try, in order. */
   ports?: readonly number[];
+  /**
+   * Ports to try by https after those, in order; none unless it is said. For browsers that call nothing else from an https page
+   * (Safari), where each computer has a certificate: `sealagent tls create`. See `TLS_PORTS`.
+   */
+  tlsPorts?: readonly number[];
   /** Where the pairing's key is kept. */
   credentials?: CredentialStore;
   /** For tests. */
@@ -60,8 +67,13 @@ export interface SealOptions extends CallOptions {
   close?: boolean;
 }
 
-interface Connection {
+interface Place {
+  scheme: 'http' | 'https';
   port: number;
+}
+
+interface Connection {
+  place: Place;
   info: Info;
   signer: Signer | undefined;
 }
@@ -78,13 +90,14 @@ interface InfoAnswer extends Info {
  * Until the browser's permission is known exactly one request is under way: Firefox drops the one that waits when another comes.
  */
 export class SealAgent {
-  readonly #ports: readonly number[];
+  readonly #places: readonly Place[];
   readonly #credentials: CredentialStore;
   readonly #browser: Browser;
   #connecting: Promise<Connection> | undefined;
 
   constructor(options: Options = {}) {
-    this.#ports = options.ports ?? PORTS;
+    const places = (scheme: Place['scheme'], ports: readonly number[]) => ports.map((port) => ({ scheme, port }));
+    this.#places = [...places('http', options.ports ?? PORTS), ...places('https', options.tlsPorts ?? [])];
     this.#credentials = options.credentials ?? new IndexedDbStore();
     this.#browser = options.browser ?? thisBrowser();
   }
@@ -106,16 +119,16 @@ export class SealAgent {
     if (!crypto?.subtle) throw new OriginNotApproved('forbidden'); // an insecure page cannot keep a key, and the agent pairs with none
     await this.#credentials.save(undefined);
     this.#connecting = undefined;
-    const { port } = await this.#connection({ ...(signal ? { signal } : {}) });
+    const { place } = await this.#connection({ ...(signal ? { signal } : {}) });
     const begin = { method: 'POST', json: JSON.stringify({ label: options.label ?? '' }) } as const;
-    const { pairingId, code, expiresAt } = await this.#open<{ pairingId: string; code: string; expiresAt: string }>(port, '/v1/pairings', begin, signal);
+    const { pairingId, code, expiresAt } = await this.#open<{ pairingId: string; code: string; expiresAt: string }>(place, '/v1/pairings', begin, signal);
     const path = `/v1/pairings/${pairingId}`;
-    const withdraw = () => void this.#open(port, path, { method: 'DELETE' }, undefined).catch(() => {});
+    const withdraw = () => void this.#open(place, path, { method: 'DELETE' }, undefined).catch(() => {});
     signal?.addEventListener('abort', withdraw);
     try {
       options.onCode(code, expiresAt);
       for (;;) {
-        const answer = await this.#open<{ state: string; id?: string; key?: string }>(port, `${path}?wait=${POLL}`, { method: 'GET' }, signal);
+        const answer = await this.#open<{ state: string; id?: string; key?: string }>(place, `${path}?wait=${POLL}`, { method: 'GET' }, signal);
         if (answer.state === 'waiting') continue;
         if (answer.state !== 'granted' || !answer.id || !answer.key) {
           throw new OriginNotApproved(answer.state === 'expired' ? 'expired' : 'refused');
@@ -225,11 +238,11 @@ export class SealAgent {
    * for a page. While it is open, the page counts as there.
    */
   async listen(onEvent: (event: AgentEvent) => void, options: CallOptions = {}): Promise<void> {
-    const { port, info, signer } = await this.#connection(options);
+    const { place, info, signer } = await this.#connection(options);
     if (!info.paired) throw new OriginNotApproved('unpaired');
     const authorization = await signer?.authorization('GET', '/v1/events', undefined);
     try {
-      await listen(this.#browser, port, authorization, onEvent, options.signal);
+      await listen(this.#browser, at(place, '/v1/events').replace(/^http/, 'ws'), authorization, onEvent, options.signal);
     } catch (error) {
       this.#connecting = undefined; // the next call looks whether the agent is there, and which run of it
       throw error;
@@ -239,16 +252,16 @@ export class SealAgent {
   // --- calls of an allowed site ---
 
   #call<T>(method: Call['method'], path: string, json: string | undefined, signal: AbortSignal | undefined): Promise<T> {
-    return this.#proved(signal, async ({ port, signer }) => {
+    return this.#proved(signal, async ({ place, signer }) => {
       const authorization = await signer?.authorization(method, path, json);
-      return read<T>(await send(this.#browser, { method, url: at(port, path), authorization, signal, ...(json === undefined ? {} : { json }) }));
+      return read<T>(await send(this.#browser, { method, url: at(place, path), authorization, signal, ...(json === undefined ? {} : { json }) }));
     });
   }
 
   #upload<T>(path: string, file: Blob, onProgress: SealOptions['onProgress'], signal: AbortSignal | undefined): Promise<T> {
-    return this.#proved(signal, async ({ port, signer }) => {
+    return this.#proved(signal, async ({ place, signer }) => {
       const authorization = await signer?.authorization('POST', path, undefined);
-      return read<T>(await upload(this.#browser, { url: at(port, path), file, type: typeOf(file), authorization, signal }, onProgress));
+      return read<T>(await upload(this.#browser, { url: at(place, path), file, type: typeOf(file), authorization, signal }, onProgress));
     });
   }
 
@@ -265,7 +278,7 @@ export class SealAgent {
           if (repeated) throw new OriginNotApproved('unpaired');
         } else if (error instanceof Unreachable) {
           this.#connecting = undefined;
-          throw await this.#lost(connection.port, signal, error);
+          throw await this.#lost(connection.place, signal, error);
         } else {
           throw error;
         }
@@ -274,9 +287,9 @@ export class SealAgent {
   }
 
   /** A call got no answer: is the agent gone, or does it not want this site any more? It answers everybody's question who it is. */
-  async #lost(port: number, signal: AbortSignal | undefined, cause: Error): Promise<SealAgentError> {
+  async #lost(place: Place, signal: AbortSignal | undefined, cause: Error): Promise<SealAgentError> {
     try {
-      const info = await read<Info>(await send(this.#browser, { method: 'GET', url: at(port, '/v1/info'), signal, timeout: SILENT }));
+      const info = await read<Info>(await send(this.#browser, { method: 'GET', url: at(place, '/v1/info'), signal, timeout: SILENT }));
       return info.paired ? new ConnectionLost({ cause }) : new OriginNotApproved('forbidden');
     } catch (error) {
       return error instanceof SealAgentError && !(error instanceof AgentRefused) ? error : new ConnectionLost({ cause });
@@ -284,11 +297,11 @@ export class SealAgent {
   }
 
   /** A call that answers a site which is not allowed yet. */
-  async #open<T>(port: number, path: string, call: Pick<Call, 'method' | 'json'>, signal: AbortSignal | undefined): Promise<T> {
+  async #open<T>(place: Place, path: string, call: Pick<Call, 'method' | 'json'>, signal: AbortSignal | undefined): Promise<T> {
     try {
-      return await read<T>(await send(this.#browser, { ...call, url: at(port, path), signal }));
+      return await read<T>(await send(this.#browser, { ...call, url: at(place, path), signal }));
     } catch (error) {
-      throw error instanceof Unreachable ? await this.#lost(port, signal, error) : error;
+      throw error instanceof Unreachable ? await this.#lost(place, signal, error) : error;
     }
   }
 
@@ -318,12 +331,12 @@ export class SealAgent {
   async #search(options: ConnectOptions): Promise<Connection> {
     const credential = await this.#credentials.load().catch(() => undefined);
     let stranger: Error | undefined;
-    for (const port of this.#ports) {
+    for (const place of this.#places) {
       // Asked anew before each port: an answer on the one before has changed it.
       const state = await permission(this.#browser);
       if (state === 'prompt') options.onPermission?.();
       try {
-        return await this.#greet(port, credential, state, options.signal);
+        return await this.#greet(place, credential, state, options.signal);
       } catch (error) {
         if (error instanceof Unreachable) continue;
         // Another program may sit on the port of ours.
@@ -334,22 +347,22 @@ export class SealAgent {
     throw stranger ?? new NotRunning();
   }
 
-  async #greet(port: number, credential: Credential | undefined, state: Permission, signal: AbortSignal | undefined): Promise<Connection> {
+  async #greet(place: Place, credential: Credential | undefined, state: Permission, signal: AbortSignal | undefined): Promise<Connection> {
     const crypto = this.#browser.crypto;
     const asked = credential && crypto ? challenge(crypto) : undefined;
     const path = credential && asked ? `/v1/info?challenge=${asked}&pairing=${credential.id}` : '/v1/info';
     // While a question may stand before the person, only they end the call.
     const timeout = state === 'prompt' ? undefined : SILENT;
-    const info = await read<InfoAnswer>(await send(this.#browser, { method: 'GET', url: at(port, path), signal, timeout }));
+    const info = await read<InfoAnswer>(await send(this.#browser, { method: 'GET', url: at(place, path), signal, timeout }));
     if (info?.product !== 'sealagent' || !Array.isArray(info.apiVersions)) throw new Unreachable('another program');
     if (!info.apiVersions.includes(API_VERSION)) {
       throw new VersionTooOld(info.apiVersions, Math.max(...info.apiVersions) < API_VERSION ? 'agent' : 'site');
     }
-    if (!credential || !crypto || !asked) return { port, info: told(info), signer: undefined };
-    if (info.run === undefined || info.proof === undefined || !(await isGenuine(crypto, credential.key, asked, port, info.run, info.proof))) {
+    if (!credential || !crypto || !asked) return { place, info: told(info), signer: undefined };
+    if (info.run === undefined || info.proof === undefined || !(await isGenuine(crypto, credential.key, asked, place.port, info.run, info.proof))) {
       throw new AgentNotRecognised();
     }
-    return { port, info: { ...told(info), paired: true }, signer: new Signer(crypto, credential, info.run, info.seen ?? 0) };
+    return { place, info: { ...told(info), paired: true }, signer: new Signer(crypto, credential, info.run, info.seen ?? 0) };
   }
 
   #random(): string {
@@ -358,7 +371,7 @@ export class SealAgent {
   }
 }
 
-const at = (port: number, path: string) => `http://127.0.0.1:${port}${path}`;
+const at = ({ scheme, port }: Place, path: string) => `${scheme}://127.0.0.1:${port}${path}`;
 
 function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (!signal) return work;

@@ -9,15 +9,14 @@ import type { AgentEvent } from './types.js';
 /** The agent's "no": no credential, or no pairing any more. */
 const POLICY = 1008;
 
-/** Listens until `signal` aborts, and then resolves; rejects when the stream ends otherwise. */
+/** Listens to the stream at `url` until `signal` aborts, and then resolves; rejects when the stream ends otherwise. */
 export async function listen(
   browser: Browser,
-  port: number,
+  url: string,
   authorization: string | undefined,
   onEvent: (event: AgentEvent) => void,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const url = `ws://127.0.0.1:${port}/v1/events`;
   const violations = watchViolations(browser, url);
   let socket: WebSocket | undefined;
   try {

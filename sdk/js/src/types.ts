@@ -84,4 +84,6 @@ export interface Report {
 export type AgentEvent =
   | { type: 'tokenAdded'; token: string }
   | { type: 'tokenRemoved'; token: string }
+  /** `revoked`: the person ended it, and the stream ends. */
+  | { type: 'pairingChanged'; state: 'granted' | 'revoked' }
   | { type: 'signatureChanged'; signatureId: string; state: State };

@@ -27,6 +27,17 @@ test('a closed port is passed over', async () => {
   assert.deepEqual(browser.calls.map((call) => call.url), ['http://127.0.0.1:17329/v1/info', 'http://127.0.0.1:17330/v1/info']);
 });
 
+test('https is tried last, and only where the site says so', async () => {
+  const asked = (calls) => calls.map((call) => call.url.split('/v1')[0]);
+  const plain = agent({});
+  await rejectsAs(plain.agent.connect(), sdk.NotRunning);
+  assert.ok(asked(plain.browser.calls).every((url) => url.startsWith('http://')));
+  const browser = fakeBrowser({ ports: { 17339: () => json(info) } });
+  const site = new sdk.SealAgent({ browser, credentials: memory(), ports: [17329], tlsPorts: sdk.TLS_PORTS });
+  await site.connect();
+  assert.deepEqual(asked(browser.calls), ['http://127.0.0.1:17329', 'https://127.0.0.1:17339']);
+});
+
 test('calls carry no cache mode and no address space', async () => {
   const { agent: it, browser } = agent({ ports: { 17329: ({ url }) => json(url.pathname === '/v1/info' ? info : []) } });
   await it.seals();
@@ -204,9 +215,8 @@ test('an abort while the person is asked withdraws the request', async () => {
   const deleted = [];
   const aborter = new AbortController();
   const { agent: it } = agent({ ports: sealing([], deleted) });
-  const sealed = it.sealDocument(new Blob(['1']), '44', { kind: 'none' }, { signal: aborter.signal });
-  setTimeout(() => aborter.abort(), 60);
-  await rejectsAs(sealed, sdk.Cancelled);
+  const onState = () => setTimeout(() => aborter.abort(), 1);
+  await rejectsAs(it.sealDocument(new Blob(['1']), '44', { kind: 'none' }, { signal: aborter.signal, onState }), sdk.Cancelled);
   assert.deepEqual(deleted, ['/v1/signatures/s1']);
 });
 

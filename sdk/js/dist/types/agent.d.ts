@@ -3,10 +3,17 @@ import { type CredentialStore } from './credential.js';
 import type { AgentEvent, DigestItem, Document, Info, Report, Seal, SigningItem, Stamp, State, Status, Token } from './types.js';
 /** Where agents listen: the first port, and one more for each further user of the machine. A site's CSP names them. */
 export declare const PORTS: readonly number[];
+/** Where agents listen by https, if at all. */
+export declare const TLS_PORTS: readonly number[];
 /** How to reach the agent. */
 export interface Options {
     /** Ports to try, in order. */
     ports?: readonly number[];
+    /**
+     * Ports to try by https after those, in order; none unless it is said. For browsers that call nothing else from an https page
+     * (Safari), where each computer has a certificate: `sealagent tls create`. See `TLS_PORTS`.
+     */
+    tlsPorts?: readonly number[];
     /** Where the pairing's key is kept. */
     credentials?: CredentialStore;
     /** For tests. */

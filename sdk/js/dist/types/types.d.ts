@@ -103,6 +103,11 @@ export type AgentEvent = {
 } | {
     type: 'tokenRemoved';
     token: string;
+}
+/** `revoked`: the person ended it, and the stream ends. */
+ | {
+    type: 'pairingChanged';
+    state: 'granted' | 'revoked';
 } | {
     type: 'signatureChanged';
     signatureId: string;
