@@ -17,7 +17,7 @@ cp "$wide/packaging/sealagent.cdx.json" "$stage/sbom.cdx.json"
 cp "$wide/packaging/licences.txt" "$stage/"
 # Signing, when there is a key: programs first, the package last. SIGN is a command that takes one file and signs it in place.
 [ -z "${SIGN-}" ] || for program in "$stage"/*.exe; do $SIGN "$program"; done
-cp -r msi/sealagent.wxs msi/admx policy.toml "$stage/"
+cp -r msi/sealagent.wxs msi/admx browser-policy policy.toml "$stage/"
 find "$stage" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 
 # A product code for each content, and the same one for the same content.

@@ -19,7 +19,9 @@ mod sys;
 
 #[cfg(windows)]
 pub use sys::locale;
-pub use sys::user;
+#[cfg(target_os = "linux")]
+pub(crate) use sys::user_of_number;
+pub use sys::{policy_path, user};
 
 /// The first port that is tried; fixed because sites put it into their Content-Security-Policy.
 pub const FIRST_PORT: u16 = 17329;

@@ -110,6 +110,8 @@ codes! {
     PageNotFound = "page_not_found",
     /// The PIN is locked.
     PinBlocked = "pin_blocked",
+    /// The token's PIN cannot be changed by this program (command line only).
+    PinChangeUnsupported = "pin_change_unsupported",
     /// The PIN was wrong, and nobody is there to ask again (command line only).
     PinIncorrect = "pin_incorrect",
     /// One try is left, and nobody is there to confirm it (command line only).

@@ -41,6 +41,8 @@ pub mod fetch;
 #[cfg(feature = "agent")]
 pub mod http;
 #[cfg(feature = "agent")]
+pub mod pin;
+#[cfg(feature = "agent")]
 pub mod regions;
 #[cfg(feature = "agent")]
 pub mod seals;

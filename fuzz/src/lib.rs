@@ -2,6 +2,8 @@
 //! cargo-fuzz runs them on a nightly toolchain (`fuzz/run.sh`), proptest on stable (`tests/stable.rs`): the same code.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+mod regions;
+
 use std::io::Cursor;
 
 use jiff::Timestamp;
@@ -20,6 +22,8 @@ use sm2::{FieldBytes, ProjectivePoint, Scalar};
 use sm2_verify::{Item, PreparedItem, PreparedKey, PublicKey};
 use ukey::wire;
 
+pub use regions::region_documents;
+
 /// A fuzz body.
 pub type Body = fn(&[u8]);
 
@@ -30,6 +34,7 @@ pub const BODIES: &[(&str, Body)] = &[
     ("http_head", http_head),
     ("ofd", ofd_package),
     ("pdf", pdf_document),
+    ("regions", regions::region_documents),
     ("revocation", revocation),
     ("ses", seals),
     ("sm2", sm2_signature),

@@ -9,6 +9,7 @@ mod os {
 
     use super::*;
 
+    /// Where an administrator puts the policy.
     pub fn policy_path() -> PathBuf {
         PathBuf::from("/etc/sealagent/policy.toml")
     }
@@ -20,7 +21,11 @@ mod os {
 
     /// Name and number of the user that this process runs as. The name is from the user database, never from the environment.
     pub fn user() -> String {
-        let id = rustix::process::geteuid().as_raw();
+        user_of_number(rustix::process::geteuid().as_raw())
+    }
+
+    /// Name and number of any user.
+    pub fn user_of_number(id: u32) -> String {
         let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
         let name = users.lines().find_map(|line| {
             let mut fields = line.split(':');
