@@ -64,6 +64,7 @@ impl Canvas {
     }
 
     /// A picture that something else drew, to put seals on.
+    #[cfg(feature = "pdf")]
     pub fn of(pixmap: Pixmap) -> Self {
         Self { pixmap, operations: 0, work: 0, exhausted: None }
     }
@@ -185,6 +186,7 @@ impl Canvas {
     }
 
     /// Whether a rectangle of left, top, right and bottom shows one colour, as far as an eye can tell.
+    #[cfg(feature = "pdf")]
     pub fn is_one_colour(&self, [left, top, right, bottom]: [f64; 4]) -> bool {
         let rect = Rect::from_ltrb(left as f32, top as f32, right as f32, bottom as f32);
         let Some(area) = rect.and_then(|rect| self.pixels(rect)) else { return true };
