@@ -20,7 +20,7 @@ fn main() {
     let mut arguments = Arguments::from_args();
     arguments.test_threads = Some(1); // one keyboard
     let missing = ["Xvfb", "xdotool"].into_iter().any(|program| which(program).is_none());
-    let cases: [(&str, Case); 7] = [
+    let cases: [(&str, Case); 8] = [
         ("keyboard_alone_approves_and_the_pin_comes_in_the_secret", keyboard_alone_approves),
         ("enter_within_the_first_second_accepts_nothing", enter_too_early),
         ("escape_means_no_and_gives_no_pin", escape_means_no),
@@ -28,6 +28,7 @@ fn main() {
         ("closed_standard_input_takes_the_window_away", withdrawn),
         ("right_to_left_title_of_10_000_characters_is_still_answered", long_title),
         ("one_copy_of_the_pin_is_in_memory_while_it_is_typed", one_copy),
+        ("a_prompt_that_is_killed_while_a_pin_is_typed_leaves_no_core", no_core),
     ];
     let trials =
         cases.into_iter().map(|(name, case)| Trial::test(name, move || case(&Desk::new())).with_ignored_flag(missing)).collect();
@@ -230,6 +231,23 @@ fn one_copy(desk: &Desk) -> Result<(), Failed> {
         Ok(1) => Ok(()),
         Ok(n) => Err(format!("{n} copies of the PIN").into()),
         Err(error) => Err(format!("the prompt's memory could not be read ({error}); run as root").into()),
+    }
+}
+
+/// Attack item 36.
+fn no_core(desk: &Desk) -> Result<(), Failed> {
+    use std::os::unix::process::ExitStatusExt as _;
+    let mut prompt = desk.ask(&question("采购合同.ofd"));
+    desk.await_window(&mut prompt);
+    desk.type_pin();
+    let limits = fs::read_to_string(format!("/proc/{}/limits", prompt.id()))?;
+    let core: Vec<&str> =
+        limits.lines().find(|line| line.starts_with("Max core file size")).unwrap_or("").split_whitespace().collect();
+    desk.run("kill", &["-ABRT", &prompt.id().to_string()]);
+    let status = prompt.wait()?;
+    match (core.get(4..6), status.signal(), status.core_dumped()) {
+        (Some(["0", "0"]), Some(6), false) => Ok(()),
+        found => Err(format!("{found:?}").into()),
     }
 }
 
