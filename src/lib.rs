@@ -39,9 +39,13 @@ pub mod failure;
 #[cfg(feature = "agent")]
 pub mod http;
 #[cfg(feature = "agent")]
+pub mod log;
+#[cfg(feature = "agent")]
 pub mod seals;
 #[cfg(feature = "agent")]
 pub mod signing;
+#[cfg(feature = "agent")]
+pub mod tls;
 #[cfg(feature = "agent")]
 pub mod trust_dir;
 #[cfg(feature = "agent")]

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::genesis;
+use crate::consent::Origin;
 use crate::consent::summary::{Requester, Shown};
 use crate::failure::Code;
 use crate::sm::Sm3Digest;
@@ -28,8 +29,16 @@ pub enum Kind {
     Failed,
     /// It was signed, and nobody fetched the result.
     NotDelivered,
+    /// A person allowed a web site.
+    Paired,
+    /// The same, for this once.
+    PairedOnce,
+    /// A person did not allow a web site.
+    PairingRefused,
     /// Policy refused the request.
     Refused,
+    /// The pairings of a web site were ended.
+    Revoked,
     /// All items were signed.
     Signed,
 }
@@ -40,7 +49,7 @@ pub enum Kind {
 pub struct Event {
     /// What happened.
     pub event: Kind,
-    /// Number of the request, the same in all its lines.
+    /// Number of the request, the same in all its lines; of the pairing; empty for the end of pairings.
     pub request: String,
     /// Who asked: an origin, or the command line.
     pub requester: Requester,
@@ -51,6 +60,23 @@ pub struct Event {
     /// Serial number of the token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<Shown>,
+    /// Whose pairings were ended; of other events the requester says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+}
+
+impl Event {
+    /// A pairing was asked for.
+    pub fn of_pairing(event: Kind, id: &str, origin: &Origin, user: &str) -> Self {
+        let requester = Requester::Origin(origin.clone());
+        Self { event, request: id.to_owned(), requester, user: user.to_owned(), items: Vec::new(), token: None, origin: None }
+    }
+
+    /// The pairings of an origin were ended by `requester`.
+    pub fn of_revocation(origin: &Origin, requester: Requester, user: &str) -> Self {
+        let (request, items, user) = (String::new(), Vec::new(), user.to_owned());
+        Self { event: Kind::Revoked, request, requester, user, items, token: None, origin: Some(origin.clone()) }
+    }
 }
 
 /// One signature that was asked for.
@@ -144,6 +170,7 @@ pub mod tests {
                 code: None,
             }],
             token: Some(Shown::new("V0001")),
+            origin: None,
         }
     }
 }

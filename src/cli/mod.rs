@@ -1,12 +1,14 @@
 //! The command line: one module per subcommand, each with its arguments and one function that returns the exit code.
 
 pub mod audit;
+pub mod diagnostics;
 pub mod lists;
 pub mod origins;
 pub mod preview;
 pub mod run;
 pub mod seal;
 pub mod sign;
+pub mod tls;
 pub mod verify;
 
 use std::fmt::Display;
@@ -58,6 +60,11 @@ pub enum Command {
     /// Check or export the record of signatures.
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Write a file for the help desk that names nobody.
+    Diagnostics(diagnostics::Args),
+    /// Make or remove the certificate for https.
+    #[command(subcommand)]
+    Tls(tls::Command),
 }
 
 /// How to print.
@@ -93,6 +100,8 @@ pub fn main(cli: Cli) -> ExitCode {
         Command::Origins(args) => configured(&cli.config, |config| origins::run(&config, &args, language)),
         Command::Seal(command) => configured(&cli.config, |config| seal::run(&config, &command, language)),
         Command::Audit(command) => configured(&cli.config, |config| audit::run(&config, &command, language)),
+        Command::Diagnostics(args) => configured(&cli.config, |config| diagnostics::run(config, &args, language)),
+        Command::Tls(command) => configured(&cli.config, |config| tls::run(&config, &command, language)),
     };
     result.unwrap_or_else(|problem| problem.tell(language))
 }

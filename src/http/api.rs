@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::openapi::{DateTime, Digest};
 use crate::consent::{Origin, Requester};
 use crate::failure::{Code, Failure, Language};
 use crate::signing::{Document, ItemStatus, MAX_ITEMS, SignedValueKind, SigningItem, SigningRequest, State, Subject};
@@ -19,7 +21,7 @@ const MAX_PROPERTY: usize = 1024;
 const MAX_KEY: usize = 128;
 
 /// `GET /v1/info` for an origin that is allowed.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Info<'a> {
     /// `sealagent`
@@ -46,7 +48,7 @@ pub struct Info<'a> {
 }
 
 /// `GET /v1/info` for any other.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PublicInfo {
     /// `sealagent`
@@ -55,8 +57,18 @@ pub struct PublicInfo {
     pub api_versions: [u32; 1],
 }
 
+/// `GET /v1/info`
+#[derive(JsonSchema, Serialize)]
+#[serde(untagged)]
+pub enum InfoView<'a> {
+    /// For an origin that is allowed.
+    Allowed(Info<'a>),
+    /// For any other.
+    Stranger(PublicInfo),
+}
+
 /// A document that was handed over.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DocumentView<'a> {
     /// Names it in other calls.
@@ -68,17 +80,19 @@ pub struct DocumentView<'a> {
     /// Its pages, in reading order.
     pub pages: Vec<PageView>,
     /// SM3 of its bytes.
+    #[schemars(with = "Digest")]
     pub sm3: Sm3Digest,
     /// Number of signatures in it.
     pub signatures: usize,
     /// Whether one of them closed it.
     pub closed: bool,
     /// When it will be gone, if nobody asks about it before.
+    #[schemars(with = "DateTime")]
     pub expires_at: Timestamp,
 }
 
 /// A page.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PageView {
     number: usize,
@@ -105,7 +119,7 @@ impl<'a> DocumentView<'a> {
 }
 
 /// `POST /v1/signatures`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SignatureBody {
     #[serde(default)]
@@ -121,7 +135,7 @@ pub struct SignatureBody {
     pub idempotency_key: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct ItemBody {
     document_id: String,
@@ -133,10 +147,11 @@ struct ItemBody {
     close: bool,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct DigestBody {
     name: String,
+    #[schemars(with = "Digest")]
     sm3: Sm3Digest,
     property: String,
     seal: String,
@@ -144,7 +159,7 @@ struct DigestBody {
     signed_value: SignedValueKind,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "camelCase", deny_unknown_fields)]
 enum StampBody {
     Field {
@@ -176,21 +191,21 @@ enum StampBody {
     },
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 enum EdgeBody {
     Left,
     Right,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(untagged)]
 enum PagesBody {
     List(Vec<u32>),
     Named(PagesName),
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 enum PagesName {
     All,
@@ -287,7 +302,7 @@ pub fn name(text: &str) -> Result<String, Failure> {
 }
 
 /// `202` of `POST /v1/signatures`
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Begun<'a> {
     /// Names the request.
@@ -295,7 +310,7 @@ pub struct Begun<'a> {
 }
 
 /// `GET /v1/signatures/{id}`
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StatusView {
     /// Of the request.
@@ -305,7 +320,7 @@ pub struct StatusView {
 }
 
 /// One item.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ItemView {
     /// Its state.

@@ -108,3 +108,23 @@
 //!
 //! libFuzzer needs a nightly toolchain, which not everyone has. So each body is a plain function in `fuzz/src/lib.rs`, run by cargo-fuzz
 //! where it can and by proptest on stable, from the same seeds.
+//!
+//! # D18. The contract is written from the table of paths that the router obeys
+//!
+//! `GET /v1/openapi.json` comes from `http::routes`, by which each request is matched, and from schemas that `schemars` derives of the types
+//! that are read and sent. A path without a description cannot be reached. *Else:* `utoipa` brings macros that describe handlers beside the
+//! router, so that the two can differ; a file written by hand differs from the first day. `schemars` costs two small crates and a derive
+//! on each type; tests hold every answer against the result, and openapi-spec-validator judges it.
+//!
+//! # D19. The local authority throws its key away
+//!
+//! The certificate for `https://127.0.0.1` needs an issuer that a browser can be told to trust. That issuer is made together with the one
+//! certificate, may vouch for `localhost` and `127.0.0.1` alone, and its key never reaches the disk: a renewal is a new authority, and a
+//! person's trust once more. Programs that kept such a key were how others' pages got signed. No store is written to; the person runs the
+//! line that is printed. rustls with ring: the one provider that needs no more than a C compiler, on Windows as well.
+//!
+//! # D20. Without a screen the terminal asks; there is no pinentry
+//!
+//! A `pinentry` program takes a text and gives a PIN. It accepts at once what was typed for another window, takes a pasted PIN, shows no
+//! seal and cuts long texts where it likes, and the PIN would pass one more program. The terminal prompt keeps all the rules of the window
+//! but the pictures. *Would change our mind:* a machine where neither a terminal nor a screen can be had, and a person can.

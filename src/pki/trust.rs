@@ -94,6 +94,7 @@ pub struct Region {
 
 /// State of a seal in its region's seal system (trust.md §8).
 #[derive(Clone, Copy, Debug, Eq, PartialEq, serde::Serialize)]
+#[cfg_attr(feature = "agent", derive(schemars::JsonSchema), schemars(rename = "SealStatus"))]
 #[serde(rename_all = "camelCase")]
 #[allow(missing_docs, reason = "the names are the field's")]
 pub enum SealState {

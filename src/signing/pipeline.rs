@@ -518,6 +518,7 @@ impl Signer {
             user: self.user.clone(),
             items: request.items.iter().enumerate().map(record).collect(),
             token,
+            origin: None,
         }
     }
 }
