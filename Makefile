@@ -1,5 +1,5 @@
-# Two commands do everything. Where make itself is missing, call the scripts.
-.PHONY: demo test
+# Two commands do everything, a third compares. Where make itself is missing, call the scripts.
+.PHONY: demo test test-reference
 
 # make demo ARGS=--headless
 demo:
@@ -7,3 +7,7 @@ demo:
 
 test:
 	@scripts/test.sh $(ARGS)
+
+# The same verdicts with the crate `sm2`.
+test-reference:
+	@scripts/test-reference.sh $(ARGS)

@@ -16,6 +16,7 @@ use crate::consent::terminal::Terminal;
 use crate::consent::window::Window;
 use crate::failure::Language;
 use crate::pki::trust::TrustStore;
+use crate::preview::Program;
 use crate::signing::pipeline::{Clock, Signer};
 use crate::trust_dir::{self, TrustDirError};
 use crate::workers::library::Library;
@@ -32,6 +33,8 @@ pub struct Means {
     pub clock: Clock,
     /// The worker program.
     pub worker: PathBuf,
+    /// The program that draws pages; `None` where it is not installed.
+    pub preview: Option<Program>,
     /// Deadlines of workers.
     pub timing: Timing,
     /// Whether virtual tokens obey fault scripts. For tests.
@@ -54,6 +57,7 @@ impl Means {
             prompter,
             clock: Arc::new(Timestamp::now),
             worker: DriverConfig::installed_worker()?,
+            preview: Program::installed(),
             timing: Timing::default(),
             faults: false,
         })
@@ -105,7 +109,7 @@ impl Agent {
             trust: Arc::new(trust),
             clock: means.clock,
             pool: Arc::new(Semaphore::new(cores)),
-            preview: crate::preview::Program::installed(),
+            preview: means.preview,
             user: config::user(),
             config: Arc::new(config),
         };

@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use crate::consent::Origin;
 use crate::failure::Language;
+use crate::regions::Presets;
 
 mod sys;
 
@@ -47,8 +48,21 @@ pub struct Config {
     pub pin_fd: bool,
     /// How values stand in a PDF.
     pub pdf: Pdf,
+    /// What is fetched, and how.
+    pub fetch: Fetch,
+    /// Regions that the policy accepts.
+    pub presets: Presets,
     /// Where things are kept.
     pub places: Places,
+}
+
+/// What is fetched, and how. Nothing, unless it is said.
+#[derive(Clone, Debug, Default)]
+pub struct Fetch {
+    /// Whether the agent fetches by itself what accepted trust lists name.
+    pub enabled: bool,
+    /// `http://host[:port]` through which everything is asked.
+    pub proxy: Option<String>,
 }
 
 /// How signed values stand in a PDF: no national rule is known, so a region may name what its readers look for.
@@ -324,6 +338,10 @@ struct File {
     #[serde(default)]
     pdf: PdfFile,
     #[serde(default)]
+    fetch: FetchFile,
+    #[serde(default)]
+    region: Vec<RegionFile>,
+    #[serde(default)]
     places: Option<PlacesFile>,
     #[serde(default)]
     policy: Option<PolicyFile>,
@@ -360,6 +378,23 @@ struct PdfFile {
     seal_filter: Option<String>,
     seal_sub_filter: Option<String>,
     identifiers: Option<PdfIdentifiers>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FetchFile {
+    enabled: Option<bool>,
+    proxy: Option<String>,
+}
+
+/// `[[region]]`, in the policy alone.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RegionFile {
+    /// Short name.
+    id: String,
+    /// SHA-256 of the certificate that may sign its first list.
+    signer: String,
 }
 
 impl PdfFile {
@@ -402,6 +437,9 @@ struct PolicyFile {
     /// Whether the user may make a certificate for the TLS listener.
     #[serde(default)]
     tls: bool,
+    /// Whether the person may accept further regions.
+    #[serde(default)]
+    user_regions: bool,
 }
 
 impl Config {
@@ -454,6 +492,8 @@ impl Config {
             limits: Vec::new(),
             pin_fd: true,
             pdf: Pdf::default(),
+            fetch: Fetch::default(),
+            presets: Presets::none(),
             places,
         }
     }
@@ -488,6 +528,21 @@ impl Config {
         };
         if let Some(mib) = mib {
             config.http.max_upload_bytes = mib.saturating_mul(1 << 20);
+        }
+        // The policy can forbid fetching; a configuration can turn it on where the policy says nothing.
+        config.fetch.enabled = policy.fetch.enabled.or(user.fetch.enabled).unwrap_or(false);
+        config.fetch.proxy = policy.fetch.proxy.or(user.fetch.proxy);
+        if let Some(proxy) = &config.fetch.proxy {
+            crate::fetch::Fetcher::through(proxy).map_err(|_| value("fetch.proxy must be http://host:port"))?;
+        }
+        if !user.region.is_empty() {
+            return Err(value("[[region]] belongs into the policy file alone"));
+        }
+        config.presets.others = !managed || rules.user_regions;
+        for region in policy.region {
+            let signer = crate::regions::unhex(&region.signer).filter(|_| crate::pki::signed::is_region_name(&region.id));
+            let signer = signer.ok_or_else(|| value("region.id or region.signer (64 hexadecimal digits)"))?;
+            config.presets.regions.push((region.id, signer));
         }
         config.http.silent = rules.silent;
         config.http.tls = !managed || rules.tls;

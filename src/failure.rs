@@ -131,6 +131,8 @@ codes! {
     SealNotFound = "seal_not_found",
     /// The seal is before its dates.
     SealNotYetValid = "seal_not_yet_valid",
+    /// The session of the agent's own page has ended, or there was none.
+    SessionEnded = "session_ended",
     /// The seal would land outside the page.
     StampOutsidePage = "stamp_outside_page",
     /// The time stamp could not be had.

@@ -6,12 +6,17 @@ pub const MAX_CHARACTERS: usize = 120;
 /// The text in one line: control, format and bidirectional characters become visible (`‹U+202E›`), runs of combining marks are cut,
 /// and what is over-long loses its middle, since start and end (a suffix) are what people look at.
 pub fn line(text: &str) -> String {
+    within(text, MAX_CHARACTERS)
+}
+
+/// As [`line`], with room for `most` characters of the text.
+pub fn within(text: &str, most: usize) -> String {
     let characters = text.chars().count();
     let mut out = String::new();
     let mut marks = 0;
     for (i, c) in text.chars().enumerate() {
-        if characters > MAX_CHARACTERS {
-            let (head, tail) = (MAX_CHARACTERS * 2 / 3, MAX_CHARACTERS / 3);
+        if characters > most {
+            let (head, tail) = (most * 2 / 3, most / 3);
             if i == head {
                 out.push_str(&format!("…(+{})…", characters - head - tail));
             }

@@ -37,9 +37,13 @@ pub mod demo;
 #[cfg(feature = "agent")]
 pub mod failure;
 #[cfg(feature = "agent")]
+pub mod fetch;
+#[cfg(feature = "agent")]
 pub mod http;
 #[cfg(feature = "agent")]
 pub mod log;
+#[cfg(feature = "agent")]
+pub mod regions;
 #[cfg(feature = "agent")]
 pub mod seals;
 #[cfg(feature = "agent")]

@@ -1,5 +1,5 @@
-//! The words between agent and prompt: one [`Question`] in, one [`Answer`] out, each a frame of [`ukey::wire`]. The PIN travels only in
-//! the answer's secret trailer.
+//! The words between agent and prompt, each a frame of [`ukey::wire`]: one [`Question`] in, one [`Answer`] out, and between them any
+//! number of pages that the person turns to ([`Look`] out, [`Leaf`] in). The PIN travels only in the answer's secret trailer.
 //!
 //! The agent closes the prompt's standard input when the question is no longer wanted; the prompt then goes without an answer.
 
@@ -78,16 +78,60 @@ pub struct Document {
     pub sm3: String,
     /// Index of its seal in `seals`.
     pub seal: usize,
-    /// Where the seal lands, in words.
+    /// Where the seal lands, in words; each place a line.
     pub placement: Option<String>,
     /// Whether no further signature is possible afterwards.
     pub closes: bool,
     /// Whether the agent has seen the document, or a digest only.
     pub seen: bool,
-    /// A picture of the page on which the seal lands.
-    pub page_picture: Option<Picture>,
-    /// Parts of that page could not be shown in it.
-    pub page_incomplete: bool,
+    /// The page on which the seal lands first.
+    pub page: Option<Page>,
+    /// Whether its other pages can be asked for.
+    pub can_leaf: bool,
+}
+
+/// A page with the seal on it, as it will be after signing.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Page {
+    /// Its number, from 1.
+    pub number: u32,
+    /// Its picture.
+    pub picture: Picture,
+    /// Parts of the page could not be shown in it.
+    pub incomplete: bool,
+}
+
+/// The prompt asks for a page.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Look {
+    /// Index of the document in the question.
+    pub document: u32,
+    /// Number of the page, from 1.
+    pub page: u32,
+    /// Without the seals that are to be put on it: what lies under them.
+    pub bare: bool,
+}
+
+/// The agent's answer to a [`Look`].
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Leaf {
+    /// What was asked for.
+    pub look: Look,
+    /// The page, when it can be drawn.
+    pub page: Option<Page>,
+}
+
+/// What the prompt says.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(tag = "said", rename_all = "camelCase")]
+pub enum Said {
+    /// The answer, and the end.
+    Answer(Answer),
+    /// A page is wanted.
+    Look(Look),
 }
 
 /// The seal that will be used.

@@ -135,6 +135,24 @@ pub enum Edge {
     Right,
 }
 
+/// Which occurrences of a keyword.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Occurrence {
+    /// Every one.
+    All,
+    /// The one of this number, counted from 1 through the document in reading order.
+    Nth(NonZeroU32),
+}
+
+/// A place on a page, such as that of a keyword.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Spot {
+    /// The page.
+    pub page: PageNumber,
+    /// The box, measured from the page's top left corner.
+    pub rect: RectMm,
+}
+
 /// What was asked (shared `api.md`, `stamp`).
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -143,6 +161,17 @@ pub enum Stamp {
     Field {
         /// Its fully qualified name.
         name: String,
+    },
+    /// Beside a text that a person can see, on whatever pages it stands.
+    Keyword {
+        /// The text.
+        text: String,
+        /// Which of its occurrences.
+        occurrence: Occurrence,
+        /// From the left edge of the text to the left edge of the seal.
+        dx: f64,
+        /// From the top edge of the text to the top edge of the seal.
+        dy: f64,
     },
     /// A signature that shows nothing.
     Nowhere,
@@ -171,11 +200,25 @@ pub enum Stamp {
 impl Stamp {
     /// Where a seal whose picture has the size `seal` lands in a document with these pages.
     ///
+    /// `keywords` are the places of the chosen occurrences of [`Stamp::Keyword`]; no other kind looks at them.
+    ///
     /// Fails with `PageNotFound`, `NoPageChosen`, or `OutsidePage` when any part that would be shown is not on its page, and with
     /// `NoSuchField` for a field: where those are, only the document says.
-    pub fn place(&self, pages: &[SizeMm], seal: SizeMm) -> Result<Vec<Placement>, DocumentError> {
+    pub fn place(&self, pages: &[SizeMm], seal: SizeMm, keywords: &[Spot]) -> Result<Vec<Placement>, DocumentError> {
         match self {
             Self::Field { name } => Err(DocumentError::NoSuchField { name: name.clone() }),
+            Self::Keyword { dx, dy, .. } => {
+                let place = |spot: &Spot| {
+                    let SizeMm { width, height } = seal;
+                    let rect = RectMm { x: spot.rect.x + dx, y: spot.rect.y + dy, width, height };
+                    checked(Placement { page: spot.page, rect, clip: None }, rect, pages)
+                };
+                if keywords.is_empty() {
+                    Err(DocumentError::NoPageChosen { pages: pages.len() })
+                } else {
+                    keywords.iter().map(place).collect()
+                }
+            }
             Self::Nowhere => Ok(Vec::new()),
             Self::Page { pages: selection, x, y, width } => {
                 let width = width.unwrap_or(seal.width);
@@ -206,7 +249,9 @@ impl Stamp {
 }
 
 fn checked(placement: Placement, shown: RectMm, pages: &[SizeMm]) -> Result<Placement, DocumentError> {
-    let size = pages[placement.page.index()];
+    let Some(size) = pages.get(placement.page.index()).copied() else {
+        return Err(DocumentError::PageNotFound { asked: placement.page, pages: pages.len() });
+    };
     if shown.is_on(size) { Ok(placement) } else { Err(DocumentError::OutsidePage { page: placement.page, size, shown }) }
 }
 
@@ -225,7 +270,7 @@ mod tests {
     #[test]
     fn straddle_on_the_right_is_the_arithmetic_of_real_files() {
         let stamp = Stamp::Straddle { edge: Edge::Right, pages: PageSelection::All, y: 128.5 };
-        let places = stamp.place(&[A4; 5], SEAL).unwrap();
+        let places = stamp.place(&[A4; 5], SEAL, &[]).unwrap();
         assert_eq!(places.len(), 5);
         for (k, place) in places.iter().enumerate() {
             let k = k as f64;
@@ -237,7 +282,7 @@ mod tests {
     #[test]
     fn straddle_on_the_left_mirrors_it() {
         let stamp = Stamp::Straddle { edge: Edge::Left, pages: PageSelection::All, y: 10.0 };
-        let places = stamp.place(&[A4; 4], SEAL).unwrap();
+        let places = stamp.place(&[A4; 4], SEAL, &[]).unwrap();
         let strips: Vec<(f64, f64)> = places.iter().map(|p| (p.rect.x, p.clip.unwrap().x)).collect();
         assert_eq!(strips, [(-30.0, 30.0), (-20.0, 20.0), (-10.0, 10.0), (0.0, 0.0)]);
     }
@@ -248,7 +293,7 @@ mod tests {
             for edge in [Edge::Left, Edge::Right] {
                 let stamp = Stamp::Straddle { edge, pages: PageSelection::All, y: 0.0 };
                 let mut clips: Vec<RectMm> =
-                    stamp.place(&vec![A4; count], SEAL).unwrap().iter().map(|p| p.clip.unwrap()).collect();
+                    stamp.place(&vec![A4; count], SEAL, &[]).unwrap().iter().map(|p| p.clip.unwrap()).collect();
                 clips.sort_by(|a, b| a.x.total_cmp(&b.x));
                 let mut edge = 0.0;
                 for clip in clips {
@@ -278,7 +323,7 @@ mod tests {
     #[test]
     fn a_seal_that_leaves_its_page_is_refused() {
         let at = |x: f64, y: f64, width: Option<f64>| {
-            Stamp::Page { pages: PageSelection::All, x, y, width }.place(&[A4], SEAL).map(|places| places[0].rect)
+            Stamp::Page { pages: PageSelection::All, x, y, width }.place(&[A4], SEAL, &[]).map(|places| places[0].rect)
         };
         assert_eq!(at(170.0, 257.0, None).unwrap(), RectMm { x: 170.0, y: 257.0, width: 40.0, height: 40.0 });
         assert_eq!(at(0.0, 0.0, Some(20.0)).unwrap().height, 20.0);
@@ -295,6 +340,23 @@ mod tests {
             assert!(matches!(at(x, y, width), Err(DocumentError::OutsidePage { .. })), "{x} {y} {width:?}");
         }
         let straddle = Stamp::Straddle { edge: Edge::Right, pages: PageSelection::All, y: 260.0 };
-        assert!(matches!(straddle.place(&[A4; 2], SEAL), Err(DocumentError::OutsidePage { .. })));
+        assert!(matches!(straddle.place(&[A4; 2], SEAL, &[]), Err(DocumentError::OutsidePage { .. })));
+    }
+
+    #[test]
+    fn a_seal_by_a_keyword_keeps_its_distance_and_stays_on_the_page() {
+        let spot = |number, x, y| Spot { page: page(number), rect: RectMm { x, y, width: 16.0, height: 4.0 } };
+        let place = |dx, dy, spots: &[Spot]| {
+            let stamp = Stamp::Keyword { text: "盖章".into(), occurrence: Occurrence::All, dx, dy };
+            stamp.place(&[A4; 2], SEAL, spots)
+        };
+        let places = place(-10.0, -18.0, &[spot(1, 30.0, 100.0), spot(2, 120.0, 50.5)]).unwrap();
+        let corners: Vec<(u32, f64, f64)> = places.iter().map(|p| (p.page.number(), p.rect.x, p.rect.y)).collect();
+        assert_eq!(corners, [(1, 20.0, 82.0), (2, 110.0, 32.5)]);
+        assert!(places.iter().all(|p| p.rect.size() == SEAL && p.clip.is_none()));
+        assert!(matches!(place(-40.0, 0.0, &[spot(1, 30.0, 100.0)]), Err(DocumentError::OutsidePage { .. })));
+        assert!(matches!(place(0.0, f64::NAN, &[spot(1, 30.0, 100.0)]), Err(DocumentError::OutsidePage { .. })));
+        assert!(matches!(place(0.0, 0.0, &[spot(3, 30.0, 100.0)]), Err(DocumentError::PageNotFound { .. })));
+        assert!(place(0.0, 0.0, &[]).is_err());
     }
 }

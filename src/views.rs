@@ -1,10 +1,13 @@
-//! Tokens and seals as pages and programs see them (api.md). Nothing here names a driver, library, slot or path.
+//! Tokens, seals and allowed web sites as pages and programs see them (api.md). Nothing here names a driver, library, slot or path.
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 use ukey::PinStatus;
 
+use crate::config::Http;
+use crate::consent::Origin;
+use crate::consent::grants::Grant;
 use crate::consent::summary::Shown;
 use crate::http::openapi::{DateTime, Digest};
 use crate::pki::subject::subject_codes;
@@ -191,5 +194,50 @@ impl SealView {
             token: holder.map(|h| h.token.handle.clone()),
             key: holder.map(|h| KeyView::of(&h.certificate)),
         }
+    }
+}
+
+/// A web site that may call. No key is in it.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OriginView {
+    /// The site.
+    pub origin: Origin,
+    /// `configuration` or `pairing`.
+    pub source: &'static str,
+    /// What it called itself when it was paired.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<Shown>,
+    /// When it was paired.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paired: Option<Timestamp>,
+    /// Whether for once.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub once: bool,
+    /// Whether it may ask for signatures over digests.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub digest_only: bool,
+}
+
+impl OriginView {
+    /// All of them: those of configuration and policy, then the paired ones.
+    pub fn all(http: &Http, grants: &[Grant]) -> Vec<Self> {
+        let configured = http.origins.union(&http.digest_only).map(|origin| Self {
+            origin: origin.clone(),
+            source: "configuration",
+            label: None,
+            paired: None,
+            once: false,
+            digest_only: http.digest_only.contains(origin),
+        });
+        let paired = grants.iter().map(|grant| Self {
+            origin: grant.origin.clone(),
+            source: "pairing",
+            label: grant.label.clone(),
+            paired: Some(grant.paired),
+            once: grant.once.is_some(),
+            digest_only: false,
+        });
+        configured.chain(paired).collect()
     }
 }

@@ -437,16 +437,17 @@ fn requests_of_wrong_form_are_refused_with_their_reason() {
     assert_eq!(code(json!({"items": []})), "bad_request");
     assert_eq!(code(json!({"items": vec![item(json!({"kind": "none"})); 501]})), "bad_request");
     assert_eq!(code(json!({"items": [item(json!({"kind": "page", "pages": [0], "x": 1, "y": 1}))]})), "page_not_found");
-    assert_eq!(
-        code(json!({"items": [item(json!({"kind": "keyword", "text": "盖章", "dx": 0, "dy": 0}))]})),
-        "keyword_unsearchable"
-    );
     assert_eq!(code(json!({"items": [item(json!({"kind": "stamp"}))]})), "bad_request");
     assert_eq!(code(json!({"items": [item(json!({"kind": "none"}))], "timestamp": "x"})), "bad_request");
     assert_eq!(code(json!({"digests": [{"name": "x", "sm3": "00", "property": "p", "seal": "1"}]})), "bad_request");
     let digest = json!({"name": "x", "sm3": "00".repeat(32), "property": "p", "seal": seal});
     assert_eq!(code(json!({"digests": [digest]})), "policy_refused");
     assert_eq!(rig.events(), ["refused"], "a refusal of policy is recorded");
+    // Nothing that could search is installed here, which shows when the document is looked at.
+    let begun =
+        rig.post("/v1/signatures", &json!({"items": [item(json!({"kind": "keyword", "text": "盖章", "dx": 0, "dy": 0}))]}));
+    let ended = rig.wait(begun.json()["signatureId"].as_str().unwrap());
+    assert_eq!(ended["items"][0]["code"], "keyword_unsearchable", "{ended}");
 }
 
 /// What fails after 202 is told in the item, with the code of the catalogue.
@@ -641,7 +642,7 @@ fn codes_and_statuses_are_those_of_the_contract() {
     use sealagent::failure::Code;
     let contract = [
         (400, "bad_request"),
-        (401, "not_paired"),
+        (401, "not_paired session_ended"),
         (403, "origin_refused policy_refused"),
         (404, "not_found seal_not_found document_not_found"),
         (405, "method_not_allowed"),

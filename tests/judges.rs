@@ -13,6 +13,11 @@ use std::sync::OnceLock;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use sealagent::ses::{SesSignature, Version};
+use sealagent::sm::sm3;
+use sealauthority::{
+    CertificateProfile, CertificateStatus, Identity, Name, PrivateKey, SerialNumber, SingleResponse, issue_ocsp_response,
+    issue_time_stamp,
+};
 use world::{World, contract, entry, with_entry};
 
 const SIGNATURE_XML: &str = "Doc_0/Signs/Sign_0/Signature.xml";
@@ -33,6 +38,8 @@ fn main() {
     case("bouncy_castle_verifies_the_sealed_ofd", no_java, bouncy_castle_ofd);
     case("bouncy_castle_verifies_three_seals_on_one_ofd", no_java, bouncy_castle_three);
     case("bouncy_castle_builds_the_path_with_its_revocation_lists", no_java, bouncy_castle_path);
+    case("bouncy_castle_verifies_our_ocsp_answers", no_java, bouncy_castle_ocsp);
+    case("bouncy_castle_verifies_our_time_stamps", no_java, bouncy_castle_time_stamp);
     case("ofd_core_reads_the_sealed_ofd_and_its_digests", false, ofd_core);
     libtest_mimic::run(&arguments, trials).exit();
 }
@@ -220,6 +227,67 @@ fn bouncy_castle_path() -> Result<(), Failed> {
     let mut arguments = vec![root.as_path(), &ca, &leaf, Path::new("--at"), Path::new("1793692800")];
     lists.iter().for_each(|path| arguments.extend([Path::new("--crl"), path]));
     if bouncy_castle(&arguments, "path") { Err("the judge accepts the revoked certificate".into()) } else { Ok(()) }
+}
+
+/// Somebody of the region with a certificate for `profile`.
+fn officer(bench: &mut Bench, profile: CertificateProfile) -> Identity {
+    let key = PrivateKey::generate().unwrap();
+    let name = Name::seal_owner(world::USCC, "深圳市示例科技有限公司", "44030000000002");
+    let certificate = bench.world.region.issue(profile, &name, &key.public_key(), world::MADE_AT.parse().unwrap(), 365).unwrap();
+    Identity::new(key, &certificate).unwrap()
+}
+
+/// Where the last of these bytes begins.
+fn last(bytes: &[u8], part: &[u8]) -> usize {
+    bytes.windows(part.len()).rposition(|window| window == part).unwrap()
+}
+
+/// By a responder of the CA, and by the CA itself.
+fn bouncy_castle_ocsp() -> Result<(), Failed> {
+    let mut bench = Bench::new();
+    let at = world::SIGNED_AT.parse().unwrap();
+    let responder = officer(&mut bench, CertificateProfile::OcspResponder);
+    let leaf = sealagent::pki::Certificate::parse(&bench.world.certificate).unwrap();
+    let serial = SerialNumber::new(leaf.serial()).unwrap();
+    let ca = bench.world.region.ca();
+    let (issuer, subject) = (bench.file("ca.cer", ca.der()), bench.file("leaf.cer", leaf.der()));
+    let accepts = |response: &[u8]| bouncy_castle(&[&issuer, &subject, &bench.file("response", response)], "ocsp");
+    let answer = |by: &Identity, serial: SerialNumber| {
+        let single = SingleResponse { serial, status: CertificateStatus::Good, this_update: at, next_update: None };
+        issue_ocsp_response(by, ca.certificate(), &[single], at, None)
+    };
+    for by in [&responder, ca] {
+        let good = answer(by, serial.clone());
+        let bad = [
+            ("a changed time", flipped(&good, last(&good, b"20261102080000Z") + 6)),
+            ("a changed last byte", flipped(&good, good.len() - 1)),
+            ("an answer about another certificate", answer(by, SerialNumber::from_number(7u64.try_into().unwrap()))),
+        ];
+        judge(accepts, &good, &bad)?;
+    }
+    let stranger = officer(&mut Bench::new(), CertificateProfile::OcspResponder);
+    if accepts(&answer(&stranger, serial)) { Err("the judge accepts another CA's responder".into()) } else { Ok(()) }
+}
+
+fn bouncy_castle_time_stamp() -> Result<(), Failed> {
+    let mut bench = Bench::new();
+    let authority = officer(&mut bench, CertificateProfile::TimeStampAuthority);
+    let at = world::SIGNED_AT.parse().unwrap();
+    let serial = SerialNumber::from_number(77u64.try_into().unwrap());
+    let token = issue_time_stamp(&authority, &sm3(b"a signature value"), at, &serial, None).unwrap();
+    let certificate = bench.file("tsa.cer", authority.der());
+    let (data, other) = (bench.file("data", b"a signature value"), bench.file("other", b"a signature valud"));
+    let accepts = |token: &[u8]| bouncy_castle(&[&certificate, &data, &bench.file("token", token)], "tsp");
+    let time = token.windows(15).position(|window| window == b"20261102080000Z").unwrap();
+    judge(
+        accepts,
+        &token,
+        &[("a changed time", flipped(&token, time + 6)), ("a changed signature", flipped(&token, token.len() - 1))],
+    )?;
+    if bouncy_castle(&[&certificate, &other, &bench.file("token", &token)], "tsp") {
+        return Err("the judge accepts the stamp of other data".into());
+    }
+    Ok(())
 }
 
 fn ofd_core() -> Result<(), Failed> {

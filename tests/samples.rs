@@ -8,14 +8,14 @@ use std::fs::{self, File};
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use jiff::Timestamp;
 use libtest_mimic::{Arguments, Failed, Trial};
 use sealagent::pki::path::{PathFinder, PathOutcome, PathRule};
 use sealagent::pki::revocation::{self, Moment, Revocation, WhyUnknown};
 use sealagent::pki::trust::{TrustFile, TrustRole, decode};
-use sealagent::pki::{Certificate, Crl, Purpose, TrustStore, subject_codes};
+use sealagent::pki::{Certificate, Crl, Enclosed, Known, Purpose, TrustStore, subject_codes};
 use sealagent::verify::report::{Level, Report, SignatureKind};
 use sealagent::verify::{Context, Verifier};
 use serde_json::Value;
@@ -61,8 +61,16 @@ fn main() -> ExitCode {
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
+/// The report, which must be the same after all that was judged before.
 fn judge(path: &Path, context: &Context<'_>) -> Report {
-    Verifier::verify(BufReader::new(File::open(path).expect("sample opens")), context)
+    static KNOWN: LazyLock<Known> = LazyLock::new(Known::new);
+    let open = || BufReader::new(File::open(path).expect("sample opens"));
+    let alone = Verifier::verify(open(), context);
+    for _ in 0..2 {
+        let together = Verifier::verify(open(), &Context { known: Some(&KNOWN), ..*context });
+        assert_eq!(format!("{alone:?}"), format!("{together:?}"));
+    }
+    alone
 }
 
 /// One row of `expect.json`, from a program that trusts nobody.
@@ -241,7 +249,9 @@ fn revocation_list(certs: &Path) -> Result<(), Failed> {
 
     let trust = store(certs, &[(TrustRole::Anchor, "ROOTCA.pem"), (TrustRole::Crl, "ROOTCA.crl")]);
     let taier = &certificates(&certs.join("Taier.pem"))[0];
-    let state = |now: Timestamp| revocation::check(&trust, taier, &root, Moment { used: now, proven: false, now });
+    let state = |now: Timestamp| {
+        revocation::check(&trust, &mut Enclosed::default(), taier, &root, Moment { used: now, proven: false, now })
+    };
     assert_eq!(state("2022-05-20T00:00:00Z".parse()?), Revocation::Good);
     let stale = Revocation::Unknown(WhyUnknown::Stale { since: "2022-06-04T06:20:54Z".parse()? });
     assert_eq!(state(NOW.parse()?), stale);

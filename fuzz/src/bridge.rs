@@ -4,8 +4,8 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use sealagent::config::Config;
-use sealagent::consent::Origin;
 use sealagent::consent::grants::Grant;
+use sealagent::consent::{Origin, Requester};
 use sealagent::http::api::SignatureBody;
 use sealagent::http::pairing::PairingBody;
 use sealagent::http::{credential, websocket};
@@ -16,7 +16,7 @@ pub fn json_request(bytes: &[u8]) {
     let _ = serde_json::from_slice::<PairingBody>(bytes);
     let Ok(body) = serde_json::from_slice::<SignatureBody>(bytes) else { return };
     let Ok(origin) = Origin::parse("https://sign.example") else { return };
-    if let Ok(request) = body.parse(&origin, |_| None) {
+    if let Ok(request) = body.parse(Requester::Origin(origin.clone()), |_| None) {
         assert!(request.items.len() <= sealagent::signing::MAX_ITEMS, "more items than one prompt can list");
         assert_eq!(request.requester.to_string(), origin.as_str());
     }

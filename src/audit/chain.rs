@@ -71,6 +71,20 @@ pub fn months(dir: &Path) -> io::Result<Vec<(String, PathBuf)>> {
     Ok(found)
 }
 
+/// Gives every line of a file that is one, in its order.
+pub fn each_line(path: &Path, mut give: impl FnMut(Line)) -> io::Result<()> {
+    let mut reader = BufReader::new(File::open(path)?);
+    loop {
+        let mut bytes = Vec::new();
+        if reader.by_ref().take(MAX_LINE_BYTES as u64).read_until(b'\n', &mut bytes)? == 0 {
+            return Ok(());
+        }
+        if let Ok(line) = serde_json::from_slice(&bytes) {
+            give(line);
+        }
+    }
+}
+
 /// Number and digest of the last line of a file; `None` when it has none.
 pub fn last_line(path: &Path) -> io::Result<Option<(u64, Sm3Digest)>> {
     let mut reader = BufReader::new(File::open(path)?);

@@ -7,6 +7,7 @@
 mod chain;
 mod record;
 
+use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
@@ -185,6 +186,28 @@ impl Audit {
         Ok(removed)
     }
 
+    /// The newest lines before number `before` that `fits` takes, newest first, at most `count` of them. What is no line is left out
+    /// here; [`verify`] reports it. Blocks.
+    pub fn newest(&self, before: Option<u64>, count: usize, fits: impl Fn(&Line) -> bool) -> io::Result<Vec<Line>> {
+        let mut found = Vec::new();
+        for (_, path) in chain::months(&self.dir)?.into_iter().rev() {
+            let mut last = VecDeque::new();
+            chain::each_line(&path, |line| {
+                if before.is_none_or(|before| line.n < before) && fits(&line) {
+                    last.push_back(line);
+                    if last.len() > count - found.len() {
+                        last.pop_front();
+                    }
+                }
+            })?;
+            found.extend(last.into_iter().rev());
+            if found.len() >= count {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
     /// Writes all lines of all months, as they stand, to `out`.
     pub fn export(&self, out: &mut impl io::Write) -> io::Result<()> {
         let _lock = self.lock()?;
@@ -303,6 +326,20 @@ mod tests {
         fs::remove_file(&chain::months(audit.dir()).unwrap()[0].1).unwrap();
         assert!(problems(&audit).contains(&Problem::LinesMissing), "a file that was not pruned");
         assert_eq!(audit.prune(now, 0).unwrap(), 1, "the current month always stays");
+    }
+
+    #[test]
+    fn newest_lines_come_first_and_go_on_where_the_last_page_ended() {
+        let (_dir, audit, file) = filled(3);
+        audit.append(at(40 * 86_400), &event(Kind::Signed)).unwrap();
+        let numbers = |before, count, fits: &dyn Fn(&Line) -> bool| -> Vec<u64> {
+            audit.newest(before, count, fits).unwrap().iter().map(|line| line.n).collect()
+        };
+        assert_eq!(numbers(None, 2, &|_| true), [3, 2]);
+        assert_eq!(numbers(Some(2), 5, &|_| true), [1, 0]);
+        assert_eq!(numbers(None, 5, &|line| line.event.event == Kind::Accepted), [2, 1, 0]);
+        fs::write(&file, [b"no line\n".as_slice(), &fs::read(&file).unwrap()].concat()).unwrap();
+        assert_eq!(numbers(None, 9, &|_| true), [3, 2, 1, 0], "what is no line hides no other");
     }
 
     #[test]

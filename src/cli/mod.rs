@@ -3,12 +3,14 @@
 pub mod audit;
 pub mod diagnostics;
 pub mod lists;
+pub mod open;
 pub mod origins;
 pub mod preview;
 pub mod run;
 pub mod seal;
 pub mod sign;
 pub mod tls;
+pub mod trust;
 pub mod verify;
 
 use std::fmt::Display;
@@ -42,6 +44,8 @@ pub enum Command {
     Run,
     /// Show all of it with a virtual UKey: two regions, a company's seal, a signing page.
     Demo(crate::demo::DemoArgs),
+    /// Open the agent's own pages in the browser: verify, sign, settings, history, diagnosis.
+    Open(open::Args),
     /// Seal one document.
     Sign(sign::Args),
     /// Draw pages as pictures.
@@ -52,6 +56,8 @@ pub enum Command {
     Tokens(Output),
     /// List the seals and which of them can be used now.
     Seals(Output),
+    /// List the regions that are accepted, accept one, update what is known from them, or take trust back.
+    Trust(trust::Args),
     /// List the web sites that were paired, or end their pairings.
     Origins(origins::Args),
     /// Put a seal into the seal store, or take one out.
@@ -91,9 +97,11 @@ pub fn main(cli: Cli) -> ExitCode {
     let language = Language::of_environment();
     let result = match cli.command {
         Command::Demo(args) => return crate::demo::run(&args),
-        Command::Verify(args) => return verify::run(&args),
+        Command::Verify(args) => return verify::run(&args, cli.config.as_deref()),
+        Command::Trust(args) => configured(&cli.config, |config| trust::run(&config, &args, language)),
         Command::Preview(args) => preview::run(&args, language),
         Command::Run => configured(&cli.config, |config| run::run(config, language)),
+        Command::Open(args) => configured(&cli.config, |config| open::run(&config, &args, language)),
         Command::Sign(args) => configured(&cli.config, |config| sign::run(config, &args, language)),
         Command::Tokens(output) => configured(&cli.config, |config| lists::tokens(config, output, language)),
         Command::Seals(output) => configured(&cli.config, |config| lists::seals(config, output, language)),

@@ -4,16 +4,15 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 use jiff::Timestamp;
-use serde::Serialize;
 
 use super::{FAILED, Problem};
 use crate::audit::{Audit, Event};
 use crate::config::Config;
 use crate::consent::grants::{Grant, Grants};
-use crate::consent::summary::Shown;
 use crate::consent::text::date;
 use crate::consent::{Origin, Requester};
 use crate::failure::Language;
+use crate::views::OriginView;
 
 /// Arguments of `origins`.
 #[derive(Debug, clap::Args)]
@@ -36,23 +35,6 @@ enum Command {
     },
 }
 
-/// One origin in the list. The key is in no output.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct OriginView<'a> {
-    origin: &'a Origin,
-    /// `configuration` or `pairing`.
-    source: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    label: Option<&'a Shown>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    paired: Option<Timestamp>,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    once: bool,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    digest_only: bool,
-}
-
 /// Runs `origins`.
 pub fn run(config: &Config, args: &Args, language: Language) -> Result<ExitCode, Problem> {
     let grants = Grants::new(config.places.pairings());
@@ -63,24 +45,7 @@ pub fn run(config: &Config, args: &Args, language: Language) -> Result<ExitCode,
 }
 
 fn list(config: &Config, grants: &[Grant], json: bool, language: Language) -> Result<ExitCode, Problem> {
-    let http = &config.http;
-    let configured = http.origins.union(&http.digest_only).map(|origin| OriginView {
-        origin,
-        source: "configuration",
-        label: None,
-        paired: None,
-        once: false,
-        digest_only: http.digest_only.contains(origin),
-    });
-    let paired = grants.iter().map(|grant| OriginView {
-        origin: &grant.origin,
-        source: "pairing",
-        label: grant.label.as_ref(),
-        paired: Some(grant.paired),
-        once: grant.once.is_some(),
-        digest_only: false,
-    });
-    let views: Vec<OriginView<'_>> = configured.chain(paired).collect();
+    let views = OriginView::all(&config.http, grants);
     if json {
         println!("{}", serde_json::to_string(&views).map_err(std::io::Error::from)?);
         return Ok(ExitCode::SUCCESS);
@@ -91,7 +56,7 @@ fn list(config: &Config, grants: &[Grant], json: bool, language: Language) -> Re
             Some(paired) => format!("{} {}", language.pick("paired", "配对于"), date(paired)),
         };
         let once = if view.once { language.pick("  (once)", "  （仅本次）") } else { "" };
-        let label = view.label.map(|label| format!("  {label}")).unwrap_or_default();
+        let label = view.label.as_ref().map(|label| format!("  {label}")).unwrap_or_default();
         println!("{}  {since}{once}{label}", view.origin);
     }
     Ok(ExitCode::SUCCESS)

@@ -3,18 +3,20 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use tokio::runtime::Runtime;
+use tokio::runtime::Builder;
 
 use super::{FAILED, Problem};
 use crate::agent::{Agent, Means};
 use crate::config::Config;
 use crate::failure::Language;
+use crate::http::pages::link::PortFile;
 use crate::http::{App, Listener};
 use crate::tls::Tls;
 
 /// Runs `run`.
 pub fn run(config: Config, language: Language) -> Result<ExitCode, Problem> {
-    Runtime::new()?.block_on(async {
+    // Sockets, pipes and timers: two threads on any machine. Work for the processor has the blocking pool, whose threads end when idle.
+    Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(async {
         let mut listener = Listener::bind(config.http.port).await.map_err(|error| {
             let hint = language.pick(
                 "end the other program, or name another port in the configuration",
@@ -37,11 +39,15 @@ pub fn run(config: Config, language: Language) -> Result<ExitCode, Problem> {
             Ok(Err(error)) => tracing::warn!(%error, "old months of the record cannot be removed"),
             Err(error) => tracing::error!(%error, "removing old months ended unexpectedly"),
         }
+        // For `sealagent open`; without it the agent does all else.
+        let places = agent.signer.config.places.clone();
+        let _port = PortFile::write(&places, listener.port())
+            .inspect_err(|error| tracing::warn!(%error, "the port cannot be written down"));
+        let app = Arc::new(App::new(agent.signer.clone(), listener.port()));
         println!("http://127.0.0.1:{}", listener.port());
         if let Some(port) = listener.tls_port() {
             println!("https://127.0.0.1:{port}");
         }
-        let app = Arc::new(App::new(agent.signer.clone(), listener.port()));
         listener.serve(app.clone(), stopped()).await;
         app.requests.cancel_all();
         agent.shut_down_after(app.requests.idle()).await;

@@ -1,6 +1,7 @@
 //! `sealagent sign`: the whole pipeline in this process, with the same consent, record and checks as for a page.
 
 use std::fs;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -17,11 +18,12 @@ use crate::consent::Requester;
 use crate::consent::descriptor::Descriptor;
 use crate::consent::prompt::{Canceller, Prompter};
 use crate::failure::{Code, Failure, Language};
+use crate::preview;
 use crate::signing::request::run_alone;
 use crate::signing::subject::{Document, FileError};
 use crate::signing::{self, Scratch, Signed, SignedValueKind, SigningItem, SigningRequest, State, Subject};
 use crate::sm::Sm3Digest;
-use crate::stamp::{Edge, PageNumber, PageSelection, Stamp};
+use crate::stamp::{Edge, Occurrence, PageNumber, PageSelection, Stamp};
 
 /// Arguments of `sign`.
 #[derive(Debug, clap::Args)]
@@ -34,26 +36,35 @@ pub struct Args {
     /// Code of the seal (see `sealagent seals`).
     #[arg(long, value_name = "ESID")]
     pub seal: String,
-    /// Page that carries the seal, from 1.
-    #[arg(long, value_name = "N", requires = "at", value_parser = clap::value_parser!(u32).range(1..))]
-    pub page: Option<u32>,
+    /// Pages that carry the seal of --at: numbers and ranges, "odd", "even", "all", such as 1-5,odd; the first when absent.
+    #[arg(long, value_name = "PAGES", requires = "at", value_parser = pages)]
+    pub page: Option<PageSelection>,
     /// Top left corner of the seal, in mm from the page's top left corner.
     #[arg(long, value_name = "X,Y", allow_hyphen_values = true, value_parser = position)]
     pub at: Option<(f64, f64)>,
-    /// A straddle seal over this edge of all pages; together with --at a second signature.
+    /// A seal beside this text, as a person sees it on the page: its first occurrence, or TEXT:2, or TEXT:all.
+    #[arg(long, value_name = "TEXT[:N|:all]", conflicts_with = "at", value_parser = keyword)]
+    pub keyword: Option<Keyword>,
+    /// From the text's top left corner to the seal's, in mm.
+    #[arg(long, value_name = "X,Y", requires = "keyword", allow_hyphen_values = true, value_parser = position, default_value = "0,0")]
+    pub offset: (f64, f64),
+    /// A straddle seal over this edge of the pages; together with another place a second signature.
     #[arg(long, value_name = "EDGE")]
     pub straddle: Option<EdgeArg>,
+    /// Pages that the straddle seal is cut over, as for --page; all when absent.
+    #[arg(long, value_name = "PAGES", requires = "straddle", value_parser = pages)]
+    pub pages: Option<PageSelection>,
     /// Top edge of the straddle seal, in mm from the top of the page.
     #[arg(long, value_name = "MM", requires = "straddle", default_value_t = 120.0)]
     pub y: f64,
     /// An empty signature field of the PDF; the seal is shown as large as the field allows.
-    #[arg(long, value_name = "NAME", conflicts_with = "at")]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["at", "keyword"])]
     pub field: Option<String>,
     /// What the document carries afterwards; without it "ses" for OFD, "gbt35275" for PDF.
     #[arg(long, value_name = "KIND")]
     pub signed_value: Option<SignedValueArg>,
     /// Sign without an impression of the seal on any page.
-    #[arg(long, conflicts_with_all = ["at", "field", "straddle"])]
+    #[arg(long, conflicts_with_all = ["at", "field", "keyword", "straddle"])]
     pub no_impression: bool,
     /// Let no further signature be possible.
     #[arg(long)]
@@ -89,6 +100,56 @@ fn position(text: &str) -> Result<(f64, f64), String> {
     Ok((number(x)?, number(y)?))
 }
 
+/// A text and which of its occurrences.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Keyword {
+    text: String,
+    occurrence: Occurrence,
+}
+
+fn keyword(argument: &str) -> Result<Keyword, String> {
+    let first = (argument, Occurrence::Nth(NonZeroU32::MIN));
+    let (text, occurrence) = match argument.rsplit_once(':') {
+        Some((text, "all")) => (text, Occurrence::All),
+        Some((text, number)) => number.parse().map_or(first, |nth| (text, Occurrence::Nth(nth))),
+        None => first,
+    };
+    if !preview::keyword::is_keyword(text) {
+        return Err("a text of 1 to 200 characters".to_owned());
+    }
+    Ok(Keyword { text: text.to_owned(), occurrence })
+}
+
+/// Largest page number that a list may name.
+const MAX_PAGE: u32 = 100_000;
+
+/// `all`, `odd`, `even`, or numbers and ranges, of which `odd` or `even` leaves the half: `1-3,7`, `1-5,odd`.
+fn pages(argument: &str) -> Result<PageSelection, String> {
+    let wrong = || format!("{argument:?} is not of the form 1-3,7 or 1-5,odd or all");
+    let (mut list, mut half) = (Vec::new(), None);
+    for part in argument.split(',').map(str::trim) {
+        match part {
+            "all" if argument.trim() == "all" => return Ok(PageSelection::All),
+            "odd" | "even" if half.is_none() => half = Some(part == "odd"),
+            _ => {
+                let (first, last) = part.split_once('-').unwrap_or((part, part));
+                let number = |text: &str| text.trim().parse().ok().filter(|n| (1..=MAX_PAGE).contains(n));
+                let (first, last) = number(first).zip(number(last)).filter(|(first, last)| first <= last).ok_or_else(wrong)?;
+                list.extend((first..=last).filter_map(PageNumber::new));
+            }
+        }
+    }
+    match (half, list.is_empty()) {
+        (Some(true), true) => Ok(PageSelection::Odd),
+        (Some(false), true) => Ok(PageSelection::Even),
+        (None, true) => Err(wrong()),
+        (half, false) => {
+            list.retain(|page| half.is_none_or(|odd| (page.number() % 2 == 1) == odd));
+            if list.is_empty() { Err(wrong()) } else { Ok(PageSelection::List(list)) }
+        }
+    }
+}
+
 /// What `--json` prints.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -116,8 +177,8 @@ pub fn run(config: Config, args: &Args, language: Language) -> Result<ExitCode, 
         return Err(wrong(
             language.pick("nothing says where the seal shall land", "没有指定印章位置"),
             language.pick(
-                "give --at X,Y (with --page N), --field NAME, --straddle right|left, or --no-impression",
-                "请给出 --at X,Y（配合 --page N）、--field 域名、--straddle right|left 或 --no-impression",
+                "give --at X,Y (with --page N), --keyword TEXT, --field NAME, --straddle right|left, or --no-impression",
+                "请给出 --at X,Y（配合 --page N）、--keyword 关键字、--field 域名、--straddle right|left 或 --no-impression",
             ),
         ));
     }
@@ -269,8 +330,11 @@ fn persist(path: TempPath, args: &Args) -> std::io::Result<()> {
 fn stamps(args: &Args) -> Vec<Stamp> {
     let mut stamps = Vec::new();
     if let Some((x, y)) = args.at {
-        let page = PageNumber::new(args.page.unwrap_or(1));
-        stamps.push(Stamp::Page { pages: PageSelection::List(page.into_iter().collect()), x, y, width: None });
+        let first = || PageSelection::List(PageNumber::new(1).into_iter().collect());
+        stamps.push(Stamp::Page { pages: args.page.clone().unwrap_or_else(first), x, y, width: None });
+    }
+    if let Some(Keyword { text, occurrence }) = args.keyword.clone() {
+        stamps.push(Stamp::Keyword { text, occurrence, dx: args.offset.0, dy: args.offset.1 });
     }
     if let Some(name) = &args.field {
         stamps.push(Stamp::Field { name: name.clone() });
@@ -280,7 +344,7 @@ fn stamps(args: &Args) -> Vec<Stamp> {
             EdgeArg::Left => Edge::Left,
             EdgeArg::Right => Edge::Right,
         };
-        stamps.push(Stamp::Straddle { edge, pages: PageSelection::All, y: args.y });
+        stamps.push(Stamp::Straddle { edge, pages: args.pages.clone().unwrap_or(PageSelection::All), y: args.y });
     }
     if args.no_impression {
         stamps.push(Stamp::Nowhere);
@@ -290,4 +354,45 @@ fn stamps(args: &Args) -> Vec<Stamp> {
 
 fn is_same_file(a: &Path, b: &Path) -> bool {
     matches!((fs::canonicalize(a), fs::canonicalize(b)), (Ok(a), Ok(b)) if a == b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keywords_may_name_an_occurrence() {
+        let nth = |n| Occurrence::Nth(NonZeroU32::new(n).unwrap());
+        for (argument, text, occurrence) in [
+            ("甲方盖章", "甲方盖章", nth(1)),
+            ("甲方盖章:2", "甲方盖章", nth(2)),
+            ("甲方盖章:all", "甲方盖章", Occurrence::All),
+            ("甲方:盖章", "甲方:盖章", nth(1)),
+            ("a:0", "a:0", nth(1)),
+        ] {
+            assert_eq!(keyword(argument), Ok(Keyword { text: text.into(), occurrence }), "{argument}");
+        }
+        for none in ["", " ", ":all", ":3"] {
+            assert!(keyword(none).is_err(), "{none}");
+        }
+    }
+
+    #[test]
+    fn pages_are_numbers_ranges_and_halves() {
+        let list = |numbers: &[u32]| PageSelection::List(numbers.iter().filter_map(|n| PageNumber::new(*n)).collect());
+        for (argument, chosen) in [
+            ("all", PageSelection::All),
+            ("odd", PageSelection::Odd),
+            ("even", PageSelection::Even),
+            ("3", list(&[3])),
+            ("1-3, 7", list(&[1, 2, 3, 7])),
+            ("1-5,odd", list(&[1, 3, 5])),
+            ("even,2-5", list(&[2, 4])),
+        ] {
+            assert_eq!(pages(argument), Ok(chosen), "{argument}");
+        }
+        for none in ["", "0", "3-1", "x", "1-", "1,,2", "all,1", "odd,even", "1,even", "1-4000000000"] {
+            assert!(pages(none).is_err(), "{none}");
+        }
+    }
 }

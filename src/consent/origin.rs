@@ -69,6 +69,11 @@ impl Origin {
         Ok(Self(text.to_owned()))
     }
 
+    /// That of what this machine serves on a port of 127.0.0.1.
+    pub fn of_loopback(port: u16) -> Self {
+        Self(if port == 80 { "http://127.0.0.1".to_owned() } else { format!("http://127.0.0.1:{port}") })
+    }
+
     /// The canonical text.
     pub fn as_str(&self) -> &str {
         &self.0

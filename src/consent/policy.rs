@@ -35,9 +35,14 @@ pub enum PolicyRefused {
     Seal,
 }
 
-/// The rules for one requester and one wish. A command of the user is bound by nothing here: it sees what it signs.
+/// The rules for one requester and one wish. A command of the user is bound by nothing here: it sees what it signs. So is the agent's
+/// own page, which has documents and no use for digests.
 pub fn allow(config: &Config, requester: &Requester, wish: Wish<'_>) -> Result<(), PolicyRefused> {
-    let Requester::Origin(origin) = requester else { return Ok(()) };
+    let origin = match (requester, &wish) {
+        (Requester::Origin(origin), _) => origin,
+        (Requester::OwnPage, Wish::Digest { .. }) => return Err(PolicyRefused::DigestOnly),
+        (Requester::CommandLine | Requester::OwnPage, _) => return Ok(()),
+    };
     let (seal, format) = match wish {
         Wish::Digest { .. } if !config.http.digest_only.contains(origin) => return Err(PolicyRefused::DigestOnly),
         Wish::Digest { seal } => (seal, None),
@@ -79,6 +84,8 @@ mod tests {
         assert_eq!(allow(&config, &a, document("1", "pdf")), Err(PolicyRefused::Format));
         assert_eq!(allow(&config, &a, Wish::Digest { seal: "1" }), Err(PolicyRefused::DigestOnly));
         assert_eq!(allow(&config, &b, Wish::Digest { seal: "2" }), Ok(()));
+        assert_eq!(allow(&config, &Requester::OwnPage, document("2", "pdf")), Ok(()));
+        assert_eq!(allow(&config, &Requester::OwnPage, Wish::Digest { seal: "1" }), Err(PolicyRefused::DigestOnly));
         assert_eq!(allow(&config, &Requester::CommandLine, document("2", "pdf")), Ok(()));
     }
 }

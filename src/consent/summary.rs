@@ -6,6 +6,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, oneshot};
 use ukey::{PinStatus, Sm3Digest};
 
 use super::Origin;
@@ -46,7 +47,7 @@ impl fmt::Display for Shown {
     }
 }
 
-/// Who asks. Written as the origin, or `cli`.
+/// Who asks. Written as the origin, `cli`, or `own-page`.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Requester {
@@ -54,6 +55,8 @@ pub enum Requester {
     CommandLine,
     /// A web page.
     Origin(Origin),
+    /// The agent's own page, which a command of the same user opened.
+    OwnPage,
 }
 
 impl fmt::Display for Requester {
@@ -61,6 +64,7 @@ impl fmt::Display for Requester {
         match self {
             Self::CommandLine => f.write_str("cli"),
             Self::Origin(origin) => origin.fmt(f),
+            Self::OwnPage => f.write_str("own-page"),
         }
     }
 }
@@ -74,7 +78,11 @@ impl From<Requester> for String {
 impl TryFrom<String> for Requester {
     type Error = super::NotAnOrigin;
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        if text == "cli" { Ok(Self::CommandLine) } else { Origin::parse(&text).map(Self::Origin) }
+        match text.as_str() {
+            "cli" => Ok(Self::CommandLine),
+            "own-page" => Ok(Self::OwnPage),
+            origin => Origin::parse(origin).map(Self::Origin),
+        }
     }
 }
 
@@ -109,6 +117,40 @@ pub struct SummaryItem {
     /// The page on which it lands first, with the seal on it; `None` when there is no picture.
     #[serde(skip)]
     pub page: Option<PageShown>,
+    /// Gives the other pages; `None` where pages cannot be drawn.
+    #[serde(skip)]
+    pub leaves: Option<Leaves>,
+}
+
+/// Any page of one document, while the person looks at it. What draws them ends with the last of these.
+#[derive(Clone, Debug)]
+pub struct Leaves {
+    /// Index of the item.
+    pub item: usize,
+    /// To the one who draws.
+    pub looks: mpsc::Sender<Look>,
+}
+
+/// A page that is wanted.
+#[derive(Debug)]
+pub struct Look {
+    /// Index of the item.
+    pub item: usize,
+    /// The page, from 1.
+    pub page: u32,
+    /// Without the seals that are to be put on it.
+    pub bare: bool,
+    /// Where the page is awaited.
+    pub answer: oneshot::Sender<Option<PageShown>>,
+}
+
+impl Leaves {
+    /// The page, or `None` when it cannot be drawn.
+    pub async fn page(&self, page: u32, bare: bool) -> Option<PageShown> {
+        let (answer, shown) = oneshot::channel();
+        self.looks.send(Look { item: self.item, page, bare, answer }).await.ok()?;
+        shown.await.ok()?
+    }
 }
 
 /// A picture of a page.
@@ -223,6 +265,7 @@ pub(super) mod tests {
                 placements: vec![PlacementShown { page: 1, x: 120.0, y: 200.0, width: 40.0, height: 40.0 }],
                 closes: false,
                 page: None,
+                leaves: None,
             }],
             token: TokenShown { label: Shown::new("UKey"), serial_tail: Shown::new("4F2A") },
             pin: PinStatus { tries_left: Some(5), max_tries: Some(6), ..PinStatus::default() },

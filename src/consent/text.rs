@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use jiff::{Timestamp, tz::TimeZone};
 
 use super::pairing::PairingShown;
-use super::summary::{DocumentShown, Requester, Summary, SummaryItem};
+use super::summary::{DocumentShown, PlacementShown, Requester, Summary, SummaryItem};
 use crate::failure::Language;
 
 static TEXTS: LazyLock<BTreeMap<String, [String; 2]>> = LazyLock::new(|| {
@@ -30,6 +30,7 @@ pub fn lines(summary: &Summary, language: Language) -> Vec<String> {
     out.push(match &summary.requester {
         Requester::CommandLine => format!("    {}", t("command_line")),
         Requester::Origin(origin) => format!("    {origin}"),
+        Requester::OwnPage => format!("    {}", t("own_page")),
     });
     let count = summary.items.len();
     if count > 1 {
@@ -86,18 +87,57 @@ fn item_lines(out: &mut Vec<String>, item: &SummaryItem, number: &str, by_page: 
     if item.placements.is_empty() {
         out.push(format!("    {}", t("no_seal_shown")));
     }
-    // A straddle seal over 5 000 pages need not scroll the question off the screen.
-    let (shown, rest) = item.placements.split_at(item.placements.len().min(6));
-    for p in shown {
-        out.push(format!("    {} {}: {:.1}, {:.1} mm ({:.1} × {:.1} mm)", t("page"), p.page, p.x, p.y, p.width, p.height));
-    }
-    if let (Some(last), Some(_)) = (item.placements.last(), rest.first()) {
-        out.push(format!("    … {} {}", t("page"), last.page));
-    }
+    out.extend(places(&item.placements, language).into_iter().map(|place| format!("    {place}")));
     if item.closes {
         out.push(format!("    {}", t("closes")));
     }
 }
+
+/// What lands where: one line for all pages that carry the seal in the same place, since a straddle seal over 5 000 pages must not
+/// scroll the question off the screen. Of more than [`MAX_PLACES`] different places the last line gives the number of the rest.
+pub fn places(placements: &[PlacementShown], language: Language) -> Vec<String> {
+    let t = |key| text(key, language);
+    let words = |p: &PlacementShown| format!("{:.1}, {:.1} mm ({:.1} × {:.1} mm)", p.x, p.y, p.width, p.height);
+    let mut groups: Vec<(String, Vec<u32>)> = Vec::new();
+    for placement in placements {
+        let where_ = words(placement);
+        match groups.iter_mut().find(|(known, _)| *known == where_) {
+            Some((_, pages)) => pages.push(placement.page),
+            None => groups.push((where_, vec![placement.page])),
+        }
+    }
+    let (shown, rest) = groups.split_at(groups.len().min(MAX_PLACES));
+    let mut out: Vec<String> = shown.iter().map(|(where_, pages)| format!("{} {}: {where_}", t("page"), ranges(pages))).collect();
+    let more: usize = rest.iter().map(|(_, pages)| pages.len()).sum();
+    if more > 0 {
+        out.push(format!("… {more} {}", t("more_places")));
+    }
+    out
+}
+
+/// Different places that are shown one by one.
+const MAX_PLACES: usize = 12;
+
+/// `1–3, 5`
+fn ranges(pages: &[u32]) -> String {
+    let mut runs: Vec<(u32, u32)> = Vec::new();
+    for page in pages {
+        match runs.last_mut() {
+            Some((_, last)) if last.checked_add(1) == Some(*page) => *last = *page,
+            _ => runs.push((*page, *page)),
+        }
+    }
+    let run = |(first, last): &(u32, u32)| if first == last { format!("{first}") } else { format!("{first}–{last}") };
+    let (shown, rest) = runs.split_at(runs.len().min(MAX_RUNS));
+    let mut text = shown.iter().map(run).collect::<Vec<_>>().join(", ");
+    if let (Some((_, last)), Some(_)) = (runs.last(), rest.first()) {
+        text += &format!(", … {last}");
+    }
+    text
+}
+
+/// Runs of pages that are shown one by one.
+const MAX_RUNS: usize = 20;
 
 /// A moment in the local zone, with the zone named.
 pub fn date(at: Timestamp) -> String {
@@ -108,6 +148,19 @@ pub fn date(at: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn places_are_told_once_for_all_pages_that_share_them() {
+        let place = |page, x| PlacementShown { page, x, y: 120.0, width: 8.0, height: 40.0 };
+        let straddle: Vec<PlacementShown> = (1..=5000).map(|page| place(page, 202.0)).collect();
+        assert_eq!(places(&straddle, Language::English), ["Page 1–5000: 202.0, 120.0 mm (8.0 × 40.0 mm)"]);
+        let odd: Vec<PlacementShown> = [1, 3, 4].map(|page| place(page, 202.0)).into();
+        assert_eq!(places(&odd, Language::Chinese), ["页 1, 3–4: 202.0, 120.0 mm (8.0 × 40.0 mm)"]);
+        let scattered: Vec<PlacementShown> = (1..=40).map(|n| place(n, f64::from(n))).collect();
+        let lines = places(&scattered, Language::English);
+        assert_eq!(lines.len(), MAX_PLACES + 1);
+        assert!(lines[MAX_PLACES].starts_with("… 28 "), "{lines:?}");
+    }
 
     #[test]
     fn every_text_has_both_languages() {

@@ -8,18 +8,18 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::process::{Child, ChildStdout, Command};
+use tokio::process::{ChildStdin, ChildStdout, Command};
 use ukey::{Credential, Pin, wire};
 use zeroize::Zeroizing;
 
 use super::pairing::{PairingAnswer, PairingShown};
 use super::prompt::Answer;
-use super::summary::{DocumentShown, PlacementShown, Requester, Summary, SummaryItem};
-use super::text::{date, text};
+use super::summary::{DocumentShown, Leaves, PageShown, PlacementShown, Requester, Summary, SummaryItem};
+use super::text::{date, places, text};
 use crate::failure::Language;
-use crate::question::{self, Document, Picture, Question, Seal, Subject, Token};
+use crate::question::{self, Document, Leaf, Look, Page, Picture, Question, Said, Seal, Subject, Token};
 
-/// Largest header of an answer, in bytes: it is one word.
+/// Largest header of what the prompt says, in bytes: a word and a few numbers.
 const MAX_ANSWER_BYTES: usize = 4096;
 
 /// How to open the window.
@@ -38,7 +38,8 @@ pub struct Window {
 impl Window {
     /// Asks once. Dropping the future takes the window away.
     pub(super) async fn ask(&self, summary: &Summary) -> Answer {
-        match self.put(&self.question(summary)).await {
+        let leaves: Vec<_> = summary.items.iter().map(|item| item.leaves.clone()).collect();
+        match self.put(&self.question(summary), &leaves).await {
             Ok((question::Answer::Approve, secret)) => approval(summary, secret),
             Ok((question::Answer::TimedOut, _)) => Answer::TimeOut,
             Ok((question::Answer::Failed { reason }, _)) => {
@@ -64,7 +65,7 @@ impl Window {
             wait_ms: self.delay.as_millis() as u64,
             timeout_s: timeout.as_secs(),
         };
-        match self.put(&question).await {
+        match self.put(&question, &[]).await {
             Ok((question::Answer::Approve, _)) => PairingAnswer::Once,
             Ok((question::Answer::ApproveAlways, _)) => PairingAnswer::Always,
             Ok((question::Answer::Decline, _)) => PairingAnswer::Refused,
@@ -87,22 +88,42 @@ impl Window {
         }
     }
 
-    async fn put(&self, question: &Question) -> std::io::Result<(question::Answer, Zeroizing<Vec<u8>>)> {
+    /// Puts the question and gives the pages that are asked for, until there is an answer.
+    async fn put(
+        &self,
+        question: &Question,
+        leaves: &[Option<Leaves>],
+    ) -> std::io::Result<(question::Answer, Zeroizing<Vec<u8>>)> {
         let mut child = Command::new(&self.program)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
             .kill_on_drop(true)
             .spawn()?;
-        let mut frame = Vec::new();
-        wire::write_frame(&mut frame, question, &[])?;
         // Kept open until the answer is here: the prompt takes its end for "no longer wanted".
         let mut input = child.stdin.take().ok_or(std::io::ErrorKind::BrokenPipe)?;
-        input.write_all(&frame).await?;
-        input.flush().await?;
-        let answer = read_answer(&mut child).await;
-        drop(input);
-        answer
+        let output = child.stdout.take().ok_or(std::io::ErrorKind::BrokenPipe)?;
+        tell(&mut input, question).await?;
+        let mut saying = Box::pin(hear(output));
+        // A page that is awaited; a newer wish takes its place.
+        let mut drawing = None;
+        loop {
+            tokio::select! {
+                (output, said) = &mut saying => match said? {
+                    (Said::Answer(answer), secret) => return Ok((answer, secret)),
+                    (Said::Look(look), _) => {
+                        drawing = Some(Box::pin(leaf(leaves, look)));
+                        saying = Box::pin(hear(output));
+                    }
+                },
+                leaf = async { Some(drawing.as_mut()?.await) }, if drawing.is_some() => {
+                    drawing = None;
+                    if let Some(leaf) = leaf {
+                        tell(&mut input, &leaf).await?;
+                    }
+                }
+            }
+        }
     }
 
     fn question(&self, summary: &Summary) -> Question {
@@ -127,6 +148,7 @@ impl Window {
             origin: match &summary.requester {
                 Requester::CommandLine => text("command_line", self.language).to_owned(),
                 Requester::Origin(origin) => origin.to_string(),
+                Requester::OwnPage => text("own_page", self.language).to_owned(),
             },
             origin_note: None,
             subject: Subject::Sign { documents, seals, token: token(summary) },
@@ -160,8 +182,8 @@ impl Window {
                 placement,
                 closes: item.closes,
                 seen: true,
-                page_picture: item.page.as_ref().map(|page| Picture { png: wire::Bytes(page.png.clone()) }),
-                page_incomplete: item.page.as_ref().is_some_and(|page| page.is_incomplete),
+                page: item.page.clone().map(page),
+                can_leaf: item.leaves.is_some(),
             },
             DocumentShown::DigestOnly { name, sm3 } => Document {
                 name: name.to_string(),
@@ -173,32 +195,16 @@ impl Window {
                 placement: None,
                 closes: item.closes,
                 seen: false,
-                page_picture: None,
-                page_incomplete: false,
+                page: None,
+                can_leaf: false,
             },
         }
     }
 
-    /// One line: the first place, and how many more there are.
     fn placement(&self, placements: &[PlacementShown]) -> String {
-        let t = |key| text(key, self.language);
         match placements {
-            [] => t("no_seal_shown").to_owned(),
-            [first, rest @ ..] => {
-                let one = format!(
-                    "{} {}: {:.1}, {:.1} mm ({:.1} × {:.1} mm)",
-                    t("page"),
-                    first.page,
-                    first.x,
-                    first.y,
-                    first.width,
-                    first.height
-                );
-                match rest.last() {
-                    None => one,
-                    Some(last) => format!("{one} … {} {}", t("page"), last.page),
-                }
-            }
+            [] => text("no_seal_shown", self.language).to_owned(),
+            placements => places(placements, self.language).join("\n"),
         }
     }
 }
@@ -223,8 +229,33 @@ fn approval(summary: &Summary, secret: Zeroizing<Vec<u8>>) -> Answer {
     }
 }
 
-async fn read_answer(child: &mut Child) -> std::io::Result<(question::Answer, Zeroizing<Vec<u8>>)> {
-    let mut output: ChildStdout = child.stdout.take().ok_or(std::io::ErrorKind::BrokenPipe)?;
+fn page(shown: PageShown) -> Page {
+    Page { number: shown.number, picture: Picture { png: wire::Bytes(shown.png) }, incomplete: shown.is_incomplete }
+}
+
+/// What the prompt gets for a look. A document that is not there has no pages.
+async fn leaf(leaves: &[Option<Leaves>], look: Look) -> Leaf {
+    let shown = match leaves.get(look.document as usize) {
+        Some(Some(leaves)) => leaves.page(look.page, look.bare).await,
+        _ => None,
+    };
+    Leaf { look, page: shown.map(page) }
+}
+
+async fn tell(input: &mut ChildStdin, header: &impl serde::Serialize) -> std::io::Result<()> {
+    let mut frame = Vec::new();
+    wire::write_frame(&mut frame, header, &[])?;
+    input.write_all(&frame).await?;
+    input.flush().await
+}
+
+/// One frame, and the stream it came from.
+async fn hear(mut output: ChildStdout) -> (ChildStdout, std::io::Result<(Said, Zeroizing<Vec<u8>>)>) {
+    let said = read_said(&mut output).await;
+    (output, said)
+}
+
+async fn read_said(output: &mut ChildStdout) -> std::io::Result<(Said, Zeroizing<Vec<u8>>)> {
     let mut head = [0; 8];
     output.read_exact(&mut head).await?;
     let (header_len, secret_len) = wire::frame_lengths(head)?;
@@ -259,7 +290,7 @@ mod tests {
 
     fn frame(answer: &question::Answer, secret: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
-        wire::write_frame(&mut out, answer, secret).unwrap();
+        wire::write_frame(&mut out, &Said::Answer(answer.clone()), secret).unwrap();
         out
     }
 
@@ -311,6 +342,41 @@ mod tests {
             let (_dir, window) = prompt_that_says(&bytes[..bytes.len() - 1]);
             assert_eq!(window.ask_pairing(&shown, minute).await, PairingAnswer::NoPrompt, "cut");
         }
+    }
+
+    #[tokio::test]
+    async fn pages_are_given_until_the_answer_comes() {
+        let (looks, mut asked) = tokio::sync::mpsc::channel::<crate::consent::summary::Look>(1);
+        let mut summary = summary();
+        summary.items[0].leaves = Some(Leaves { item: 7, looks });
+        let drawer = tokio::spawn(async move {
+            let look = asked.recv().await.unwrap();
+            let seen = (look.item, look.page, look.bare);
+            look.answer.send(Some(PageShown { number: look.page, png: b"\x89PNG".to_vec(), is_incomplete: true })).unwrap();
+            seen
+        });
+        let mut said = Vec::new();
+        let look = Look { document: 0, page: 3, bare: true };
+        wire::write_frame(&mut said, &Said::Look(look), b"").unwrap();
+        // Of a document that is not there, and then the answer, which waits until the first page has come.
+        let dir = tempfile::tempdir().unwrap();
+        let yes = frame(&question::Answer::Approve, b"135790");
+        std::fs::write(dir.path().join("look"), &said).unwrap();
+        std::fs::write(dir.path().join("answer"), &yes).unwrap();
+        let program = dir.path().join("prompt");
+        let at = dir.path().display();
+        // The leaf's first bytes are kept; then the answer is given.
+        let script = format!(
+            "#!/bin/sh\nhead -c 8 >'{at}/a'\nn=$(od -An -tu4 -N4 '{at}/a')\nhead -c $n >/dev/null\ncat '{at}/look'\nhead -c 60 >'{at}/leaf'\ncat '{at}/answer'\n"
+        );
+        std::fs::write(&program, script).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700)).unwrap();
+        let window =
+            Window { program, language: Language::Chinese, delay: Duration::from_secs(1), timeout: Duration::from_secs(60) };
+        assert!(matches!(window.ask(&summary).await, Answer::Approve(Credential::Pin(_))));
+        assert_eq!(drawer.await.unwrap(), (7, 3, true));
+        let leaf = std::fs::read(dir.path().join("leaf")).unwrap();
+        assert!(String::from_utf8_lossy(&leaf).contains(r#""page":3"#), "{leaf:?}");
     }
 
     #[tokio::test]

@@ -5,7 +5,7 @@
 //! exactly as a browser would let it, and the person, on a pseudo-terminal in front of the agent's own prompt. The agent that is
 //! shown is the real one: the sibling programs `sealagent run`, `sealagent-worker` and `sealauthority`, found beside this one.
 
-mod browser;
+pub(crate) mod browser;
 mod contract;
 mod page;
 #[cfg(unix)]

@@ -1,5 +1,6 @@
 //! What pages send and are sent as JSON (api.md). These types go no further than the routes.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -7,11 +8,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::openapi::{DateTime, Digest};
-use crate::consent::{Origin, Requester};
+use crate::consent::Requester;
 use crate::failure::{Code, Failure, Language};
+use crate::preview::keyword;
 use crate::signing::{Document, ItemStatus, MAX_ITEMS, SignedValueKind, SigningItem, SigningRequest, State, Subject};
 use crate::sm::Sm3Digest;
-use crate::stamp::{Edge, PageNumber, PageSelection, Stamp};
+use crate::stamp::{Edge, Occurrence, PageNumber, PageSelection, Stamp};
 
 /// Longest name of a document, in characters.
 const MAX_NAME: usize = 10_000;
@@ -166,19 +168,15 @@ enum StampBody {
         name: String,
     },
     Keyword {
-        #[allow(dead_code, reason = "part of the contract; no format of this version can be searched")]
         text: String,
         #[serde(default)]
-        #[allow(dead_code, reason = "as text")]
-        nth: Option<serde_json::Value>,
-        #[allow(dead_code, reason = "as text")]
+        nth: Option<NthBody>,
         dx: f64,
-        #[allow(dead_code, reason = "as text")]
         dy: f64,
     },
     None {},
     Page {
-        pages: Vec<u32>,
+        pages: PagesBody,
         x: f64,
         y: f64,
         #[serde(default)]
@@ -189,6 +187,20 @@ enum StampBody {
         pages: PagesBody,
         y: f64,
     },
+}
+
+/// Which occurrence of a keyword; the first when it is not said.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+enum NthBody {
+    Number(NonZeroU32),
+    Word(NthWord),
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+enum NthWord {
+    All,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -217,30 +229,41 @@ fn bad(what: impl std::fmt::Display) -> Failure {
     Failure::new(Code::BadRequest, what)
 }
 
-fn pages(numbers: &[u32]) -> Result<PageSelection, Failure> {
-    let list: Option<Vec<_>> = numbers.iter().map(|n| PageNumber::new(*n)).collect();
-    list.map(PageSelection::List).ok_or_else(|| Code::PageNotFound.into())
+impl PagesBody {
+    fn parse(&self) -> Result<PageSelection, Failure> {
+        Ok(match self {
+            Self::List(numbers) => {
+                let list: Option<Vec<_>> = numbers.iter().map(|n| PageNumber::new(*n)).collect();
+                PageSelection::List(list.ok_or(Code::PageNotFound)?)
+            }
+            Self::Named(PagesName::All) => PageSelection::All,
+            Self::Named(PagesName::Even) => PageSelection::Even,
+            Self::Named(PagesName::Odd) => PageSelection::Odd,
+        })
+    }
 }
 
 impl StampBody {
     fn parse(&self) -> Result<Stamp, Failure> {
         Ok(match self {
             Self::Field { name } => Stamp::Field { name: name.clone() },
-            Self::Keyword { .. } => return Err(Code::KeywordUnsearchable.into()),
+            Self::Keyword { text, .. } if !keyword::is_keyword(text) => return Err(bad("stamp.text: 1 to 200 characters")),
+            Self::Keyword { text, nth, dx, dy } => {
+                let occurrence = match nth {
+                    None => Occurrence::Nth(NonZeroU32::MIN),
+                    Some(NthBody::Number(nth)) => Occurrence::Nth(*nth),
+                    Some(NthBody::Word(NthWord::All)) => Occurrence::All,
+                };
+                Stamp::Keyword { text: text.clone(), occurrence, dx: *dx, dy: *dy }
+            }
             Self::None {} => Stamp::Nowhere,
-            Self::Page { pages: numbers, x, y, width } => Stamp::Page { pages: pages(numbers)?, x: *x, y: *y, width: *width },
-            Self::Straddle { edge, pages: selection, y } => {
+            Self::Page { pages, x, y, width } => Stamp::Page { pages: pages.parse()?, x: *x, y: *y, width: *width },
+            Self::Straddle { edge, pages, y } => {
                 let edge = match edge {
                     EdgeBody::Left => Edge::Left,
                     EdgeBody::Right => Edge::Right,
                 };
-                let pages = match selection {
-                    PagesBody::List(numbers) => pages(numbers)?,
-                    PagesBody::Named(PagesName::All) => PageSelection::All,
-                    PagesBody::Named(PagesName::Even) => PageSelection::Even,
-                    PagesBody::Named(PagesName::Odd) => PageSelection::Odd,
-                };
-                Stamp::Straddle { edge, pages, y: *y }
+                Stamp::Straddle { edge, pages: pages.parse()?, y: *y }
             }
         })
     }
@@ -248,7 +271,7 @@ impl StampBody {
 
 impl SignatureBody {
     /// The request, if its form is right and its documents are there.
-    pub fn parse(&self, origin: &Origin, find: impl Fn(&str) -> Option<Arc<Document>>) -> Result<SigningRequest, Failure> {
+    pub fn parse(&self, requester: Requester, find: impl Fn(&str) -> Option<Arc<Document>>) -> Result<SigningRequest, Failure> {
         if self.timestamp.is_some() {
             return Err(bad("timestamp: no time stamp service of this name is configured"));
         }
@@ -268,7 +291,7 @@ impl SignatureBody {
             (None, None) | (Some(_), Some(_)) => return Err(bad("either items or digests")),
             _ => return Err(bad(format!("at most {MAX_ITEMS} items"))),
         };
-        Ok(SigningRequest { requester: Requester::Origin(origin.clone()), items })
+        Ok(SigningRequest { requester, items })
     }
 }
 

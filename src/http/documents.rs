@@ -4,12 +4,16 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::sync::Notify;
+
 use crate::consent::Origin;
 use crate::failure::{Code, Failure};
 use crate::signing::{Document, RequestId};
 
 /// How long a document that nobody asks about is kept.
 pub const IDLE: Duration = Duration::from_secs(600);
+/// How often it is looked for such documents.
+pub(super) const SWEEP: Duration = Duration::from_secs(15);
 /// Most documents of one origin: a batch of [`crate::signing::MAX_ITEMS`] fits.
 const MAX_DOCUMENTS: usize = 512;
 
@@ -17,6 +21,8 @@ const MAX_DOCUMENTS: usize = 512;
 #[derive(Debug)]
 pub struct Documents {
     kept: Mutex<HashMap<String, Kept>>,
+    /// There is something to be swept one day.
+    came: Notify,
     /// Bytes of one origin.
     quota: u64,
 }
@@ -33,7 +39,7 @@ struct Kept {
 impl Documents {
     /// None yet; each origin may keep as many bytes as its largest document may have.
     pub fn new(quota: u64) -> Self {
-        Self { kept: Mutex::default(), quota }
+        Self { kept: Mutex::default(), came: Notify::new(), quota }
     }
 
     /// Sets room aside for a document of `bytes` before a byte of it is received. Dropping the answer gives it back.
@@ -49,6 +55,7 @@ impl Documents {
             return Err(Failure::new(Code::TooManyRequests, "delete documents that are not needed any more"));
         }
         kept.insert(id.as_str().to_owned(), Kept { origin: origin.clone(), bytes, seen: Instant::now(), document: None });
+        self.came.notify_one();
         Ok(Reserved { documents: self, id, filled: false })
     }
 
@@ -66,8 +73,19 @@ impl Documents {
         kept.get(id).is_some_and(|k| k.origin == *origin && k.document.is_some()) && kept.remove(id).is_some()
     }
 
+    /// Sweeps again and again, for ever; while there are no documents it sleeps, so that an idle agent does.
+    pub async fn keep_swept(&self) {
+        loop {
+            if self.lock().is_empty() {
+                self.came.notified().await;
+            }
+            tokio::time::sleep(SWEEP).await;
+            self.sweep();
+        }
+    }
+
     /// Forgets what was idle too long.
-    pub fn sweep(&self) {
+    fn sweep(&self) {
         self.lock().retain(|_, k| k.document.is_none() || k.seen.elapsed() < IDLE);
     }
 

@@ -84,25 +84,9 @@ impl Default for Events {
 
 /// Answers the handshake; what follows on the connection is served in a task of its own.
 pub fn begin(app: &App, head: &Parts, caller: &Caller) -> Result<Answer, Failure> {
-    let bad = |what: &str| Failure::new(Code::BadRequest, what);
-    let lists = |name: HeaderName, wanted: &str| {
-        guard::one(&head.headers, name).is_some_and(|list| list.split(',').any(|one| one.trim().eq_ignore_ascii_case(wanted)))
-    };
-    if !lists(header::UPGRADE, "websocket") || !lists(header::CONNECTION, "upgrade") {
-        return Err(bad("this address speaks WebSocket"));
-    }
-    if guard::one(&head.headers, header::SEC_WEBSOCKET_VERSION) != Some("13") {
-        return Err(bad("Sec-WebSocket-Version: 13"));
-    }
-    if !lists(header::SEC_WEBSOCKET_PROTOCOL, PROTOCOL) {
-        return Err(bad("Sec-WebSocket-Protocol: sealagent.v1"));
-    }
-    let accept = guard::one(&head.headers, header::SEC_WEBSOCKET_KEY).and_then(websocket::accept);
-    let accept = accept.and_then(|text| HeaderValue::from_str(&text).ok()).ok_or_else(|| bad("Sec-WebSocket-Key"))?;
-    let upgrade = head.extensions.get::<OnUpgrade>().cloned().ok_or(Code::Internal)?;
+    let (answer, upgrade) = switch(head)?;
     let permit = app.events.0.clone().try_acquire_owned().map_err(|_| Code::Busy)?;
-
-    let requester = Requester::Origin(caller.origin().clone());
+    let requester = caller.requester();
     let stream = Stream {
         origin: caller.origin().clone(),
         must_prove: matches!(caller, Caller::Paired(_)),
@@ -120,13 +104,46 @@ pub fn begin(app: &App, head: &Parts, caller: &Caller) -> Result<Answer, Failure
             Err(error) => tracing::debug!(%error, "a WebSocket did not come about"),
         }
     });
+    Ok(answer)
+}
+
+/// A WebSocket that says goodbye at once: whether a browser lets one through.
+pub(super) fn try_out(head: &Parts) -> Result<Answer, Failure> {
+    let (answer, upgrade) = switch(head)?;
+    tokio::spawn(async move {
+        if let Ok(connection) = upgrade.await {
+            let (_, mut writer) = tokio::io::split(TokioIo::new(connection));
+            let _ = timeout(GOODBYE, websocket::close(&mut writer, Close::Normal)).await;
+        }
+    });
+    Ok(answer)
+}
+
+/// The handshake's answer, and the connection once it is sent.
+fn switch(head: &Parts) -> Result<(Answer, OnUpgrade), Failure> {
+    let bad = |what: &str| Failure::new(Code::BadRequest, what);
+    let lists = |name: HeaderName, wanted: &str| {
+        guard::one(&head.headers, name).is_some_and(|list| list.split(',').any(|one| one.trim().eq_ignore_ascii_case(wanted)))
+    };
+    if !lists(header::UPGRADE, "websocket") || !lists(header::CONNECTION, "upgrade") {
+        return Err(bad("this address speaks WebSocket"));
+    }
+    if guard::one(&head.headers, header::SEC_WEBSOCKET_VERSION) != Some("13") {
+        return Err(bad("Sec-WebSocket-Version: 13"));
+    }
+    if !lists(header::SEC_WEBSOCKET_PROTOCOL, PROTOCOL) {
+        return Err(bad("Sec-WebSocket-Protocol: sealagent.v1"));
+    }
+    let accept = guard::one(&head.headers, header::SEC_WEBSOCKET_KEY).and_then(websocket::accept);
+    let accept = accept.and_then(|text| HeaderValue::from_str(&text).ok()).ok_or_else(|| bad("Sec-WebSocket-Key"))?;
+    let upgrade = head.extensions.get::<OnUpgrade>().cloned().ok_or(Code::Internal)?;
     let mut answer = answer::status(StatusCode::SWITCHING_PROTOCOLS);
     let headers = answer.headers_mut();
     headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     headers.insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(PROTOCOL));
     headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
-    Ok(answer)
+    Ok((answer, upgrade))
 }
 
 struct Stream {

@@ -5,7 +5,7 @@ use hyper::http::request::Parts;
 
 use super::routes::{Access, Route};
 use crate::config::Http;
-use crate::consent::Origin;
+use crate::consent::{Origin, Requester};
 use crate::failure::{Code, Failure};
 
 /// A page that may call.
@@ -13,6 +13,8 @@ use crate::failure::{Code, Failure};
 pub enum Caller {
     /// Its origin is allowed.
     Allowed(Origin),
+    /// It is a page of the agent itself, in a session ([`super::pages`]).
+    Own(Origin),
     /// Its origin is paired; each call must prove that this very page is.
     Paired(Origin),
     /// Its origin is not; it may learn that this program exists, and nothing else.
@@ -23,7 +25,15 @@ impl Caller {
     /// Its origin.
     pub fn origin(&self) -> &Origin {
         match self {
-            Self::Allowed(origin) | Self::Paired(origin) | Self::Stranger(origin) => origin,
+            Self::Allowed(origin) | Self::Own(origin) | Self::Paired(origin) | Self::Stranger(origin) => origin,
+        }
+    }
+
+    /// As whom it asks.
+    pub fn requester(&self) -> Requester {
+        match self {
+            Self::Own(_) => Requester::OwnPage,
+            Self::Allowed(origin) | Self::Paired(origin) | Self::Stranger(origin) => Requester::Origin(origin.clone()),
         }
     }
 }

@@ -110,17 +110,12 @@ impl Listener {
     /// Serves until `stop` completes. Connections that are open then are dropped.
     pub async fn serve(self, app: Arc<App>, stop: impl Future<Output = ()>) {
         let connections = Arc::new(Connections::default());
-        let sweep = async {
-            loop {
-                tokio::time::sleep(Duration::from_secs(15)).await;
-                app.documents.sweep();
-            }
-        };
+        let sweep = async { tokio::join!(app.documents.keep_swept(), app.pages.keep_swept()) };
         tokio::pin!(stop, sweep);
         loop {
             tokio::select! {
                 () = &mut stop => break,
-                () = &mut sweep => {}
+                _ = &mut sweep => {}
                 (accepted, way) = self.accept() => match accepted {
                     Ok((stream, remote)) => connections.clone().take(stream, remote, way, app.clone()),
                     Err(error) => {

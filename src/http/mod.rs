@@ -7,7 +7,8 @@
 //! ```text
 //! listener ─ head ─ peer ─ guard ─ router ─┬─ documents   handed over, kept for ten idle minutes
 //!                                          ├─ signatures  crate::signing::Requests
-//!                                          └─ verifications, seals, tokens, info
+//!                                          ├─ verifications, seals, tokens, info
+//!                                          └─ pages       the agent's own, with checks of their own
 //! ```
 
 pub mod answer;
@@ -19,6 +20,7 @@ pub mod guard;
 pub mod head;
 mod listener;
 pub mod openapi;
+pub mod pages;
 pub mod pairing;
 pub mod peer;
 pub mod router;
@@ -46,6 +48,8 @@ pub struct App {
     pub pairings: Pairings,
     /// Pairings that were granted.
     pub credentials: Arc<Credentials>,
+    /// The agent's own pages.
+    pub pages: pages::Pages,
     /// Open event streams.
     pub events: events::Events,
     /// Where their bytes are.
@@ -59,11 +63,13 @@ impl App {
     pub fn new(signer: Arc<Signer>, port: u16) -> Self {
         // On the disk of the state, not in memory: a document may have two gigabytes.
         let scratch = Scratch::Unlinked(signer.config.places.state.join("scratch"));
+        scratch.clear();
         let requests = Requests::new(signer.clone(), scratch.clone());
         let documents = Documents::new(signer.config.http.max_upload_bytes);
         let credentials = Arc::new(Credentials::new(&signer));
         let pairings = Pairings::new(signer.clone(), credentials.clone());
         let events = events::Events::default();
-        Self { signer, requests, documents, pairings, credentials, events, scratch, port }
+        let pages = pages::Pages::new(&signer.config, port);
+        Self { signer, requests, documents, pairings, credentials, pages, events, scratch, port }
     }
 }

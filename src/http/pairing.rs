@@ -284,7 +284,7 @@ impl Table {
 }
 
 /// Puts a line into the record.
-async fn record(signer: &Signer, event: Event) -> Result<(), Failure> {
+pub(super) async fn record(signer: &Signer, event: Event) -> Result<(), Failure> {
     let (audit, at) = (signer.audit.clone(), (signer.clock)());
     let written = tokio::task::spawn_blocking(move || audit.append(at, &event)).await;
     written.map_err(|_| Code::Internal)?.map_err(|error| {

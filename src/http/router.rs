@@ -22,8 +22,9 @@ use super::documents::IDLE;
 use super::events;
 use super::guard::{self, Caller};
 use super::openapi;
+use super::pages::{self, reports::Drawn};
 use super::pairing::PairingBody;
-use super::routes::{self, Call, MAX_JSON, MAX_WAIT, Operation, PAGE_WIDTHS, Parameter, Route, decoded};
+use super::routes::{self, Call, MAX_JSON, MAX_WAIT, Operation, PAGE_WIDTHS, Route, decoded};
 use crate::consent::{Origin, Requester};
 use crate::failure::{Code, Failure};
 use crate::preview::{self, MAX_PIXELS, PageRequest, PreviewError};
@@ -40,13 +41,16 @@ const BODY_STALL: Duration = Duration::from_secs(30);
 /// Width of a page picture when the page asks for none.
 const DEFAULT_PAGE_WIDTH: u32 = 800;
 /// What this version can do beyond the listing of seals and tokens.
-const FEATURES: &[&str] = &["ofd", "pdf", "ses", "gbt35275", "field", "straddle", "verify"];
+const FEATURES: &[&str] = &["ofd", "pdf", "ses", "gbt35275", "field", "keyword", "straddle", "verify"];
 
 /// Answers one request that came in on `port`.
 pub async fn answer(app: Arc<App>, port: u16, request: Request<Incoming>) -> Answer {
     // No randomness is no reason to say nothing.
     let id = RequestId::random().map_or_else(|_| "0".repeat(32), |id| id.as_str().to_owned());
     let (head, body) = request.into_parts();
+    if pages::are_asked(&head) {
+        return pages::answer(&app, &id, &head, body).await;
+    }
     let route = Route::of(head.uri.path());
     let is_paired = |origin: &Origin| app.credentials.grants().knows(origin);
     let caller = match guard::admit(&head, port, route.as_ref(), &app.signer.config.http, is_paired) {
@@ -102,7 +106,14 @@ fn preflight(head: &Parts, route: Option<&Route>) -> Result<Answer, Failure> {
     Ok(answer)
 }
 
-async fn routed(app: &App, port: u16, head: &Parts, body: Incoming, route: &Route, caller: &Caller) -> Result<Answer, Failure> {
+pub(super) async fn routed(
+    app: &App,
+    port: u16,
+    head: &Parts,
+    body: Incoming,
+    route: &Route,
+    caller: &Caller,
+) -> Result<Answer, Failure> {
     let operation = route.operation(&head.method).ok_or(Code::MethodNotAllowed)?;
     let query = Query::parse(head.uri.query().unwrap_or(""))?;
     let length = check_body(app, head, operation)?;
@@ -111,24 +122,24 @@ async fn routed(app: &App, port: u16, head: &Parts, body: Incoming, route: &Rout
     match operation.call {
         // A WebSocket carries no `Authorization`; a paired page proves itself in its first frame.
         Call::Events => {
-            query.only(operation.query)?;
+            query.only(&operation.parameters())?;
             return events::begin(app, head, caller);
         }
         Call::Info => {
-            query.only(operation.query)?;
+            query.only(&operation.parameters())?;
             return info(app, port, &query, caller);
         }
         Call::WithdrawPairing => {
-            query.only(operation.query)?;
+            query.only(&operation.parameters())?;
             let is_gone = app.pairings.withdraw(id, origin);
             return if is_gone { Ok(answer::status(StatusCode::NO_CONTENT)) } else { Err(Code::NotFound.into()) };
         }
         Call::PairingStatus => {
-            query.only(operation.query)?;
+            query.only(&operation.parameters())?;
             return Ok(answer::json(StatusCode::OK, &app.pairings.status(id, origin, wait(&query)?).await?));
         }
         Call::BeginPairing => {
-            query.only(operation.query)?;
+            query.only(&operation.parameters())?;
             let body: PairingBody = serde_json::from_slice(&collect(body).await?).map_err(bad)?;
             return Ok(answer::json(StatusCode::ACCEPTED, &app.pairings.begin(origin, &body)?));
         }
@@ -137,8 +148,8 @@ async fn routed(app: &App, port: u16, head: &Parts, body: Incoming, route: &Rout
     // A page of a paired origin proves itself: over its JSON, which is read first, or before its file is.
     let is_json = matches!(operation.body, Some(routes::Body::Json(..)));
     let body = match caller {
-        Caller::Allowed(_) if is_json => Body::Json(collect(body).await?),
-        Caller::Allowed(_) => Body::Stream(body),
+        Caller::Allowed(_) | Caller::Own(_) if is_json => Body::Json(collect(body).await?),
+        Caller::Allowed(_) | Caller::Own(_) => Body::Stream(body),
         Caller::Paired(_) => {
             let claim = app.credentials.claim(head, origin)?;
             let body = if is_json { Body::Json(collect(body).await?) } else { Body::Stream(body) };
@@ -149,8 +160,8 @@ async fn routed(app: &App, port: u16, head: &Parts, body: Incoming, route: &Rout
         Caller::Stranger(_) => return Err(Code::OriginRefused.into()),
     };
     // Only now: who does not prove itself learns nothing of its mistakes.
-    query.only(operation.query)?;
-    let requester = Requester::Origin(origin.clone());
+    query.only(&operation.parameters())?;
+    let requester = caller.requester();
     match operation.call {
         Call::BeginPairing | Call::Events | Call::Info | Call::PairingStatus | Call::WithdrawPairing => {
             Err(Code::NotFound.into())
@@ -190,11 +201,13 @@ async fn routed(app: &App, port: u16, head: &Parts, body: Incoming, route: &Rout
             let document = app.documents.find(id, origin).ok_or(Code::DocumentNotFound)?;
             let page = route.value(1).parse().map_err(|_| Code::NotFound)?;
             let width = query.get("width").map_or(Some(DEFAULT_PAGE_WIDTH), |text| text.parse().ok());
-            let (from, to) = PAGE_WIDTHS;
-            let width = width.filter(|width| (from..=to).contains(width));
-            page_picture(app, &document, page, width.ok_or_else(|| bad(format!("width: {from} to {to} pixels")))?).await
+            let (from, to) = (PAGE_WIDTHS.start(), PAGE_WIDTHS.end());
+            let width =
+                width.filter(|width| PAGE_WIDTHS.contains(width)).ok_or_else(|| bad(format!("width: {from} to {to} pixels")))?;
+            let size = (page as usize).checked_sub(1).and_then(|index| document.pages.get(index)).ok_or(Code::PageNotFound)?;
+            page_picture(app, &document.bytes, size.width, page, width).await
         }
-        Call::BeginSignatures => begin(app, origin, body.json().unwrap_or_default()).await,
+        Call::BeginSignatures => begin(app, caller, body.json().unwrap_or_default()).await,
         Call::CancelSignatures => {
             if app.requests.delete(id, &requester) {
                 Ok(answer::status(StatusCode::NO_CONTENT))
@@ -243,7 +256,7 @@ fn info(app: &App, port: u16, query: &Query, caller: &Caller) -> Result<Answer, 
         (None, None) => None,
         _ => return Err(bad("query: challenge and pairing belong together")),
     };
-    if !matches!(caller, Caller::Allowed(_)) && proof.is_none() {
+    if !matches!(caller, Caller::Allowed(_) | Caller::Own(_)) && proof.is_none() {
         return Ok(answer::json(StatusCode::OK, &InfoView::Stranger(PublicInfo { product: "sealagent", api_versions: [1] })));
     }
     let user = sm3(app.signer.user.as_bytes()).to_string();
@@ -273,52 +286,62 @@ fn wait(query: &Query) -> Result<Duration, Failure> {
     }
 }
 
-fn bad(what: impl std::fmt::Display) -> Failure {
+pub(super) fn bad(what: impl std::fmt::Display) -> Failure {
     Failure::new(Code::BadRequest, what)
 }
 
 /// Content type and length of the body, judged before a byte of it is read. Returns the length.
 fn check_body(app: &App, head: &Parts, operation: &Operation) -> Result<u64, Failure> {
+    let (kinds, most) = match operation.body {
+        Some(body @ routes::Body::File) => (body.content_types(), app.signer.config.http.max_upload_bytes),
+        Some(body @ routes::Body::Json(_, most)) => (body.content_types(), most),
+        None => (&[][..], 0),
+    };
+    check_upload(head, kinds, most)
+}
+
+/// The same for a body of these types and at most so many bytes.
+pub(super) fn check_upload(head: &Parts, kinds: &[&str], most: u64) -> Result<u64, Failure> {
     let length = match head.headers.get(header::CONTENT_LENGTH) {
         Some(text) => text.to_str().ok().and_then(|t| t.parse().ok()).ok_or_else(|| bad("Content-Length"))?,
         None => 0,
     };
-    let Some(body) = operation.body else {
+    if head.method != Method::POST {
         return if length == 0 { Ok(0) } else { Err(bad("no body belongs here")) };
-    };
+    }
     if head.headers.contains_key(header::CONTENT_ENCODING) {
         return Err(Failure::new(Code::WrongContentType, "Content-Encoding"));
     }
     let kind = guard::one(&head.headers, header::CONTENT_TYPE).unwrap_or_default().to_ascii_lowercase();
     let kind = kind.strip_suffix("; charset=utf-8").or(kind.strip_suffix(";charset=utf-8")).unwrap_or(&kind);
-    if !body.content_types().contains(&kind) {
-        return Err(Failure::new(Code::WrongContentType, format!("expected {}", body.content_types().join(" or "))));
+    if !kinds.contains(&kind) {
+        return Err(Failure::new(Code::WrongContentType, format!("expected {}", kinds.join(" or "))));
     }
-    let most = match body {
-        routes::Body::Json(_, most) => most,
-        routes::Body::File => app.signer.config.http.max_upload_bytes,
-    };
     if length > most {
         return Err(Failure::new(Code::TooLarge, format!("the limit is {most} bytes")));
     }
     Ok(length)
 }
 
-/// A picture of a page, `width` pixels wide.
-async fn page_picture(app: &App, document: &Document, page: u32, width: u32) -> Result<Answer, Failure> {
+/// A picture of a page, `width` pixels wide for its `width_mm`; a header tells what of it is not as the file has it.
+pub(super) async fn page_picture(app: &App, bytes: &FileBytes, width_mm: f64, page: u32, width: u32) -> Result<Answer, Failure> {
     let preview = app.signer.preview.as_ref().ok_or_else(|| Failure::new(Code::NotFound, "no preview is installed"))?;
-    let size = (page as usize).checked_sub(1).and_then(|index| document.pages.get(index)).ok_or(Code::PageNotFound)?;
-    let dpi = (f64::from(width) * 25.4 / size.width) as f32;
+    let dpi = (f64::from(width) * 25.4 / width_mm) as f32;
     let _permit = app.signer.pool.acquire().await.map_err(|_| Failure::from(Code::Internal))?;
     let drawn = async {
-        let mut session = preview.open(document.bytes.reader(), document.bytes.len()).await?;
+        let mut session = preview.open(bytes.reader(), bytes.len()).await?;
         let request = PageRequest { page, dpi, max_pixels: MAX_PIXELS, stamps: Vec::new() };
         let drawn = session.page(&request).await?;
         let pixels = drawn.layers.first().map_or(&[][..], Vec::as_slice);
-        Ok::<_, PreviewError>(preview::png(drawn.head.width, drawn.head.height, pixels)?)
+        let findings = session.document.findings.iter().chain(&drawn.head.findings).cloned().collect::<Vec<_>>();
+        Ok::<_, PreviewError>((preview::png(drawn.head.width, drawn.head.height, pixels)?, Drawn::of(&findings)))
     };
     match drawn.await {
-        Ok(png) => Ok(answer::typed(StatusCode::OK, "image/png", AnswerBody::whole(png))),
+        Ok((png, drawn)) => {
+            let mut answer = answer::typed(StatusCode::OK, "image/png", AnswerBody::whole(png));
+            answer.headers_mut().insert("x-sealagent-drawn", drawn.header());
+            Ok(answer)
+        }
         Err(error @ PreviewError::TooLarge(_)) => Err(Failure::new(Code::TooLarge, error)),
         Err(error @ PreviewError::NotRunning(_)) => {
             tracing::warn!(%error, "a page cannot be drawn");
@@ -349,7 +372,7 @@ fn media_type(format: PictureFormat) -> &'static str {
 }
 
 /// A JSON body, whole. Its length was checked before, and the library gives no more than that.
-async fn collect(mut body: Incoming) -> Result<Vec<u8>, Failure> {
+pub(super) async fn collect(mut body: Incoming) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
     while let Some(chunk) = next_chunk(&mut body).await? {
         bytes.extend_from_slice(&chunk);
@@ -376,7 +399,7 @@ async fn next_chunk(body: &mut Incoming) -> Result<Option<Bytes>, Failure> {
 }
 
 /// A body into a file without a name, with its SM3, written off the threads that answer.
-async fn receive(app: &App, mut body: Incoming) -> Result<(Draft, Sm3Digest, u64), Failure> {
+pub(super) async fn receive(app: &App, mut body: Incoming) -> Result<(Draft, Sm3Digest, u64), Failure> {
     let draft = {
         let scratch = app.scratch.clone();
         tokio::task::spawn_blocking(move || scratch.draft()).await
@@ -420,9 +443,9 @@ async fn take_document(app: &App, origin: &Origin, name: String, length: u64, bo
     Ok(answer::json(StatusCode::CREATED, &DocumentView::new(id.as_str(), &document, expires)))
 }
 
-async fn begin(app: &App, origin: &Origin, body: &[u8]) -> Result<Answer, Failure> {
+async fn begin(app: &App, caller: &Caller, body: &[u8]) -> Result<Answer, Failure> {
     let parsed: SignatureBody = serde_json::from_slice(body).map_err(bad)?;
-    let request = parsed.parse(origin, |id| app.documents.find(id, origin))?;
+    let request = parsed.parse(caller.requester(), |id| app.documents.find(id, caller.origin()))?;
     let idempotency = parsed.idempotency_key.map(|key| (key, sm3(body)));
     let id = app.requests.begin(request, idempotency).await?;
     Ok(answer::json(StatusCode::ACCEPTED, &Begun { signature_id: id.as_str() }))
@@ -485,10 +508,10 @@ async fn in_pool<T: Send + 'static>(app: &App, work: impl FnOnce() -> T + Send +
 }
 
 /// The parameters behind `?`: each once, names and values percent-decoded.
-struct Query(Vec<(String, String)>);
+pub(super) struct Query(Vec<(String, String)>);
 
 impl Query {
-    fn parse(text: &str) -> Result<Self, Failure> {
+    pub(super) fn parse(text: &str) -> Result<Self, Failure> {
         let mut pairs: Vec<(String, String)> = Vec::new();
         for part in text.split('&').filter(|p| !p.is_empty()) {
             let (name, value) = part.split_once('=').unwrap_or((part, ""));
@@ -501,13 +524,13 @@ impl Query {
         Ok(Self(pairs))
     }
 
-    fn get(&self, name: &str) -> Option<&str> {
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
     }
 
     /// A parameter that the route does not know is a mistake that should not pass in silence.
-    fn only(&self, known: &[Parameter]) -> Result<(), Failure> {
-        match self.0.iter().find(|(name, _)| !known.iter().any(|parameter| parameter.name == name)) {
+    pub(super) fn only(&self, known: &[&str]) -> Result<(), Failure> {
+        match self.0.iter().find(|(name, _)| !known.contains(&name.as_str())) {
             Some((name, _)) => Err(bad(format!("query: unknown parameter {}", crate::harmless::line(name)))),
             None => Ok(()),
         }
@@ -523,7 +546,7 @@ mod tests {
         let query = Query::parse("name=%E5%90%88%E5%90%8C.ofd&at=").unwrap();
         assert_eq!((query.get("name"), query.get("at"), query.get("x")), (Some("合同.ofd"), Some(""), None));
         let operation = Route::of("/v1/documents").and_then(|route| route.operation(&Method::POST)).unwrap();
-        assert!(query.only(operation.query).is_err(), "at");
+        assert!(query.only(&operation.parameters()).is_err(), "at");
         assert!(Query::parse("a=1&a=2").is_err());
         assert!(Query::parse("a=%f").is_err());
     }

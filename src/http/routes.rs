@@ -1,6 +1,8 @@
 //! The paths of the interface: one table, which the router obeys and the contract ([`super::openapi`]) is written from. A call that does
 //! not stand here cannot be reached, and nothing can be called that is not described.
 
+use std::ops::RangeInclusive;
+
 use hyper::Method;
 use schemars::{Schema, SchemaGenerator};
 
@@ -18,7 +20,7 @@ const MAX_PAIRING: u64 = 4 << 10;
 /// Longest wait of a long poll, in seconds.
 pub const MAX_WAIT: u32 = 20;
 /// Narrowest and widest picture of a page, in pixels.
-pub const PAGE_WIDTHS: (u32, u32) = (50, 2000);
+pub const PAGE_WIDTHS: RangeInclusive<u32> = 50..=2000;
 
 /// Who may call a path.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -135,6 +137,13 @@ pub struct Operation {
 impl std::fmt::Debug for Operation {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{:?} {:?}", self.method, self.call)
+    }
+}
+
+impl Operation {
+    /// The names of what may stand behind `?`.
+    pub fn parameters(&self) -> Vec<&'static str> {
+        self.query.iter().map(|parameter| parameter.name).collect()
     }
 }
 
@@ -296,7 +305,7 @@ pub static PATHS: &[Path] = &[
         parameters: &[DOCUMENT_ID, Parameter { form: Form::Number(1, u32::MAX), ..parameter("number", "The page, from 1.") }],
         operations: &[Operation {
             query: &[Parameter {
-                form: Form::Number(PAGE_WIDTHS.0, PAGE_WIDTHS.1),
+                form: Form::Number(*PAGE_WIDTHS.start(), *PAGE_WIDTHS.end()),
                 ..parameter("width", "Width of the picture in pixels; 800 if it is not said.")
             }],
             ..get(Call::DocumentPage, "Draw a page.", Content::File(&["image/png"]))

@@ -128,3 +128,17 @@
 //! A `pinentry` program takes a text and gives a PIN. It accepts at once what was typed for another window, takes a pasted PIN, shows no
 //! seal and cuts long texts where it likes, and the PIN would pass one more program. The terminal prompt keeps all the rules of the window
 //! but the pictures. *Would change our mind:* a machine where neither a terminal nor a screen can be had, and a person can.
+//!
+//! # D21. Facts about bytes are remembered from one document to the next, verdicts never
+//!
+//! An archive carries few seals under many documents, and two thirds of the SM2 work of a document is the same as in the one before.
+//! [`crate::pki::Known`] remembers three functions of bytes: a certificate as read, whether one certificate's key signed another, whether a
+//! maker signed a seal. Paths, dates, revocation and trust are judged anew for each document. Remembering whole verdicts about a chain
+//! would save some microseconds more, and one forgotten input (the time, the list, the region) would make a wrong "valid". The whole
+//! mutation table runs through one shared memory. The agent has none: it judges a few documents a day, and 8 MB are its budget.
+//!
+//! # D22. Files of a package are hashed side by side, out of memory, up to 512 KiB each
+//!
+//! A page is inflated once: its bytes are parsed, wait for seven others and are hashed in eight lanes (`sm3-lanes`). Larger files are hashed
+//! as they are inflated, one at a time, so that memory stays at 4 MiB whatever the package holds. *Else:* lanes over eight inflating
+//! streams, which reads all over the file for the sake of a few large pictures. Scans of several megabytes a page would change our mind.

@@ -47,6 +47,8 @@ pub struct Contents {
     /// Files of the current document that name others and could not be read. What they name is unknown, so while this is not
     /// empty all that nothing else refers to counts as drawn.
     pub unreadable: Vec<(PackagePath, OfdError)>,
+    /// Files with an annotation of type Stamp (GB/T 33190 table 58): it draws a seal, and no signature stands behind it by that.
+    pub stamps: Vec<PackagePath>,
 }
 
 impl Contents {
@@ -106,7 +108,7 @@ impl<R: Read + Seek> Ofd<R> {
             files.push((path.clone(), classes.remove(path).unwrap_or_else(|| rest.clone())));
         }
         files.sort_by(|a, b| a.0.cmp(&b.0));
-        Ok(Contents { files, missing: current.missing, unreadable: current.unreadable })
+        Ok(Contents { files, missing: current.missing, unreadable: current.unreadable, stamps: current.stamps })
     }
 
     fn class_signatures(&mut self, body: &DocBody, classes: &mut BTreeMap<PackagePath, FileClass>) -> Result<(), OfdError> {
@@ -139,6 +141,7 @@ struct Walk {
     places: usize,
     missing: Vec<(PackagePath, PackagePath)>,
     unreadable: Vec<(PackagePath, OfdError)>,
+    stamps: Vec<PackagePath>,
 }
 
 impl Walk {
@@ -176,7 +179,12 @@ impl Walk {
         for list in document.all("Annotations") {
             if let Some((file, root)) = self.list(package, path, list, "Annotations", true) {
                 for location in root.all("Page").flat_map(|page| page.all("FileLoc")) {
-                    self.draw(package, &file, &location.text);
+                    let Some(annotations) = self.draw(package, &file, &location.text) else { continue };
+                    // It names no other file, so one that cannot be read hides none.
+                    let read = package.xml(&annotations, "PageAnnot", &["Appearance"]);
+                    if read.is_ok_and(|page| page.all("Annot").any(|annot| annot.attribute("Type") == Some("Stamp"))) {
+                        self.stamps.push(annotations);
+                    }
                 }
             }
         }

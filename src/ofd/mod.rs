@@ -17,6 +17,7 @@ mod entry_reader;
 mod error;
 mod integrity;
 mod package;
+mod page_files;
 mod path;
 mod sign;
 mod signature;

@@ -1,4 +1,7 @@
-//! A package: files by name, each hashed once.
+//! A package: files by name, each inflated and hashed once.
+//!
+//! A page is read for what it names and again for its digest. Once [`Package::hash_what_is_read`] was called, what was read whole for the
+//! one waits in memory for the other, and several files are hashed side by side ([`sm3_lanes::hash_many`]).
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io::{Read, Seek};
@@ -14,12 +17,21 @@ use crate::sm::{Sm3, Sm3Digest};
 /// Tolerances noted of one package. A hostile one can spell a name in more ways than memory holds; nobody reads a thousand.
 const MAX_TOLERANCES: usize = 1_000;
 
+/// Bytes of files that wait to be hashed side by side: eight lanes full of the largest that may wait.
+const BATCH: usize = 8 * MAX_IN_BATCH as usize;
+/// Largest file that waits in memory; larger ones are hashed as they are inflated. Pages have 100 KB, pictures on them a few hundred.
+const MAX_IN_BATCH: u64 = 512 << 10;
+
 /// The files of a package. Opening reads and checks every header and none of the contents.
 pub struct Package<R> {
     source: R,
     directory: Directory,
     /// By place in the directory; why there is none for a damaged entry.
     digests: HashMap<usize, Result<Sm3Digest, &'static str>>,
+    /// Contents that wait to be hashed, by place in the directory.
+    waiting: HashMap<usize, Vec<u8>>,
+    waiting_bytes: usize,
+    hashes_what_is_read: bool,
     tolerances: BTreeSet<Tolerance>,
 }
 
@@ -28,7 +40,15 @@ impl<R: Read + Seek> Package<R> {
     pub fn open(mut source: R) -> Result<Self, OfdError> {
         let mut directory = Directory::read(&mut source)?;
         let noted = std::mem::take(&mut directory.tolerances);
-        let mut package = Self { source, directory, digests: HashMap::new(), tolerances: BTreeSet::new() };
+        let mut package = Self {
+            source,
+            directory,
+            digests: HashMap::new(),
+            waiting: HashMap::new(),
+            waiting_bytes: 0,
+            hashes_what_is_read: false,
+            tolerances: BTreeSet::new(),
+        };
         noted.into_iter().for_each(|tolerance| package.note(tolerance));
         Ok(package)
     }
@@ -66,7 +86,8 @@ impl<R: Read + Seek> Package<R> {
         if length > limit {
             return Err(OfdError::Limit { subject: path.to_string(), what: "bytes", limit });
         }
-        let mut bytes = Vec::new();
+        // What the headers declare is not believed beyond a page's length.
+        let mut bytes = Vec::with_capacity(length.min(MAX_IN_BATCH) as usize);
         self.reader(path)?.read_to_end(&mut bytes)?;
         Ok(bytes)
     }
@@ -78,9 +99,18 @@ impl<R: Read + Seek> Package<R> {
         EntryReader::new(&mut self.source, entry)
     }
 
-    /// SM3 of a file's contents. Computed once, by streaming, and kept.
+    /// From now on the digests of XML files that are read will be asked for.
+    pub(super) fn hash_what_is_read(&mut self) {
+        self.hashes_what_is_read = true;
+    }
+
+    /// SM3 of a file's contents. Computed once, and kept.
     pub fn digest(&mut self, path: &PackagePath) -> Result<Sm3Digest, OfdError> {
         let (index, entry) = self.entry(path)?;
+        if self.waiting.contains_key(&index) {
+            self.hash_waiting();
+            return self.digest(path);
+        }
         if let Some(known) = self.digests.get(&index) {
             return known.map_err(|what| OfdError::EntryDamaged { name: entry.name(), what });
         }
@@ -91,6 +121,38 @@ impl<R: Read + Seek> Package<R> {
             Err(_) => {}
         }
         digest
+    }
+
+    /// Computes the digests of those of the files that are there, several at a time, for [`Self::digest`] to give. What goes wrong is told
+    /// there.
+    pub(super) fn digest_together<'p>(&mut self, paths: impl IntoIterator<Item = &'p PackagePath>) {
+        for path in paths {
+            let Some((index, entry)) = self.directory.find(path) else { continue };
+            if entry.size <= MAX_IN_BATCH
+                && !self.digests.contains_key(&index)
+                && !self.waiting.contains_key(&index)
+                && let Ok(bytes) = self.read(path, MAX_IN_BATCH)
+            {
+                self.hash_later(index, bytes);
+            }
+        }
+        self.hash_waiting();
+    }
+
+    fn hash_later(&mut self, index: usize, bytes: Vec<u8>) {
+        self.waiting_bytes += bytes.len();
+        self.waiting.insert(index, bytes);
+        if self.waiting_bytes >= BATCH {
+            self.hash_waiting();
+        }
+    }
+
+    fn hash_waiting(&mut self) {
+        let inputs: Vec<&[u8]> = self.waiting.values().map(Vec::as_slice).collect();
+        let digests = sm3_lanes::hash_many(&inputs).into_iter().map(|digest| Ok(Sm3Digest(digest)));
+        self.digests.extend(self.waiting.keys().copied().zip(digests));
+        self.waiting.clear();
+        self.waiting_bytes = 0;
     }
 
     /// What was let pass so far, by name, without repetition; `Further` stands for those
@@ -149,11 +211,18 @@ impl<R: Read + Seek> Package<R> {
     /// An XML file whose root element must be `root`; what stands inside elements named in `skip` is not kept.
     pub fn xml(&mut self, path: &PackagePath, root: &str, skip: &[&str]) -> Result<Element, OfdError> {
         let bytes = self.read(path, MAX_XML)?;
-        let document = xml::parse(path, &bytes, root, skip)?;
-        for kind in document.tolerances {
+        let parsed = xml::parse(path, &bytes, root, skip).map(|document| (document.root, document.tolerances));
+        if self.hashes_what_is_read && bytes.len() as u64 <= MAX_IN_BATCH {
+            let index = self.entry(path)?.0;
+            if !self.digests.contains_key(&index) && !self.waiting.contains_key(&index) {
+                self.hash_later(index, bytes);
+            }
+        }
+        let (root, tolerances) = parsed?;
+        for kind in tolerances {
             self.tolerate(path, kind);
         }
-        Ok(document.root)
+        Ok(root)
     }
 
     fn entry(&self, path: &PackagePath) -> Result<(usize, &Entry), OfdError> {

@@ -41,6 +41,7 @@ impl<R: Read + Seek> Signable for Ofd<R> {
         if let Some(list) = self.integrity_list_path() {
             return Err(DocumentError::Closed { by: list.to_string() });
         }
+        self.package.hash_what_is_read();
         let before = Before::read(&mut self, &body)?;
         let mut ids = before.ids();
         let id = ids.next();
@@ -302,6 +303,7 @@ fn references<R: Read + Seek>(
 ) -> Result<Vec<(PackagePath, Sm3Digest)>, OfdError> {
     let old: Vec<PackagePath> = package.files().filter(|path| new.iter().all(|(new, _)| new != *path)).cloned().collect();
     let mut references = Vec::with_capacity(old.len() + new.len());
+    package.digest_together(&old);
     for path in old {
         let digest = package.digest(&path)?;
         references.push((path, digest));

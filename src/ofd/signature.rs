@@ -258,9 +258,12 @@ impl<R: Read + Seek> Ofd<R> {
     }
 
     /// Compares every reference with the package, in their order. Each file is hashed once per package, however many signatures
-    /// name it. Fails only when the package itself cannot be read; a damaged entry counts as `Changed`.
+    /// name it, several files at a time. Fails only when the package itself cannot be read; a damaged entry counts as `Changed`.
     pub fn check_references(&mut self, signature: &Signature) -> Result<Vec<ReferenceResult>, OfdError> {
         let mut results = Vec::with_capacity(signature.references.len());
+        if signature.check_method == CheckMethod::Sm3 {
+            self.package.digest_together(signature.references.iter().filter_map(|reference| reference.path.as_ref()));
+        }
         for reference in &signature.references {
             let path = reference.path.as_ref().map_or_else(|| shorten(&reference.file_ref), PackagePath::to_string);
             results.push(ReferenceResult { path, outcome: self.check_reference(&signature.check_method, reference)? });

@@ -86,6 +86,11 @@ impl<R: Read + Seek> Ofd<R> {
         Ok(Self { package, bodies })
     }
 
+    /// From now on most files that are read will have their digests asked for: each is then inflated once for both.
+    pub fn hash_what_is_read(&mut self) {
+        self.package.hash_what_is_read();
+    }
+
     /// The documents of the package, at least one.
     pub fn bodies(&self) -> &[DocBody] {
         &self.bodies

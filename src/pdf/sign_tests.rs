@@ -133,7 +133,7 @@ fn straddle_seal_is_one_field_with_a_strip_on_each_page() {
         let file = File::with_form(Kind::Table);
         let sizes: Vec<SizeMm> = file.open().pages().unwrap().iter().map(Page::size).collect();
         let stamp = Stamp::Straddle { edge, pages: PageSelection::All, y: 15.0 };
-        let placements = stamp.place(&sizes, SizeMm { width: 40.0, height: 40.0 }).unwrap();
+        let placements = stamp.place(&sizes, SizeMm { width: 40.0, height: 40.0 }, &[]).unwrap();
         let out = sign(&file.bytes, &plan(placements), with_picture()).unwrap();
         let signature = &read(&out)[0];
         assert_eq!(signature.widgets.len(), 2);

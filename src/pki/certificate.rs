@@ -133,6 +133,11 @@ impl Certificate {
         &self.der[self.tbs.clone()]
     }
 
+    /// The issuer's signature: contents of the BIT STRING.
+    pub fn signature(&self) -> &[u8] {
+        &self.der[self.signature.clone()]
+    }
+
     /// The raw SubjectPublicKeyInfo.
     pub fn spki(&self) -> &[u8] {
         &self.der[self.spki.clone()]
@@ -221,7 +226,7 @@ impl Certificate {
     /// Whether `issuer`'s key signed this certificate. Says nothing else about the two.
     pub fn verify_issued_by(&self, issuer: &Self) -> Result<(), SignatureFault> {
         let algorithm = self.known_algorithm.ok_or(SignatureFault::Algorithm)?;
-        signature::verify(&issuer.key, algorithm, self.tbs(), &self.der[self.signature.clone()])
+        signature::verify(&issuer.key, algorithm, self.tbs(), self.signature())
     }
 }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::certificate::Certificate;
+use super::known::Known;
 use super::trust::{Purpose, Service, TrustStore};
 
 /// Longest path, the anchor included. Real ones have three or four certificates.
@@ -77,6 +78,7 @@ enum Ends {
 pub struct PathFinder<'a> {
     store: &'a TrustStore,
     extra: Vec<Arc<Certificate>>,
+    known: Option<&'a Known>,
     issued: HashMap<([u8; 32], [u8; 32]), bool>,
     wrong_left: u32,
 }
@@ -84,7 +86,12 @@ pub struct PathFinder<'a> {
 impl<'a> PathFinder<'a> {
     /// A finder for one document.
     pub fn new(store: &'a TrustStore) -> Self {
-        Self { store, extra: Vec::new(), issued: HashMap::new(), wrong_left: MAX_WRONG }
+        Self { store, extra: Vec::new(), known: None, issued: HashMap::new(), wrong_left: MAX_WRONG }
+    }
+
+    /// Looks signatures up in what other documents brought to light before it checks them.
+    pub fn remember_with(&mut self, known: &'a Known) {
+        self.known = Some(known);
     }
 
     /// The store.
@@ -123,6 +130,13 @@ impl<'a> PathFinder<'a> {
     /// Depth first; the chain is at most [`MAX_PATH`] long, so that is the depth too.
     fn extend(&mut self, chain: &mut Vec<Arc<Certificate>>, ends: Ends, at: Timestamp, found: &mut Found) -> Option<Path> {
         let top = Arc::clone(chain.last()?);
+        if let Ends::For(purpose) = ends {
+            // A CA (or maker) that was taken back is not vouched for by the root above it.
+            let as_ca = chain.len() > 1 && self.store.is_withdrawn(&top, Purpose::Signer, at);
+            if as_ca || self.store.is_withdrawn(&top, purpose, at) {
+                return None;
+            }
+        }
         for service in self.ends(&top, ends, at, chain.len()) {
             let verdict = if service.is_broken() { Err((PathRule::RootSignature, Arc::clone(&top))) } else { check(chain, at) };
             match verdict {
@@ -200,7 +214,11 @@ impl<'a> PathFinder<'a> {
         if self.wrong_left == 0 {
             return false;
         }
-        let good = child.verify_issued_by(issuer).is_ok();
+        let good = match self.known {
+            Some(known) => known.is_issued_by(child, issuer),
+            None => child.verify_issued_by(issuer).is_ok(),
+        };
+        // Known or not: what other documents held must not change how far this one is looked into.
         self.wrong_left -= u32::from(!good);
         self.issued.insert(pair, good);
         good

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::certificate::Certificate;
 use super::crl::{Crl, Revoked};
+use super::enclosed::Enclosed;
 use super::ocsp::CertStatus;
 use super::trust::TrustStore;
 
@@ -47,8 +48,14 @@ pub struct Moment {
     pub now: Timestamp,
 }
 
-/// Looks `certificate` up in all that `store` has, under its issuer's certificate.
-pub fn check(store: &TrustStore, certificate: &Certificate, issuer: &Certificate, moment: Moment) -> Revocation {
+/// Looks `certificate` up in all that `store` has and the document brought, under its issuer's certificate.
+pub fn check(
+    store: &TrustStore,
+    enclosed: &mut Enclosed,
+    certificate: &Certificate,
+    issuer: &Certificate,
+    moment: Moment,
+) -> Revocation {
     let mut why = WhyUnknown::NoData;
     let mut good = false;
     let mut revoked: Option<Revoked> = None;
@@ -77,7 +84,7 @@ pub fn check(store: &TrustStore, certificate: &Certificate, issuer: &Certificate
             CertStatus::Revoked(_) | CertStatus::Unknown => {}
         }
     };
-    for crl in store.crls_of(certificate, issuer) {
+    for crl in store.crls_of(certificate, issuer).chain(enclosed.crls_of(certificate, issuer)) {
         let status = crl.find(certificate.serial()).map_or(CertStatus::Good, CertStatus::Revoked);
         weigh(status, crl.this_update(), crl.next_update(), keeps(crl, certificate));
     }
@@ -87,6 +94,9 @@ pub fn check(store: &TrustStore, certificate: &Certificate, issuer: &Certificate
         {
             weigh(answer.status, answer.this_update, answer.next_update, false);
         }
+    }
+    for answer in enclosed.answers_about(certificate, issuer) {
+        weigh(answer.status, answer.this_update, answer.next_update, false);
     }
     match revoked {
         Some(found) => Revocation::Revoked(found),

@@ -91,6 +91,23 @@ pub fn is_uscc(code: &[u8]) -> bool {
     body[2..8].iter().all(u8::is_ascii_digit) && value(check) == Some((31 - sum % 31) % 31)
 }
 
+/// A name without what writers differ in: blanks, width of brackets, a code in front.
+pub(crate) fn bare_name(name: &str) -> String {
+    let name: String = name
+        .chars()
+        .filter(|c| !c.is_whitespace())
+        .map(|c| match c {
+            '（' => '(',
+            '）' => ')',
+            c => c,
+        })
+        .collect();
+    match name.get(..18) {
+        Some(code) if is_uscc(code.as_bytes()) => name[18..].to_owned(),
+        _ => name,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,5 +136,11 @@ mod tests {
         assert_eq!(extension_text(b"115300000151003540"), "115300000151003540");
         assert_eq!(extension_text(&crate::asn1::der(crate::asn1::UTF8_STRING, b"91110108756730417W")), "91110108756730417W");
         assert_eq!(extension_text(&crate::asn1::der(crate::asn1::OCTET_STRING, b"91110108756730417W")), "91110108756730417W");
+    }
+
+    #[test]
+    fn names_are_compared_without_codes_blanks_and_widths() {
+        assert_eq!(bare_name("11370306MB2867521U淄博市周村区自然资源局"), "淄博市周村区自然资源局");
+        assert_eq!(bare_name(" 深圳（测试） 公司"), "深圳(测试)公司");
     }
 }

@@ -114,6 +114,11 @@ impl TimeStampToken {
         self.hash
     }
 
+    /// The SignedData that the token is.
+    pub fn signed_data(&self) -> &SignedData {
+        &self.signed_data
+    }
+
     /// The certificates in the token.
     pub fn certificates(&self) -> &[Arc<Certificate>] {
         &self.certificates

@@ -8,17 +8,23 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use base64::Engine as _;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::certificate::{Certificate, CertificateError};
 use super::crl::Crl;
+use super::licence::Licence;
 use super::name::Name;
 use super::ocsp::OcspResponse;
+use super::seal_status::{SealHistory, StatusAnswer, StatusList};
 use crate::asn1::Asn1Error;
 use crate::sm::Sm3Digest;
 
 /// Most files taken from one trust folder: some hundred CAs with their lists.
 pub const MAX_FILES: usize = 10_000;
+/// How far the clock of a service may be ahead of ours.
+pub const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
+
+pub use super::seal_status::SealState;
 
 /// What a certificate is trusted to certify.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -90,34 +96,48 @@ pub struct Region {
     pub next_update: Option<Timestamp>,
     /// Whether it names a service that tells the status of seals.
     pub status_service: bool,
+    /// Whether it is believed. A region that was taken back vouches for nothing, but is known by name.
+    pub accepted: bool,
 }
 
-/// State of a seal in its region's seal system (trust.md §8).
-#[derive(Clone, Copy, Debug, Eq, PartialEq, serde::Serialize)]
-#[cfg_attr(feature = "agent", derive(schemars::JsonSchema), schemars(rename = "SealStatus"))]
-#[serde(rename_all = "camelCase")]
-#[allow(missing_docs, reason = "the names are the field's")]
-pub enum SealState {
-    Valid,
-    Suspended,
-    Cancelled,
-}
-
-/// An answer of a seal status service, as somebody fetched it.
+/// What is known of a seal, from a list or from an answer about it.
 #[derive(Clone, Debug)]
 pub struct SealStatus {
+    /// The region whose seals this is about; `None` any.
+    pub region: Option<Arc<str>>,
     /// Seal code.
     pub es_id: String,
     /// SM3 of the seal, when the answer is about one edition of it.
     pub seal_sm3: Option<Sm3Digest>,
-    /// The state.
-    pub state: SealState,
-    /// Since when it is in this state.
-    pub since: Timestamp,
+    /// Whether its system knows the seal. A list cannot tell: it names only those that are not valid.
+    pub known: bool,
+    /// Its states.
+    pub history: SealHistory,
     /// When this was so.
     pub as_of: Timestamp,
     /// Until when the answer may be used.
     pub fresh_until: Timestamp,
+}
+
+impl SealStatus {
+    /// Whether the answer may be used at `now`.
+    pub fn is_fresh(&self, now: Timestamp) -> bool {
+        self.as_of <= now + CLOCK_SKEW && now <= self.fresh_until
+    }
+}
+
+impl From<StatusAnswer> for SealStatus {
+    fn from(answer: StatusAnswer) -> Self {
+        Self {
+            region: Some(answer.region.into()),
+            es_id: answer.query.es_id,
+            seal_sm3: answer.query.seal_sm3,
+            known: answer.known,
+            history: answer.history,
+            as_of: answer.as_of,
+            fresh_until: answer.fresh_until,
+        }
+    }
 }
 
 /// The folder of a trust directory that a file stands in (report.md, `--trust DIR`).
@@ -197,6 +217,8 @@ pub struct TrustStore {
     crls: Vec<StoredCrl>,
     ocsp: Vec<OcspResponse>,
     statuses: Vec<SealStatus>,
+    status_lists: Vec<StatusList>,
+    licences: Vec<Licence>,
 }
 
 impl TrustStore {
@@ -232,6 +254,16 @@ impl TrustStore {
         self.statuses.extend(statuses);
     }
 
+    /// Adds a region's list of seals that are not plain valid.
+    pub fn add_status_list(&mut self, list: StatusList) {
+        self.status_lists.push(list);
+    }
+
+    /// Adds statements of a region's registry.
+    pub fn add_licences(&mut self, licences: impl IntoIterator<Item = Licence>) {
+        self.licences.extend(licences);
+    }
+
     /// Checks, once for all documents, which of the store's certificates signed which, and its revocation lists.
     pub fn link(&mut self) {
         for child in &self.certificates {
@@ -249,7 +281,8 @@ impl TrustStore {
         }
     }
 
-    fn add_file(&mut self, file: &TrustFile) -> Result<(), TrustFileProblem> {
+    /// Adds one file; call [`Self::link`] after the last one.
+    pub fn add_file(&mut self, file: &TrustFile) -> Result<(), TrustFileProblem> {
         for der in decode(&file.bytes)? {
             let purpose = match file.role {
                 TrustRole::Crl => {
@@ -291,6 +324,24 @@ impl TrustStore {
     /// All services, whatever for and whenever.
     pub fn services(&self) -> &[Service] {
         &self.services
+    }
+
+    /// The lists that name `certificate` for `purpose`, but do not grant it at `at`. The files of a trust folder are no list.
+    pub fn refusals<'a>(
+        &'a self,
+        certificate: &'a Certificate,
+        purpose: Purpose,
+        at: Timestamp,
+    ) -> impl Iterator<Item = &'a Service> {
+        let named =
+            self.services.iter().filter(move |s| s.purpose == purpose && s.region.is_some() && *s.certificate == *certificate);
+        named.filter(move |s| !s.is_granted(at))
+    }
+
+    /// Whether a list names `certificate` for `purpose` and nobody grants it at `at`: then no path leads through it either.
+    pub(super) fn is_withdrawn(&self, certificate: &Certificate, purpose: Purpose, at: Timestamp) -> bool {
+        let granted = || self.services.iter().any(|s| s.purpose == purpose && *s.certificate == *certificate && s.is_granted(at));
+        self.refusals(certificate, purpose, at).next().is_some() && !granted()
     }
 
     /// Whether the store says anything about who may make seals.
@@ -337,12 +388,36 @@ impl TrustStore {
         &self.ocsp
     }
 
-    /// The newest answer about a seal.
-    pub fn seal_status(&self, es_id: &str, seal_sm3: &Sm3Digest) -> Option<&SealStatus> {
-        self.statuses
+    /// The newest that is known about a seal that `region` vouches for.
+    pub fn seal_status(&self, region: Option<&str>, es_id: &str, seal_sm3: &Sm3Digest) -> Option<SealStatus> {
+        let answers = self
+            .statuses
             .iter()
-            .filter(|s| s.es_id == es_id && s.seal_sm3.is_none_or(|digest| digest == *seal_sm3))
-            .max_by_key(|s| s.as_of)
+            .filter(|s| s.region.as_deref().is_none_or(|named| Some(named) == region))
+            .filter(|s| s.es_id == es_id && s.seal_sm3.is_none_or(|digest| digest == *seal_sm3));
+        let answer = answers.max_by_key(|s| s.as_of);
+        let lists = self.status_lists.iter().filter(|list| Some(list.head().region.as_str()) == region);
+        let Some(list) = lists.max_by_key(|list| list.head().this_update) else { return answer.cloned() };
+        let head = list.head();
+        match answer {
+            Some(answer) if answer.as_of >= head.this_update => Some(answer.clone()),
+            _ => Some(SealStatus {
+                region: Some(head.region.as_str().into()),
+                es_id: es_id.to_owned(),
+                seal_sm3: None,
+                known: true,
+                history: list.history(es_id, seal_sm3).unwrap_or_default(),
+                as_of: head.this_update,
+                fresh_until: head.next_update,
+            }),
+        }
+    }
+
+    /// The newest statement about a company by the registry of `region`, which is the one that vouches for the company's certificate:
+    /// another region's registry cannot speak over it.
+    pub fn licence(&self, region: Option<&str>, uscc: &str) -> Option<&Licence> {
+        let about = self.licences.iter().filter(|licence| Some(licence.region.as_str()) == region && licence.uscc == uscc);
+        about.max_by_key(|licence| licence.as_of)
     }
 }
 

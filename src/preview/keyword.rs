@@ -23,6 +23,11 @@ struct Glyph {
     run: usize,
 }
 
+/// Whether a text can be looked for: 1 to 200 characters that are not white space.
+pub fn is_keyword(text: &str) -> bool {
+    (1..=MAX_KEYWORD).contains(&folded(text).count())
+}
+
 /// The place of the `nth` (from 1) occurrence of `text` on one page, in reading order: the box around it. Compared after
 /// compatibility normalisation (NFKC: full-width forms equal plain ones) and without white space. `None` when it does not occur that
 /// often, or is empty or longer than 200 characters.

@@ -1,8 +1,13 @@
 //! From a request to signed documents: the pipeline of ARCHITECTURE §5 and the states that a page can watch.
 
+mod finish;
+mod job;
+mod keywords;
 mod pages;
 pub mod pipeline;
+mod record;
 pub mod request;
+mod shown;
 pub mod subject;
 mod value;
 
@@ -63,6 +68,27 @@ pub enum Subject {
         /// Whether no further signature shall be possible.
         close: bool,
     },
+}
+
+impl Subject {
+    pub(crate) fn document(&self) -> Option<&Arc<Document>> {
+        match self {
+            Self::Digest { .. } => None,
+            Self::Document { document, .. } => Some(document),
+        }
+    }
+
+    /// The field that is to be signed, and in which document.
+    fn field(&self) -> Option<(*const Document, &str)> {
+        match self {
+            Self::Document { document, stamp: Stamp::Field { name }, .. } => Some((Arc::as_ptr(document), name)),
+            _ => None,
+        }
+    }
+
+    fn is(&self, document: &Arc<Document>) -> bool {
+        self.document().is_some_and(|own| Arc::ptr_eq(own, document))
+    }
 }
 
 /// Kind of signed value.

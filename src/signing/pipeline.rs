@@ -1,42 +1,35 @@
 //! One signing request from policy to answer, in the order of ARCHITECTURE §5. [`Signer::sign`] reads top to bottom; what it calls
 //! stands below it.
 
-use std::io::{BufWriter, Write};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use tokio::sync::{Semaphore, watch};
 use ukey::{DriverError, PinStatus};
 
+use super::finish::{embed, judge};
+use super::job::{Job, Room, RoomPlan, item_status, plan};
 use super::pages;
-use super::subject::{Bytes, Document, Draft, Format, PreparedDocument, Scratch, of_document, of_io};
+use super::shown::{asked, token_shown};
+use super::subject::{Bytes, Document, Draft, Format, Scratch, of_io};
 use super::value;
-use super::{ItemStatus, MAX_ITEMS, SignedValueKind, SigningItem, SigningRequest, State, Status, Subject};
-use crate::audit::{Audit, Event, ItemRecord, Kind};
+use super::{MAX_ITEMS, SigningRequest, State, Status, Subject};
+use crate::audit::{Audit, Kind};
 use crate::config::{Config, PdfIdentifiers};
 use crate::consent::policy::{self, Wish};
 use crate::consent::prompt::{Cancel, Crowded, Place, PromptQueue};
-use crate::consent::summary::{DocumentShown, PlacementShown, SealShown, Shown, SummaryItem, TokenShown};
-use crate::consent::{self, Asked, Consent, ConsentItem, DataHash, Outcome, Refusal};
-use crate::document::{Prepared as _, Provider, SignatureKind, SigningPlan};
+use crate::consent::summary::Shown;
+use crate::consent::{self, Asked, Consent, Outcome, Refusal};
+use crate::document::Prepared as _;
 use crate::failure::{Code, Failure};
-use crate::pdf::SignatureOptions;
-use crate::pki::subject::subject_codes;
 use crate::pki::trust::TrustStore;
 use crate::preview;
 use crate::seals::{self, Holder, KnownSeal};
-use crate::sm::{Sm3, Sm3Digest};
-use crate::stamp::{Placement, SizeMm, Stamp};
-use crate::verify::report::{Layer, LayerState, SignatureReport};
-use crate::verify::{Context, Verifier};
-use crate::views::signer;
+use crate::sm::Sm3Digest;
 use crate::workers::{Client, LoggedIn, WorkerError};
 
 /// Gives the time. A value, so that tests can stop it.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
-
-/// Room for a signed value beside the seal and the signer's certificate: attributes, and a time stamp with its certificates.
-const ROOM: usize = 16 << 10;
 
 /// All that signing needs of the agent.
 pub struct Signer {
@@ -92,35 +85,11 @@ pub enum Output {
 
 /// Why a request ended before its items were signed.
 #[derive(Debug)]
-enum Ended {
+pub(super) enum Ended {
     /// Something was in the way of one item, and so of all.
     Failed(usize, Failure),
     /// There is no consent.
     Refused(Refusal),
-}
-
-/// An item on its way.
-struct Job {
-    item: SigningItem,
-    seal: KnownSeal,
-    holder: Holder,
-    placements: Vec<Placement>,
-    /// The earlier item on the same document.
-    after: Option<usize>,
-    /// Whether a later item follows on the same document.
-    followed: bool,
-    room: Room,
-    outcome: Result<Option<Sm3Digest>, Failure>,
-}
-
-/// What an item signs, as far as it is known.
-enum Room {
-    /// A digest that was given.
-    Digest { data_hash: Sm3Digest, property: String },
-    /// A document that waits for its signed value.
-    Prepared(Box<PreparedDocument>),
-    /// Waits for the item before it, or is used up.
-    None,
 }
 
 impl Signer {
@@ -322,8 +291,15 @@ impl Signer {
             }
             bound.push((seal.clone(), holder));
         }
+        let keywords = tokio::select! {
+            biased;
+            () = cancel.cancelled() => return Err(Ended::Refused(Refusal::Cancelled)),
+            keywords = self.keywords(&request.items) => keywords?,
+        };
         let (items, config, trust) = (request.items.clone(), self.config.clone(), self.trust.clone());
-        self.in_pool(move || plan(&items, bound, &config, &trust, now)).await.map_err(|failure| Ended::Failed(0, failure))?
+        self.in_pool(move || plan(&items, bound, &keywords, &config, &trust, now))
+            .await
+            .map_err(|failure| Ended::Failed(0, failure))?
     }
 
     /// What the person will see of each document, where the preview is installed.
@@ -333,9 +309,10 @@ impl Signer {
             let document = job.item.subject.document()?.clone();
             Some(pages::Wanted { document, placements: job.placements.clone(), seal: job.seal.seal.picture().data.clone() })
         };
-        let pictures = pages::pictures(preview, &jobs.iter().map(wanted).collect::<Vec<_>>()).await?;
-        for (asked, page) in asked.iter_mut().zip(pictures) {
-            asked.shown.page = page;
+        let mut pages = pages::Pages::new(preview.clone(), jobs.iter().map(wanted).collect());
+        let first = pages.first().await?;
+        for ((asked, page), leaves) in asked.iter_mut().zip(first).zip(pages.leaves()) {
+            (asked.shown.page, asked.shown.leaves) = (page, leaves);
         }
         Ok(())
     }
@@ -464,306 +441,6 @@ impl Signer {
             tracing::error!(%error, "work on a document ended unexpectedly");
             Code::Internal.into()
         })
-    }
-
-    /// A line for a request whose result nobody fetched.
-    pub(super) async fn record_not_delivered(&self, id: &str, request: &SigningRequest) {
-        // The result is gone in any case; a record that cannot be written has been logged.
-        let _ = self.record(Kind::NotDelivered, id, request, None, |_| (None, None)).await;
-    }
-
-    async fn record(
-        &self,
-        kind: Kind,
-        id: &str,
-        request: &SigningRequest,
-        token: Option<Shown>,
-        outcome: impl Fn(usize) -> (Option<Sm3Digest>, Option<Code>),
-    ) -> Result<(), Failure> {
-        let (audit, event, at) = (self.audit.clone(), self.event(kind, id, request, token, outcome), (self.clock)());
-        let written = tokio::task::spawn_blocking(move || audit.append(at, &event)).await;
-        match written {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => {
-                tracing::error!(%error, "the record cannot be written");
-                Err(Code::AuditUnavailable.into())
-            }
-            Err(error) => {
-                tracing::error!(%error, "writing the record ended unexpectedly");
-                Err(Code::AuditUnavailable.into())
-            }
-        }
-    }
-
-    fn event(
-        &self,
-        kind: Kind,
-        id: &str,
-        request: &SigningRequest,
-        token: Option<Shown>,
-        outcome: impl Fn(usize) -> (Option<Sm3Digest>, Option<Code>),
-    ) -> Event {
-        let record = |(n, item): (usize, &SigningItem)| {
-            let (name, sm3, digest_only) = match &item.subject {
-                Subject::Digest { name, sm3, .. } => (name, *sm3, true),
-                Subject::Document { document, .. } => (&document.name, document.sm3, false),
-            };
-            let (signed, code) = outcome(n);
-            ItemRecord { name: Shown::new(name), sm3, digest_only, seal: Shown::new(&item.seal), signed, code }
-        };
-        Event {
-            event: kind,
-            request: id.to_owned(),
-            requester: request.requester.clone(),
-            user: self.user.clone(),
-            items: request.items.iter().enumerate().map(record).collect(),
-            token,
-            origin: None,
-        }
-    }
-}
-
-impl Subject {
-    fn document(&self) -> Option<&Arc<Document>> {
-        match self {
-            Self::Digest { .. } => None,
-            Self::Document { document, .. } => Some(document),
-        }
-    }
-
-    /// The field that is to be signed, and in which document.
-    fn field(&self) -> Option<(*const Document, &str)> {
-        match self {
-            Self::Document { document, stamp: Stamp::Field { name }, .. } => Some((Arc::as_ptr(document), name)),
-            _ => None,
-        }
-    }
-
-    fn is(&self, document: &Arc<Document>) -> bool {
-        self.document().is_some_and(|own| Arc::ptr_eq(own, document))
-    }
-}
-
-/// Step 4: each item's seal is checked, its stamp placed, and room made in its document if it is the first on it.
-fn plan(
-    items: &[SigningItem],
-    bound: Vec<(KnownSeal, Holder)>,
-    config: &Config,
-    trust: &TrustStore,
-    now: Timestamp,
-) -> Result<Vec<Job>, Ended> {
-    let mut jobs: Vec<Job> = Vec::new();
-    for (n, (item, (seal, holder))) in items.iter().zip(bound).enumerate() {
-        let after = item.subject.document().and_then(|document| jobs.iter().rposition(|job| job.item.subject.is(document)));
-        let is_taken = jobs.iter().any(|job| item.subject.field().is_some_and(|field| job.item.subject.field() == Some(field)));
-        if is_taken {
-            return Err(Ended::Failed(n, Failure::new(Code::BadRequest, "an item before it signs the same field")));
-        }
-        let planned = plan_one(item, &seal, &holder, after.map(|a| &jobs[a]), config, trust, now);
-        let (placements, room) = planned.map_err(|failure| Ended::Failed(n, failure))?;
-        if let Some(after) = after {
-            jobs[after].followed = true;
-        }
-        jobs.push(Job { item: item.clone(), seal, holder, placements, after, followed: false, room, outcome: Ok(None) });
-    }
-    Ok(jobs)
-}
-
-fn plan_one(
-    item: &SigningItem,
-    seal: &KnownSeal,
-    holder: &Holder,
-    after: Option<&Job>,
-    config: &Config,
-    trust: &TrustStore,
-    now: Timestamp,
-) -> Result<(Vec<Placement>, Room), Failure> {
-    seals::check(&seal.seal, &holder.certificate, trust, now)?;
-    let (document, stamp) = match &item.subject {
-        Subject::Digest { sm3, property, .. } => {
-            return Ok((Vec::new(), Room::Digest { data_hash: *sm3, property: property.clone() }));
-        }
-        Subject::Document { document, stamp, .. } => (document, stamp),
-    };
-    // OFD draws the seal that stands in the signed value, PDF the picture that is put beside it.
-    if document.format == Format::Ofd && item.signed_value == SignedValueKind::Gbt35275 && *stamp != Stamp::Nowhere {
-        return Err(Failure::new(Code::BadRequest, "in OFD a value of kind gbt35275 carries no seal: stamp must be none"));
-    }
-    let picture = seal.seal.picture();
-    let size = SizeMm { width: picture.width_mm as f64, height: picture.height_mm as f64 };
-    let placements = document.place(stamp, size).map_err(|e| of_document(&e))?;
-    match after {
-        Some(Job { item: SigningItem { subject: Subject::Document { close: true, .. }, .. }, .. }) => {
-            return Err(Failure::new(Code::DocumentClosed, "the item before it closes the document"));
-        }
-        Some(_) => return Ok((placements, Room::None)),
-        None => {}
-    }
-    if document.signatures > 0 {
-        let report = Verifier::verify(document.bytes.reader(), &Context::new(trust, now));
-        if let Some(broken) = report.signatures.iter().find(|s| !is_intact(s)) {
-            return Err(Failure::new(Code::DocumentSignatureBroken, format!("signature {}", Shown::new(&broken.id))));
-        }
-    }
-    let prepared = RoomPlan::new(item, seal, holder, &placements, config, now).make(document.format, &document.bytes)?;
-    Ok((placements, Room::Prepared(Box::new(prepared))))
-}
-
-/// How room is made for an item's signed value.
-struct RoomPlan {
-    plan: SigningPlan,
-    options: SignatureOptions,
-}
-
-impl RoomPlan {
-    fn new(
-        item: &SigningItem,
-        seal: &KnownSeal,
-        holder: &Holder,
-        placements: &[Placement],
-        config: &Config,
-        time: Timestamp,
-    ) -> Self {
-        let certificate = &holder.certificate;
-        let (kind, seal_len) = match item.signed_value {
-            SignedValueKind::Ses => (SignatureKind::Seal(seal.seal.raw().to_vec()), seal.seal.raw().len()),
-            SignedValueKind::Gbt35275 => (SignatureKind::Sign, 0),
-        };
-        let filters = config.pdf.seal_filters.clone().filter(|_| item.signed_value == SignedValueKind::Ses);
-        let plan = SigningPlan {
-            placements: placements.to_vec(),
-            kind,
-            provider: Provider { name: "sealagent".into(), version: env!("CARGO_PKG_VERSION").into() },
-            time,
-            close: matches!(item.subject, Subject::Document { close: true, .. }),
-            room: seal_len + certificate.der().len() + ROOM,
-        };
-        let options = SignatureOptions {
-            field: item.subject.field().map(|(_, name)| name.to_owned()),
-            filters,
-            picture: Some(seal.seal.picture().data.clone()),
-            name: Some(signer(certificate).as_str().to_owned()),
-            ..SignatureOptions::default()
-        };
-        Self { plan, options }
-    }
-
-    fn make(self, format: Format, bytes: &Bytes) -> Result<PreparedDocument, Failure> {
-        format.prepare(bytes, &self.plan, self.options).map_err(|e| of_document(&e))
-    }
-}
-
-/// Step 10: the document with the value in it, on the disk.
-fn embed(prepared: PreparedDocument, value: &[u8], scratch: &Scratch) -> Result<(Draft, Sm3Digest), Failure> {
-    let draft = scratch.draft().map_err(|e| of_io(&e))?;
-    let sm3 = {
-        let mut out = Hashing { out: BufWriter::new(&draft.file), digest: Sm3::new() };
-        prepared.embed(value, &mut out).map_err(|e| of_document(&e))?;
-        out.flush().map_err(|e| of_io(&e))?;
-        out.digest.clone().finish()
-    };
-    draft.file.sync_data().map_err(|e| of_io(&e))?;
-    Ok((draft, sm3))
-}
-
-/// The last check: the finished document, read from the disk as anyone else would, has exactly the new signatures more, and they are
-/// good in all that does not depend on whom a reader trusts.
-fn judge(draft: Draft, before: usize, new: usize, trust: &TrustStore, now: Timestamp) -> Result<Draft, Failure> {
-    let bytes = Bytes::new(draft.file.try_clone().map_err(|e| of_io(&e))?).map_err(|e| of_io(&e))?;
-    let report = Verifier::verify(bytes.reader(), &Context::new(trust, now));
-    let signatures = &report.signatures;
-    if signatures.len() != before + new || !signatures.iter().all(is_intact) {
-        for finding in signatures.iter().flat_map(|s| &s.findings).chain(&report.findings) {
-            tracing::error!(code = ?finding.code, level = ?finding.level, finding.message, "our own signature does not verify");
-        }
-        return Err(Code::Internal.into());
-    }
-    Ok(draft)
-}
-
-/// Whether form, digests and the signer's signature hold.
-fn is_intact(signature: &SignatureReport) -> bool {
-    [Layer::Format, Layer::Integrity, Layer::Signature]
-        .iter()
-        .all(|layer| signature.layers.get(layer).is_none_or(|state| *state != LayerState::Failed))
-}
-
-/// Digests what it passes on.
-struct Hashing<W> {
-    out: W,
-    digest: Sm3,
-}
-
-impl<W: Write> Write for Hashing<W> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let written = self.out.write(bytes)?;
-        self.digest.update(&bytes[..written]);
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.out.flush()
-    }
-}
-
-/// What the person is shown of a job, and what their "yes" binds.
-fn asked(job: &Job) -> Asked {
-    let property = job.seal.seal.property();
-    let certificate = &job.holder.certificate;
-    let codes = subject_codes(certificate);
-    let seal = SealShown {
-        name: Shown::new(&property.name),
-        es_id: Shown::new(job.seal.seal.es_id()),
-        valid_from: property.valid_from.instant,
-        valid_to: property.valid_to.instant,
-        signer: signer(certificate),
-        uscc: codes.first().map(|code| Shown::new(&code.uscc)),
-        picture: job.seal.seal.picture().data.clone(),
-    };
-    let (document, closes) = match &job.item.subject {
-        Subject::Digest { name, sm3, .. } => (DocumentShown::DigestOnly { name: Shown::new(name), sm3: *sm3 }, false),
-        Subject::Document { document, close, .. } => {
-            let field = job.item.subject.field().and_then(|(_, name)| document.fields.iter().find(|field| field.name == name));
-            let shown = DocumentShown::Seen {
-                name: Shown::new(&document.name),
-                format: document.format.shown(),
-                pages: document.pages.len(),
-                bytes: document.bytes.len(),
-                sm3: document.sm3,
-            };
-            (shown, *close || field.is_some_and(|field| field.closes))
-        }
-    };
-    let placements = job.placements.iter().map(placement_shown).collect();
-    let (data_hash, bound_property) = match (&job.room, job.after) {
-        (Room::Digest { data_hash, property }, _) => (DataHash::Fixed(*data_hash), property.clone()),
-        (Room::Prepared(prepared), _) => (DataHash::Fixed(prepared.digest()), prepared.property().to_owned()),
-        (Room::None, after) => (DataHash::After(after.unwrap_or(usize::MAX)), String::new()),
-    };
-    let bound = ConsentItem { data_hash, property: bound_property, seal: job.seal.digest, key: job.holder.key.public_key };
-    Asked { shown: SummaryItem { document, seal, placements, closes, page: None }, bound }
-}
-
-/// The part of the page that will show the seal.
-fn placement_shown(placement: &Placement) -> PlacementShown {
-    let (rect, clip) = (placement.rect, placement.clip);
-    let (x, y, width, height) = match clip {
-        Some(clip) => (rect.x + clip.x, rect.y + clip.y, clip.width, clip.height),
-        None => (rect.x, rect.y, rect.width, rect.height),
-    };
-    PlacementShown { page: placement.page.number(), x, y, width, height }
-}
-
-fn token_shown(holder: &Holder) -> TokenShown {
-    let serial: Vec<char> = holder.token.info.serial.chars().collect();
-    let tail: String = serial[serial.len().saturating_sub(4)..].iter().collect();
-    TokenShown { label: Shown::new(&holder.token.info.label), serial_tail: Shown::new(&tail) }
-}
-
-fn item_status(job: &Job) -> ItemStatus {
-    match &job.outcome {
-        Ok(_) => ItemStatus { state: State::Done, failure: None },
-        Err(failure) => ItemStatus { state: State::Failed, failure: Some(failure.clone()) },
     }
 }
 

@@ -14,7 +14,7 @@ use crate::failure::{Code, Failure};
 use crate::ofd::{Ofd, OfdError, PackagePath, PreparedOfd};
 use crate::pdf::{self, DocMdp, FieldState, PdfError, PreparedPdf, SignatureField, SignatureOptions, SigningError};
 use crate::sm::{Sm3, Sm3Digest};
-use crate::stamp::{PageNumber, Placement, SizeMm, Stamp};
+use crate::stamp::{PageNumber, Placement, SizeMm, Spot, Stamp};
 
 /// A document format that can be signed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -71,6 +71,7 @@ impl Format {
 }
 
 /// A document of either format that waits for its signed value.
+#[expect(clippy::large_enum_variant, reason = "whoever keeps one keeps it in a box")]
 pub enum PreparedDocument {
     /// A package.
     Ofd(PreparedOfd<BytesReader>),
@@ -152,6 +153,18 @@ pub struct Draft {
 }
 
 impl Scratch {
+    /// Removes what a run that ended in the middle of something left behind. Files without a name are gone by themselves; those of a
+    /// file system that cannot make such have a name for a moment.
+    pub fn clear(&self) {
+        let Self::Unlinked(folder) = self else { return };
+        let Ok(entries) = std::fs::read_dir(folder) else { return };
+        for entry in entries.flatten() {
+            if let Err(error) = std::fs::remove_file(entry.path()) {
+                tracing::warn!(%error, "a left-over file cannot be removed");
+            }
+        }
+    }
+
     /// A new empty file, for this user only.
     pub fn draft(&self) -> io::Result<Draft> {
         match self {
@@ -267,9 +280,9 @@ impl Document {
         Ok(Self { id: OnceLock::new(), name, format, bytes, sm3, pages, signatures, closed, fields })
     }
 
-    /// Where a seal of that size lands.
-    pub fn place(&self, stamp: &Stamp, seal: SizeMm) -> Result<Vec<Placement>, DocumentError> {
-        let Stamp::Field { name } = stamp else { return stamp.place(&self.pages, seal) };
+    /// Where a seal of that size lands; `keywords` as for [`Stamp::place`].
+    pub fn place(&self, stamp: &Stamp, seal: SizeMm, keywords: &[Spot]) -> Result<Vec<Placement>, DocumentError> {
+        let Stamp::Field { name } = stamp else { return stamp.place(&self.pages, seal, keywords) };
         let field = self.fields.iter().find(|field| field.name == *name && !field.is_signed);
         let field = field.ok_or_else(|| DocumentError::NoSuchField { name: name.clone() })?;
         let placement = |widget: &pdf::Widget| {

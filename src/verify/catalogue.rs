@@ -51,15 +51,22 @@ pub(super) fn message(reason: Reason, args: &[(&str, Arg)]) -> Words {
     let template = CATALOGUE.findings.get(&reason.key());
     let key = reason.key();
     let fill = |pick: fn(&Words) -> &str| {
-        let mut out = template.map_or_else(|| key.clone(), |words| pick(words).to_owned());
-        for (name, arg) in args {
-            let value = match arg {
-                Arg::Text(text) => harmless(text),
-                Arg::Word(word) => self::word(word).map_or_else(|| (*word).to_owned(), |words| pick(words).to_owned()),
-                Arg::Both(words) => harmless(pick(words)),
-            };
-            out = out.replace(&format!("{{{name}}}"), &value);
+        let mut rest = template.map_or(key.as_str(), pick);
+        let mut out = String::new();
+        // Once through: what a value says is never taken for a place of the template.
+        while let Some((before, (name, after))) =
+            rest.split_once('{').and_then(|(before, after)| Some((before, after.split_once('}')?)))
+        {
+            out.push_str(before);
+            match args.iter().find(|(known, _)| *known == name) {
+                Some((_, Arg::Text(text))) => out.push_str(&harmless(text)),
+                Some((_, Arg::Word(word))) => out.push_str(self::word(word).map_or(word, pick)),
+                Some((_, Arg::Both(words))) => out.push_str(&harmless(pick(words))),
+                None => out.extend(["{", name, "}"]),
+            }
+            rest = after;
         }
+        out.push_str(rest);
         out
     };
     Words { en: fill(|words| &words.en), zh: fill(|words| &words.zh) }
@@ -75,24 +82,9 @@ pub(super) fn tolerance(name: &str) -> Words {
     CATALOGUE.tolerances.get(name).cloned().unwrap_or_else(|| Words { en: name.to_owned(), zh: name.to_owned() })
 }
 
-/// Text of a file, as it may be shown: no control characters, no characters that turn the direction of writing or hide, no braces that
-/// would look like a placeholder, and cut when long.
+/// Text of a file, as it may be shown ([`crate::harmless`]).
 pub(super) fn harmless(text: &str) -> String {
-    let mut out: String = text
-        .chars()
-        .take(MAX_TEXT)
-        .map(|c| match c {
-            '{' => '(',
-            '}' => ')',
-            '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' => '\u{fffd}',
-            c if c.is_control() => '\u{fffd}',
-            c => c,
-        })
-        .collect();
-    if text.chars().nth(MAX_TEXT).is_some() {
-        out.push('…');
-    }
-    out
+    crate::harmless::within(text, MAX_TEXT)
 }
 
 #[cfg(test)]
@@ -118,9 +110,11 @@ mod tests {
 
     #[test]
     fn text_of_a_file_cannot_turn_writing_forge_placeholders_or_flood() {
-        let shown = harmless(&format!("a\u{202e}b\x1b[0m{{code}}{}", "x".repeat(1000)));
-        assert!(shown.starts_with("a\u{fffd}b\u{fffd}[0m(code)"));
-        assert_eq!(shown.chars().count(), MAX_TEXT + 1);
+        let hostile = format!("a\u{202e}b\x1b[0m{{rule}}{}", "x".repeat(1000));
+        let words = message(Reason::SignerPathBroken, &[("certificate", hostile.into()), ("rule", Arg::Word("rule.Dates"))]);
+        assert!(words.en.contains("a‹U+202E›b‹U+001B›[0m{rule}"), "{}", words.en);
+        assert!(words.en.contains(&word("rule.Dates").unwrap().en) && words.en.contains('…'));
+        assert!(words.en.chars().count() < 2 * MAX_TEXT);
     }
 
     #[test]

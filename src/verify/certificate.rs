@@ -7,11 +7,13 @@ use jiff::Timestamp;
 use super::catalogue::Arg;
 use super::findings::Findings;
 use super::reason::Reason;
-use super::report::{Layer, Signer};
+use super::report::{Layer, LicenceSummary, Signer};
 use super::time::SigningTime;
 use super::verifier::Verifier;
+use crate::pki::licence::{LicenceFault, LicenceState};
 use crate::pki::path::{Path, PathOutcome, PathRule};
 use crate::pki::revocation::{self, Moment, Revocation, WhyUnknown};
+use crate::pki::subject::bare_name;
 use crate::pki::{Certificate, Purpose, subject_codes};
 use crate::ses::Seal;
 
@@ -65,37 +67,77 @@ pub(super) fn path(
     leaf: &Arc<Certificate>,
     at: Timestamp,
 ) -> Option<Path> {
-    let outcome = verifier.paths.find(leaf, role.purpose(), at);
-    let outcome = match outcome {
-        PathOutcome::NoAnchor { .. } if role == Role::Maker && verifier.context.trust.lists_makers() => {
-            // Known to the store for something else, or for another time: then it is not unknown, but has no right to make seals.
-            match verifier.paths.find_any(leaf, at) {
-                PathOutcome::Trusted(path) => {
-                    let args = [("subject", leaf.subject().into()), ("created", at.into())];
-                    findings.about(leaf.subject(), Reason::MakerNotAuthorised, &args);
-                    return Some(path);
-                }
-                _ => outcome,
-            }
+    match verifier.paths.find(leaf, role.purpose(), at) {
+        PathOutcome::Trusted(path) => {
+            disagreement(verifier, findings, role, &path, at);
+            Some(path)
         }
-        outcome => outcome,
-    };
-    match outcome {
-        PathOutcome::Trusted(path) => Some(path),
         PathOutcome::Broken { rule, certificate } => {
             let args = [("certificate", certificate.subject().into()), ("rule", Arg::Word(rule_word(rule)))];
             findings.about(leaf.subject(), role.broken(), &args);
             None
         }
-        PathOutcome::NoAnchor { last } => {
-            let args = [
-                ("subject", leaf.subject().short().into()),
-                ("last", last.subject().short().into()),
-                ("issuer", last.issuer().into()),
-            ];
-            findings.about(leaf.subject(), role.no_anchor(), &args);
-            None
+        PathOutcome::NoAnchor { last } => no_anchor(verifier, findings, role, leaf, &last, at),
+    }
+}
+
+/// No path that counts. Known to the store for something else, for another time, or by a region that was taken back: then it is not
+/// unknown, and the finding says so. A maker without the right to make seals keeps its path, so that the rest is judged too.
+fn no_anchor(
+    verifier: &mut Verifier<'_>,
+    findings: &mut Findings,
+    role: Role,
+    leaf: &Arc<Certificate>,
+    last: &Certificate,
+    at: Timestamp,
+) -> Option<Path> {
+    let trust = verifier.context.trust;
+    if let PathOutcome::Trusted(path) = verifier.paths.find_any(leaf, at) {
+        let region = path.region.as_deref().and_then(|name| trust.region(name));
+        let anchor = path.certificates.last();
+        let is_for_this = anchor.is_some_and(|anchor| trust.refusals(anchor, role.purpose(), at).next().is_some());
+        let args = [
+            ("subject", leaf.subject().short().into()),
+            ("anchor", anchor.map_or_else(String::new, |c| c.subject().short()).into()),
+            ("region", region.map_or_else(String::new, |r| r.name.to_string()).into()),
+            ("time", at.into()),
+            ("created", at.into()),
+        ];
+        let reason = match (role, region) {
+            (Role::Maker, Some(region)) if !region.accepted => Some(Reason::MakerRegionWithdrawn),
+            (Role::Signer, Some(region)) if !region.accepted => Some(Reason::SignerRegionWithdrawn),
+            (Role::TimeStamp, Some(region)) if !region.accepted => Some(Reason::TimestampRegionWithdrawn),
+            (Role::Maker, _) if trust.lists_makers() => Some(Reason::MakerNotAuthorised),
+            (Role::Signer, _) if is_for_this => Some(Reason::SignerNotGranted),
+            (Role::TimeStamp, _) if is_for_this => Some(Reason::TimestampNotGranted),
+            _ => None,
+        };
+        if let Some(reason) = reason {
+            findings.about(leaf.subject(), reason, &args);
+            return (reason == Reason::MakerNotAuthorised).then_some(path);
         }
+    }
+    let args =
+        [("subject", leaf.subject().short().into()), ("last", last.subject().short().into()), ("issuer", last.issuer().into())];
+    findings.about(leaf.subject(), role.no_anchor(), &args);
+    None
+}
+
+/// Whether another accepted list names the path's anchor for the same purpose and does not grant it. Who is right no
+/// program can tell.
+fn disagreement(verifier: &Verifier<'_>, findings: &mut Findings, role: Role, path: &Path, at: Timestamp) {
+    let trust = verifier.context.trust;
+    let Some(anchor) = path.certificates.last() else { return };
+    let is_accepted = |name: &str| trust.region(name).is_some_and(|region| region.accepted);
+    let other = trust.refusals(anchor, role.purpose(), at).filter_map(|s| s.region.as_deref()).find(|name| is_accepted(name));
+    if let Some(other) = other {
+        let args = [
+            ("subject", anchor.subject().short().into()),
+            ("region", path.region.as_deref().unwrap_or("-").into()),
+            ("other", other.into()),
+            ("time", at.into()),
+        ];
+        findings.about_to(role.layer(), anchor.subject(), Reason::TrustListConflict, &args);
     }
 }
 
@@ -140,7 +182,7 @@ pub(super) fn revocations(
     let mut out = Revocations::default();
     for (certificate, issuer) in pairs {
         let state = match &issuer {
-            Some(issuer) => revocation::check(verifier.context.trust, &certificate, issuer, moment),
+            Some(issuer) => revocation::check(verifier.context.trust, &mut verifier.enclosed, &certificate, issuer, moment),
             None => Revocation::Unknown(WhyUnknown::NoData),
         };
         match state {
@@ -210,6 +252,8 @@ pub(super) fn signer(
         trust_list(verifier, findings, Layer::Certificate, path.region.as_deref());
     }
     let (uscc, uscc_carrier) = subject(verifier, findings, certificate, seal);
+    let region = path.and_then(|p| p.region);
+    let licence = licence(verifier, findings, certificate, seal, at, region.as_deref());
     Signer {
         name: certificate.subject().short(),
         uscc,
@@ -217,8 +261,67 @@ pub(super) fn signer(
         issuer: certificate.issuer().to_string(),
         serial: certificate.serial_hex(),
         sha256: certificate.sha256_hex(),
-        region: path.and_then(|p| p.region).map(|r| r.to_string()),
+        region: region.map(|r| r.to_string()),
+        licence,
     }
+}
+
+/// What the registry of the signer's region says of the company. A statement that is at hand counts whether it was required or not.
+fn licence(
+    verifier: &Verifier<'_>,
+    findings: &mut Findings,
+    certificate: &Certificate,
+    seal: Option<&Seal>,
+    at: Timestamp,
+    region: Option<&str>,
+) -> Option<LicenceSummary> {
+    let subject = certificate.subject();
+    let found = subject_codes(certificate).iter().find_map(|code| verifier.context.trust.licence(region, &code.uscc));
+    let Some(licence) = found else {
+        if verifier.context.licence_required {
+            findings.about(subject, Reason::LicenceNone, &[]);
+        }
+        return None;
+    };
+    let state = match licence.state {
+        LicenceState::Active => "licence.active",
+        LicenceState::Abnormal => "licence.abnormal",
+        LicenceState::Revoked => "licence.revoked",
+        LicenceState::Cancelled => "licence.cancelled",
+    };
+    let mut args = vec![
+        ("uscc", (&licence.uscc).into()),
+        ("name", (&licence.name).into()),
+        ("region", (&licence.region).into()),
+        ("state", Arg::Word(state)),
+        ("asOf", licence.as_of.into()),
+        ("until", licence.fresh_until.into()),
+        ("time", at.into()),
+    ];
+    let name = seal.map(|seal| seal.property().name.as_str());
+    let reason = match licence.check(certificate, name, at) {
+        Err(fault) => {
+            let reason = match fault {
+                LicenceFault::State { .. } | LicenceFault::Dates(_) => Reason::LicenceState,
+                _ => Reason::SubjectLicenceDiffers,
+            };
+            args.push(("what", fault.to_string().into()));
+            reason
+        }
+        Ok(()) if licence.is_fresh(verifier.context.now) => Reason::LicenceChecked,
+        Ok(()) if verifier.context.licence_required => Reason::LicenceStale,
+        // Old, and nobody asked for it: it is shown with its date.
+        Ok(()) => Reason::LicenceChecked,
+    };
+    findings.about(subject, reason, &args);
+    Some(LicenceSummary {
+        name: licence.name.clone(),
+        uscc: licence.uscc.clone(),
+        representative: licence.representative.clone(),
+        state: licence.state,
+        as_of: licence.as_of,
+        source: licence.source.clone(),
+    })
 }
 
 /// Key usage of a certificate that signs documents or seals: reasons for "not for signing", "a CA's", "says nothing".
@@ -306,33 +409,5 @@ fn compare_with_seal(findings: &mut Findings, certificate: &Certificate, codes: 
     if !seal_name.is_empty() && !names.any(fits) {
         let args = [("seal", (&seal.property().name).into()), ("name", certificate.subject().short().into())];
         findings.about(certificate.subject(), Reason::SubjectNameDiffers, &args);
-    }
-}
-
-/// A name without what writers differ in: blanks, width of brackets, a code in front.
-fn bare_name(name: &str) -> String {
-    let name: String = name
-        .chars()
-        .filter(|c| !c.is_whitespace())
-        .map(|c| match c {
-            '（' => '(',
-            '）' => ')',
-            c => c,
-        })
-        .collect();
-    match name.get(..18) {
-        Some(code) if crate::pki::subject::is_uscc(code.as_bytes()) => name[18..].to_owned(),
-        _ => name,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_compared_without_codes_blanks_and_widths() {
-        assert_eq!(bare_name("11370306MB2867521U淄博市周村区自然资源局"), "淄博市周村区自然资源局");
-        assert_eq!(bare_name(" 深圳（测试） 公司"), "深圳(测试)公司");
     }
 }

@@ -17,6 +17,7 @@ use super::verifier::{About, Verifier};
 use crate::asn1::{Oid, oid};
 use crate::cms::{CmsError, SignedData, SignerInfo};
 use crate::pki::certificate::hex;
+use crate::pki::enclosed::REVOCATION_INFO_ARCHIVAL;
 use crate::pki::signature::{self, Algorithm, Hash, PublicKey};
 use crate::pki::{Certificate, TimeStampToken};
 use crate::sm::{self, Sm2Digest, Sm3};
@@ -173,6 +174,7 @@ pub(super) fn judge(
         // One that cannot be read helps nobody; whether it was needed shows when the signer's is looked for.
         read.extend(verifier.certificate(der).ok());
     }
+    enclosed(verifier, &value);
     if value.signers().is_empty() {
         findings.add(Reason::FormatValue, &[("what", "signerInfos: 0".into())]);
     }
@@ -183,6 +185,18 @@ pub(super) fn judge(
         }
     }
     about
+}
+
+/// Revocation data that came along. What cannot be read is as good as absent: other data may be at hand.
+pub(super) fn enclosed(verifier: &mut Verifier<'_>, value: &SignedData) {
+    value.crls().iter().for_each(|crl| verifier.enclosed.add_crl(crl));
+    for attributes in value.signers().iter().filter_map(|signer| signer.attributes()) {
+        for archival in attributes.all().iter().filter(|attribute| attribute.oid() == REVOCATION_INFO_ARCHIVAL) {
+            for der in &archival.values {
+                let _ = verifier.enclosed.add_archival(der);
+            }
+        }
+    }
 }
 
 /// The time stamp token at the start of the contents of a PDF field (SubFilter `ETSI.RFC3161`), if it is one.

@@ -39,7 +39,7 @@ pub(super) fn verify<R: Read + Seek>(verifier: &mut Verifier<'_>, source: R) -> 
     }
     judged.extend(integrity_list(verifier, &mut ofd, &mut findings));
     if judged.is_empty() && findings.indication(&[]) != Indication::TotalFailed {
-        unsigned(&ofd, &mut findings);
+        unsigned(&mut ofd, &mut findings);
     }
     tolerances(&ofd, &mut findings);
     let reports = judged.into_iter().map(Judged::report).collect();
@@ -62,8 +62,14 @@ fn tolerances<R: Read + Seek>(ofd: &Ofd<R>, findings: &mut Findings) {
 }
 
 /// A package that names no signature, and what in it looks like one all the same.
-fn unsigned<R: Read + Seek>(ofd: &Ofd<R>, findings: &mut Findings) {
+fn unsigned<R: Read + Seek>(ofd: &mut Ofd<R>, findings: &mut Findings) {
     findings.add(Reason::NoSignature, &[]);
+    for body in ofd.bodies().to_vec() {
+        // One that cannot be walked has no signature all the same.
+        for stamp in ofd.contents(&body).unwrap_or_default().stamps.iter().take(TOLD) {
+            findings.about(stamp, Reason::ImageOnly, &[("path", stamp.into())]);
+        }
+    }
     let ends = |end| ofd.package.files().find(|path| path.file_name().to_ascii_lowercase().ends_with(end));
     if let Some(list) = ends("signatures.xml") {
         findings.about(list, Reason::FormatUnlinked, &[("path", list.into())]);
@@ -119,6 +125,7 @@ fn document<R: Read + Seek>(
             return Vec::new();
         }
     };
+    ofd.hash_what_is_read();
     let contents = match ofd.contents(body) {
         Ok(contents) => contents,
         Err(error) => {

@@ -83,6 +83,10 @@ codes! {
         RevocationUnknown => "REVOCATION_UNKNOWN",
         SubjectAmbiguous => "SUBJECT_AMBIGUOUS",
         SubjectMismatch => "SUBJECT_MISMATCH",
+        LicenceChecked => "LICENCE_CHECKED",
+        LicenceState => "LICENCE_STATE",
+        LicenceUnknown => "LICENCE_UNKNOWN",
+        TrustListConflict => "TRUST_LIST_CONFLICT",
         TrustListExpired => "TRUST_LIST_EXPIRED",
     }
     Time {
@@ -189,6 +193,7 @@ reasons! {
     SignerNotInSeal: SignerNotInSeal "" Error SigConstraintsFailure;
     SignerDigestNotInSeal: SignerNotInSeal "digest" Error SigConstraintsFailure;
     MakerNoAnchor: SealMakerCertChain "noAnchor" Indeterminate NoCertificateChainFound;
+    MakerRegionWithdrawn: SealMakerCertChain "region" Indeterminate NoCertificateChainFound;
     MakerPathBroken: SealMakerCertChain "broken" Error ChainConstraintsFailure;
     MakerUsage: SealMakerCertUsage "" Error ChainConstraintsFailure;
     MakerIsCa: SealMakerCertUsage "ca" Error ChainConstraintsFailure;
@@ -206,12 +211,16 @@ reasons! {
     SealSuspended: SealStatusSuspended "before" Error Revoked;
     SealSuspendedLater: SealStatusSuspended "later" Info;
     SealSuspendedNoPoe: SealStatusSuspended "noPoe" Indeterminate RevokedNoPoe;
+    SealReinstated: SealStatusSuspended "reinstated" Info;
     SealCancelled: SealStatusCancelled "before" Error Revoked;
     SealCancelledLater: SealStatusCancelled "later" Info;
     SealCancelledNoPoe: SealStatusCancelled "noPoe" Indeterminate RevokedNoPoe;
     SealStatusNoAnswer: SealStatusUnknown "noAnswer" Indeterminate TryLater;
+    SealStatusNotKnown: SealStatusUnknown "notKnown" Indeterminate TryLater;
     SealStatusNoService: SealStatusUnknown "noService" Info;
     SignerNoAnchor: SignerCertChain "noAnchor" Indeterminate NoCertificateChainFound;
+    SignerNotGranted: SignerCertChain "notGranted" Indeterminate NoCertificateChainFound;
+    SignerRegionWithdrawn: SignerCertChain "region" Indeterminate NoCertificateChainFound;
     SignerPathBroken: SignerCertChain "broken" Error ChainConstraintsFailure;
     SignerUsage: SignerCertUsage "" Error ChainConstraintsFailure;
     SignerIsCa: SignerCertUsage "ca" Error ChainConstraintsFailure;
@@ -228,6 +237,12 @@ reasons! {
     SubjectNameDiffers: SubjectMismatch "name" Warning;
     SubjectCodeDiffers: SubjectMismatch "code" Warning;
     SubjectNotRequired: SubjectMismatch "required" Error SigConstraintsFailure;
+    SubjectLicenceDiffers: SubjectMismatch "licence" Error SigConstraintsFailure;
+    LicenceChecked: LicenceChecked "" Info;
+    LicenceState: LicenceState "" Error SigConstraintsFailure;
+    LicenceNone: LicenceUnknown "none" Indeterminate TryLater;
+    LicenceStale: LicenceUnknown "stale" Indeterminate TryLater;
+    TrustListConflict: TrustListConflict "" Indeterminate NoCertificateChainFound;
     TrustListExpired: TrustListExpired "" Indeterminate TryLater;
     TimeOutsideCert: TimeOutsideCert "" Error OutOfBoundsNoPoe;
     TimeOutsideSeal: TimeOutsideSeal "" Error OutOfBoundsNoPoe;
@@ -243,6 +258,8 @@ reasons! {
     TimestampSig: TimestampSig "" Error SigCryptoFailure;
     TimestampImprint: TimestampImprint "" Error HashFailure;
     TimestampNoAnchor: TimestampCert "noAnchor" Indeterminate NoCertificateChainFound;
+    TimestampNotGranted: TimestampCert "notGranted" Indeterminate NoCertificateChainFound;
+    TimestampRegionWithdrawn: TimestampCert "region" Indeterminate NoCertificateChainFound;
     TimestampPathBroken: TimestampCert "broken" Error ChainConstraintsFailure;
     TimestampUsage: TimestampCert "usage" Error ChainConstraintsFailure;
     TimestampOutsideCert: TimestampCert "dates" Error OutOfBoundsNoPoe;

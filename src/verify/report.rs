@@ -142,6 +142,30 @@ pub struct Signer {
     /// The region whose list names the anchor.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
+    /// What the region's registry says of the company, if a statement is at hand.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub licence: Option<LicenceSummary>,
+}
+
+/// A company as its registry knows it.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "agent", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct LicenceSummary {
+    /// Its name.
+    pub name: String,
+    /// Unified social credit code.
+    pub uscc: String,
+    /// Legal representative.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub representative: String,
+    /// Its state.
+    pub state: crate::pki::licence::LicenceState,
+    /// When that was so.
+    #[cfg_attr(feature = "agent", schemars(with = "crate::http::openapi::DateTime"))]
+    pub as_of: Timestamp,
+    /// Where the registry took it from.
+    pub source: String,
 }
 
 /// A seal.

@@ -15,8 +15,8 @@ use super::verifier::{About, Verifier};
 use crate::asn1::oid;
 use crate::pki::Certificate;
 use crate::pki::revocation::Moment;
+use crate::pki::seal_status::{SealHistory, SealState};
 use crate::pki::signature::PublicKey;
-use crate::pki::trust::SealState;
 use crate::ses::{CertList, Extension, Seal, Version};
 use crate::sm::{self, SignatureEncoding, Sm2Digest, Sm2Signature, sm3};
 
@@ -302,8 +302,8 @@ fn status(
         Use::Signature(time, _) => (time.judged_at(now), time.proven),
     };
     let es_id = seal.es_id();
-    let answer = verifier.context.trust.seal_status(es_id, &sm3(seal.raw()));
-    let fresh = answer.is_some_and(|a| a.as_of <= now && now <= a.fresh_until);
+    let answer = verifier.context.trust.seal_status(region, es_id, &sm3(seal.raw()));
+    let fresh = answer.as_ref().is_some_and(|answer| answer.is_fresh(now));
     let service = region.and_then(|name| verifier.context.trust.region(name)).filter(|r| r.status_service);
     if !fresh {
         match service {
@@ -316,21 +316,39 @@ fn status(
         }
     }
     let answer = answer?;
-    // Which of three: before the use, later than a proven use, or later than a claimed one.
-    let reasons = match answer.state {
+    if !answer.known {
+        let args = [("region", region.unwrap_or("-").into()), ("esId", es_id.into())];
+        findings.about(es_id, Reason::SealStatusNotKnown, &args);
+        return None;
+    }
+    if let Some((reason, since, until)) = unusual(&answer.history, at, proven) {
+        let args = [("esId", es_id.into()), ("since", since.into()), ("until", until.into()), ("time", at.into())];
+        findings.about(es_id, reason, &args);
+    }
+    let state = answer.history.last().map_or(SealState::Valid, |change| change.state);
+    Some((state, answer.as_of))
+}
+
+/// What a seal's history makes of its use at `at`: the finding, the start of the state that it is about, and the end of a
+/// suspension that is over. In force at that time, it counts whatever came later; else what is in force last does.
+fn unusual(history: &SealHistory, at: Timestamp, proven: bool) -> Option<(Reason, Timestamp, Timestamp)> {
+    let reasons = |state| match state {
         SealState::Valid => None,
         SealState::Suspended => Some([Reason::SealSuspended, Reason::SealSuspendedLater, Reason::SealSuspendedNoPoe]),
         SealState::Cancelled => Some([Reason::SealCancelled, Reason::SealCancelledLater, Reason::SealCancelledNoPoe]),
     };
-    if let Some([before, later, no_poe]) = reasons {
-        let reason = if answer.since <= at {
-            before
-        } else if proven {
-            later
-        } else {
-            no_poe
-        };
-        findings.about(es_id, reason, &[("esId", es_id.into()), ("since", answer.since.into()), ("time", at.into())]);
+    if let Some(change) = history.change_before(at)
+        && let Some([in_force, ..]) = reasons(change.state)
+    {
+        return Some((in_force, change.at, change.at));
     }
-    Some((answer.state, answer.as_of))
+    let last = history.last()?;
+    match reasons(last.state) {
+        Some([_, later, _]) if proven => Some((later, last.at, last.at)),
+        Some([.., no_poe]) => Some((no_poe, last.at, last.at)),
+        None => {
+            let suspended = history.changes().iter().rev().find(|change| change.state != SealState::Valid)?;
+            Some((Reason::SealReinstated, suspended.at, last.at))
+        }
+    }
 }

@@ -142,6 +142,7 @@ pub(super) fn judge_token(
     for certificate in token.certificates() {
         verifier.paths.add(certificate.clone());
     }
+    super::cms::enclosed(verifier, token.signed_data());
     let signature = |findings: &mut Findings, what| {
         findings.add(Reason::TimestampSig, &[("role", Arg::Word(role)), ("what", Arg::Word(what))]);
     };

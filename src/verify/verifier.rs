@@ -12,7 +12,7 @@ use super::reason::Reason;
 use super::report::{FileFormat, Indication, Layer, Level, Report, SealPicture, SignatureKind, SignatureReport};
 use super::seal_signature::{self, Place};
 use super::{cms, ofd, pdf, seal};
-use crate::pki::{Certificate, CertificateError, PathFinder, TrustStore};
+use crate::pki::{Certificate, CertificateError, Enclosed, Known, PathFinder, TrustStore};
 use crate::ses::{self, Kind, Seal, SesError, SesSignature};
 use crate::sm::{Sm3Digest, sm3};
 
@@ -38,12 +38,16 @@ pub struct Context<'a> {
     pub signer_certificate: Option<&'a Arc<Certificate>>,
     /// The unified social credit code that policy or a licence requires of every signer.
     pub required_uscc: Option<&'a str>,
+    /// What earlier documents of this run brought to light. It makes verdicts faster and never other.
+    pub known: Option<&'a Known>,
+    /// Whether policy requires a licence statement of every signer's registry.
+    pub licence_required: bool,
 }
 
 impl<'a> Context<'a> {
     /// Trust and time alone.
     pub fn new(trust: &'a TrustStore, now: Timestamp) -> Self {
-        Self { trust, now, data: None, signer_certificate: None, required_uscc: None }
+        Self { trust, now, data: None, signer_certificate: None, required_uscc: None, known: None, licence_required: false }
     }
 }
 
@@ -51,9 +55,12 @@ impl<'a> Context<'a> {
 pub struct Verifier<'a> {
     pub(super) context: Context<'a>,
     pub(super) paths: PathFinder<'a>,
+    /// Revocation data that the file brought.
+    pub(super) enclosed: Enclosed,
     certificates: HashMap<Vec<u8>, Result<Arc<Certificate>, CertificateError>>,
     certificate_room: usize,
-    seals: HashMap<Sm3Digest, bool>,
+    /// In the place of [`Context::known`] where none is given.
+    own: Known,
     pictures: HashMap<Sm3Digest, Arc<SealPicture>>,
     picture_room: usize,
 }
@@ -85,15 +92,19 @@ impl<'a> Verifier<'a> {
 
     pub(super) fn new(context: &Context<'a>) -> Self {
         let mut paths = PathFinder::new(context.trust);
+        if let Some(known) = context.known {
+            paths.remember_with(known);
+        }
         if let Some(certificate) = context.signer_certificate {
             paths.add(Arc::clone(certificate));
         }
         Self {
             context: *context,
             paths,
+            enclosed: Enclosed::default(),
             certificates: HashMap::new(),
             certificate_room: KEPT_CERTIFICATES,
-            seals: HashMap::new(),
+            own: Known::new(),
             pictures: HashMap::new(),
             picture_room: KEPT_PICTURES,
         }
@@ -145,7 +156,7 @@ impl<'a> Verifier<'a> {
         if let Some(known) = self.certificates.get(der) {
             return known.clone();
         }
-        let read = Certificate::parse(der).map(Arc::new);
+        let read = self.known().certificate(der);
         let Some(room) = self.certificate_room.checked_sub(der.len()) else { return read };
         self.certificate_room = room;
         if let Ok(certificate) = &read {
@@ -155,9 +166,13 @@ impl<'a> Verifier<'a> {
         read
     }
 
+    fn known(&self) -> &Known {
+        self.context.known.unwrap_or(&self.own)
+    }
+
     /// Whether a seal's maker signed it, found out once for all signatures that carry it.
-    pub(super) fn seal_signature(&mut self, seal: &Seal, check: impl FnOnce() -> bool) -> bool {
-        *self.seals.entry(sm3(seal.raw())).or_insert_with(check)
+    pub(super) fn seal_signature(&self, seal: &Seal, check: impl FnOnce() -> bool) -> bool {
+        self.known().is_made_by_its_maker(seal.raw(), check)
     }
 
     /// A seal or seal signature that does not parse.

@@ -27,6 +27,7 @@ pub async fn consented(key: Sm2PublicKey, count: u32, pin: &'static str) -> (Vec
         placements: Vec::new(),
         closes: false,
         page: None,
+        leaves: None,
     };
     let data_hash = |i: u32| sm3(&i.to_be_bytes());
     let asked: Vec<_> = (0..count)

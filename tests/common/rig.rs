@@ -21,6 +21,7 @@ use sealagent::consent::scripted::{Reply, Scripted};
 use sealagent::consent::summary::Summary;
 use sealagent::http::{App, Listener};
 use sealagent::ofd::write::{Item, NewDocument, NewPage};
+use sealagent::preview::Program;
 use sealagent::ses::{CertList, Picture, PictureFormat, Seal, SealDraft, Version};
 use sealagent::stamp::SizeMm;
 use sealagent::workers::Timing;
@@ -91,9 +92,9 @@ impl Answer {
     }
 }
 
-/// The worker beside the agent that cargo built for the tests.
-fn worker_program() -> PathBuf {
-    let name = format!("sealagent-worker{}", std::env::consts::EXE_SUFFIX);
+/// A program beside the agent that cargo built for the tests.
+pub fn sibling(name: &str) -> PathBuf {
+    let name = format!("{name}{}", std::env::consts::EXE_SUFFIX);
     let program = Path::new(env!("CARGO_BIN_EXE_sealagent")).with_file_name(name);
     assert!(program.is_file(), "run: cargo build --workspace --bins");
     program
@@ -130,6 +131,15 @@ impl Rig {
 
     /// An agent whose person answers by `script`, configured by `configure`.
     pub fn with(script: impl Fn(&Summary) -> Reply + Send + Sync + 'static, configure: impl FnOnce(&mut Config)) -> Self {
+        Self::with_preview(script, configure, None)
+    }
+
+    /// The same, with a program that draws pages.
+    pub fn with_preview(
+        script: impl Fn(&Summary) -> Reply + Send + Sync + 'static,
+        configure: impl FnOnce(&mut Config),
+        preview: Option<Program>,
+    ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let places = Places { data: dir.path().join("data"), state: dir.path().join("state") };
         let issued = at(NOW - 86_400);
@@ -152,7 +162,8 @@ impl Rig {
         let means = Means {
             prompter: Prompter::Scripted(person.clone()),
             clock: Arc::new(move || at(shown.load(Ordering::SeqCst))),
-            worker: worker_program(),
+            worker: sibling("sealagent-worker"),
+            preview,
             timing: Timing {
                 pauses: vec![Duration::from_millis(50)],
                 failure_limit: 100,

@@ -1,11 +1,13 @@
 //! A small world for tests and benches: one region, one company with a key and seals, a contract, and it sealed. Everything is made by
 //! this project's own code.
 
-use std::io::Cursor;
+#![allow(dead_code, reason = "several tests share it, and each uses its part")]
+
+use std::io::{Cursor, Write};
 use std::path::Path;
 
 use jiff::Timestamp;
-use sealagent::document::{Prepared as _, Provider, Signable as _, SignatureKind, SigningPlan};
+use sealagent::document::{Prepared as _, Provider, Signable, SignatureKind, SigningPlan};
 use sealagent::ofd::Ofd;
 use sealagent::ofd::write::{Item, NewDocument, NewPage};
 use sealagent::ses::{CertList, Picture, Seal, SealDraft, TbsDraft, Version};
@@ -65,22 +67,31 @@ impl World {
         self.region.make_seal(&draft, version).unwrap()
     }
 
-    /// `document` with one more seal signature on its first page.
+    /// `document`, an OFD, with one more seal signature on its first page.
     pub fn sign(&self, document: &[u8], version: Version) -> Vec<u8> {
+        let on_first = Placement {
+            page: PageNumber::new(1).unwrap(),
+            rect: RectMm { x: 120.0, y: 200.0, width: 40.0, height: 40.0 },
+            clip: None,
+        };
+        let mut out = Vec::new();
+        self.sign_into(Ofd::open(Cursor::new(document)).unwrap(), version, vec![on_first], &mut out);
+        out
+    }
+
+    /// Writes `document` with one more seal signature.
+    pub fn sign_into(&self, document: impl Signable, version: Version, placements: Vec<Placement>, out: &mut dyn Write) {
         let seal = self.seal(version);
         let plan = SigningPlan {
-            placements: vec![Placement {
-                page: PageNumber::new(1).unwrap(),
-                rect: RectMm { x: 120.0, y: 200.0, width: 40.0, height: 40.0 },
-                clip: None,
-            }],
+            placements,
             kind: SignatureKind::Seal(seal.raw().to_vec()),
             provider: Provider { name: "sealagent".into(), version: "0".into() },
             time: at(SIGNED_AT),
             close: false,
-            room: 0,
+            // Used by PDF alone: for a seal of this size, twice.
+            room: 16 << 10,
         };
-        let prepared = Ofd::open(Cursor::new(document)).unwrap().prepare(&plan).unwrap();
+        let prepared = document.prepare(&plan).unwrap();
         let tbs = TbsDraft {
             seal: &seal,
             time: at(SIGNED_AT),
@@ -90,9 +101,7 @@ impl World {
         };
         let tbs = tbs.to_be_signed().unwrap();
         let signed = tbs.assemble(&self.key.sign(tbs.signed_bytes()), None).unwrap();
-        let mut out = Vec::new();
-        prepared.embed(signed.raw(), &mut out).unwrap();
-        out
+        prepared.embed(signed.raw(), out).unwrap();
     }
 }
 
@@ -131,7 +140,7 @@ fn dot() -> Vec<u8> {
 
 /// The package with one entry's contents changed by `change`; everything else is copied.
 pub fn with_entry(package: &[u8], entry: &str, change: impl Fn(&mut Vec<u8>)) -> Vec<u8> {
-    use std::io::{Read as _, Write as _};
+    use std::io::Read as _;
     let mut source = zip::ZipArchive::new(Cursor::new(package)).unwrap();
     let mut out = zip::ZipWriter::new(Cursor::new(Vec::new()));
     let mut found = false;

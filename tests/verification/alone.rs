@@ -7,12 +7,13 @@ use base64::Engine as _;
 use sealagent::pki::TrustStore;
 use sealagent::pki::trust::SealState;
 use sealagent::ses::Version;
+use sealagent::verify::Context;
 use sealagent::verify::report::{Code, FileFormat, Indication, Layer, LayerState, Level, Report, SignatureKind, SubIndication};
-use sealagent::verify::{Context, Verifier};
 
 use crate::findings::{Seen, base, revoked, seen, status};
 use crate::forge::at;
 use crate::forge::recipe::{Recipe, USCC, Value, stamp};
+use crate::known::Verifier;
 
 const DATA: &[u8] = b"the original data";
 

@@ -2,11 +2,11 @@
 
 use std::io::Cursor;
 
-use sealagent::verify::Verifier;
 use sealagent::verify::report::{Code, Indication, Report};
 
 use crate::forge::recipe::{DESCRIPTION, LIST, Recipe, VALUE, Value, stamp};
 use crate::forge::{unzip, zip};
+use crate::known::Verifier;
 
 /// How many bytes of one part are changed, spread over it evenly, the first and last included.
 const SAMPLES: usize = 40;

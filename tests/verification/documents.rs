@@ -7,12 +7,12 @@ use sealagent::cms::{Content, Identifiers, SignedDataDraft};
 use sealagent::ofd::write::{NewDocument, NewPage};
 use sealagent::sm::sm3;
 use sealagent::stamp::SizeMm;
-use sealagent::verify::Verifier;
 use sealagent::verify::report::{Code, Indication, Level, Report, SignatureKind};
 
 use crate::findings::{base, seen};
 use crate::forge::recipe::{DESCRIPTION, LIST, Recipe, VALUE, Value, World, remove_reference};
 use crate::forge::{Files, file, replace, unzip, zip};
+use crate::known::Verifier;
 
 fn judge(recipe: &Recipe, package: &[u8]) -> Report {
     let world = recipe.world();
@@ -126,6 +126,22 @@ fn a_document_without_signature_proves_nothing_and_a_seal_in_it_neither() {
     let report = judge(&recipe, &zip(&files));
     assert_eq!(report.indication, Indication::Indeterminate);
     assert_eq!(seen(&report), [(Code::NoSignature, Level::Indeterminate)].into());
+    let mut drawn = files.clone();
+    replace(&mut drawn, "Doc_0/Document.xml", "</ofd:Pages>", "</ofd:Pages><ofd:Annotations>Annotations.xml</ofd:Annotations>");
+    let xml = |name: &str, inside: &str| {
+        let text = format!("<ofd:{name} xmlns:ofd=\"http://www.ofdspec.org/2016\">{inside}</ofd:{name}>");
+        text.into_bytes()
+    };
+    let list = "<ofd:Page PageID=\"1\"><ofd:FileLoc>Annot_0.xml</ofd:FileLoc></ofd:Page>";
+    drawn.push(("Doc_0/Annotations.xml".into(), xml("Annotations", list)));
+    for (kind, is_told) in [("Stamp", true), ("Highlight", false)] {
+        let annot = format!("<ofd:Annot ID=\"9\" Type=\"{kind}\"><ofd:Appearance Boundary=\"0 0 40 40\"/></ofd:Annot>");
+        let mut drawn = drawn.clone();
+        drawn.push(("Doc_0/Annot_0.xml".into(), xml("PageAnnot", &annot)));
+        let report = judge(&recipe, &zip(&drawn));
+        assert_eq!(seen(&report).contains(&(Code::ImageOnly, Level::Warning)), is_told, "{kind}: {report:?}");
+        assert_eq!(report.indication, Indication::Indeterminate);
+    }
     files.push(("Doc_0/Seal.esl".into(), recipe.seal(&recipe.world()).raw().to_vec()));
     let report = judge(&recipe, &zip(&files));
     assert_eq!(seen(&report), [(Code::NoSignature, Level::Indeterminate), (Code::ImageOnly, Level::Warning)].into());

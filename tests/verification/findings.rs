@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::forge::recipe::{DESCRIPTION, ES_ID, LIST, Listed, PAGE, Recipe, Value, World, remove_reference, stamp};
 use crate::forge::{CERTIFYING, Files, Identity, Key, ListSpec, P256, SHA256_WITH_RSA, Spec, at, file, issue, replace};
 use sealagent::asn1::Oid;
+use sealagent::pki::seal_status::{SealHistory, StateChange};
 use sealagent::pki::trust::{Period, Region, SealState, SealStatus, Service, TrustRole};
 use sealagent::pki::{Purpose, TrustStore};
 use sealagent::ses::{Extension, Version};
@@ -53,16 +54,17 @@ pub fn region(store: &mut TrustStore, world: &World, next_update: Option<&str>, 
     let name: std::sync::Arc<str> = "shenzhen".into();
     let service =
         |purpose, identity: &Identity| Service::new(purpose, identity.certificate.clone(), Some(name.clone()), always.clone());
-    let region = Region { name: name.clone(), next_update: next_update.map(at), status_service };
+    let region = Region { name: name.clone(), next_update: next_update.map(at), status_service, accepted: true };
     store.add_region(region, [service(Purpose::Signer, &world.root), service(Purpose::SealMaker, &world.maker)]);
 }
 
 pub fn status(state: SealState, since: &str) -> SealStatus {
     SealStatus {
+        region: None,
         es_id: ES_ID.to_owned(),
         seal_sm3: None,
-        state,
-        since: at(since),
+        known: true,
+        history: SealHistory::new(vec![StateChange { at: at(since), state }]).unwrap(),
         as_of: at("2026-11-24T00:00:00Z"),
         fresh_until: at("2026-11-25T00:00:00Z"),
     }
@@ -301,6 +303,10 @@ const ELSEWHERE: &[(Code, Level, &str)] = &[
     (Code::SealExpired, Level::Error, "alone::seal_by_itself_is_judged_now"),
     (Code::SealNotYetValid, Level::Error, "alone::seal_by_itself_is_judged_now"),
     (Code::NoSignature, Level::Indeterminate, "documents::a_document_without_signature_proves_nothing_and_a_seal_in_it_neither"),
+    (Code::LicenceChecked, Level::Info, "tests/regions: licence_is_compared_with_certificate_and_seal"),
+    (Code::LicenceState, Level::Error, "tests/regions: licence_is_compared_with_certificate_and_seal"),
+    (Code::LicenceUnknown, Level::Indeterminate, "tests/regions: licence_is_compared_with_certificate_and_seal"),
+    (Code::TrustListConflict, Level::Indeterminate, "tests/regions: two_accepted_lists_that_disagree_decide_nothing"),
     (Code::ImageOnly, Level::Warning, "documents::a_document_without_signature_proves_nothing_and_a_seal_in_it_neither"),
 ];
 

@@ -5,8 +5,10 @@
 mod alone;
 mod bytes;
 mod documents;
+mod enclosed;
 mod findings;
 mod forge;
+mod known;
 mod paths;
 mod pdf;
 mod regions;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sealagent::pki::path::{PathFinder, PathOutcome, PathRule};
 use sealagent::pki::revocation::{self, Moment, Revocation, WhyUnknown};
 use sealagent::pki::trust::{TrustFile, TrustRole};
-use sealagent::pki::{Certificate, Crl, OcspResponse, Purpose, TimeStampToken, TrustStore};
+use sealagent::pki::{Certificate, Crl, Enclosed, OcspResponse, Purpose, TimeStampToken, TrustStore};
 
 use crate::forge::{Identity, Key, ListSpec, OCSP_SIGNING, Spec, at, crl, issue, ocsp, time_stamp};
 
@@ -118,7 +118,7 @@ fn paths_longer_than_the_limit_are_not_followed() {
 
 fn state(files: &[(TrustRole, &[u8])], subject: &Identity, issuer: &Identity) -> Revocation {
     let moment = Moment { used: at("2026-06-01T00:00:00Z"), proven: false, now: at(NOW) };
-    revocation::check(&store(files), &subject.certificate, &issuer.certificate, moment)
+    revocation::check(&store(files), &mut Enclosed::default(), &subject.certificate, &issuer.certificate, moment)
 }
 
 #[test]

@@ -3,12 +3,12 @@
 use std::io::Cursor;
 
 use sealagent::pki::TrustStore;
-use sealagent::verify::Verifier;
 use sealagent::verify::report::{Code, FileFormat, Indication, Level, Report};
 
 use crate::findings::{base, seen};
 use crate::forge::recipe::{Recipe, Value, World};
 use crate::forge::time_stamp;
+use crate::known::Verifier;
 
 /// Bytes set aside for a signed value.
 const ROOM: usize = 6000;

@@ -2,12 +2,12 @@
 
 use sealagent::pki::trust::{Period, Region, Service};
 use sealagent::pki::{Purpose, TrustStore};
-use sealagent::verify::Verifier;
 use sealagent::verify::report::{Code, Indication, Report};
 use std::io::Cursor;
 
 use crate::forge::at;
 use crate::forge::recipe::{Recipe, World};
+use crate::known::Verifier;
 
 /// Seal made 2026-01-10, signed 2026-06-01.
 type Span = (Option<&'static str>, Option<&'static str>);
@@ -31,7 +31,7 @@ fn add(store: &mut TrustStore, world: &World, name: &str, purpose: Purpose, span
         _ => world.root.certificate.clone(),
     };
     let granted = spans.iter().map(|(from, until)| Period { from: from.map(at), until: until.map(at) }).collect();
-    let region = Region { name: name.into(), next_update: None, status_service: false };
+    let region = Region { name: name.into(), next_update: None, status_service: false, accepted: true };
     store.add_region(region, [Service::new(purpose, certificate, Some(name.into()), granted)]);
 }
 

@@ -1,11 +1,16 @@
-//! Against the `openssl` program: signatures it makes, changed in half of the cases, and its own verdict on each. Ignored where there is no
-//! `openssl` that knows SM2.
+//! Against OpenSSL. Its program makes signatures and judges them, changed in half of the cases, over the whole message (ignored where there
+//! is no `openssl` that knows SM2). Its library judges the cases of differential.rs through judge.c (ignored without a C compiler and
+//! the library's headers: libssl-dev).
 #![allow(clippy::unwrap_used)]
 
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+mod cases;
 
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use cases::{Judge, Number};
 use libtest_mimic::{Arguments, Trial};
 use sm2_verify::{PreparedKey, PublicKey};
 use sm3::Digest as _;
@@ -23,11 +28,79 @@ const CURVE: &str = "fffffffeffffffffffffffffffffffffffffffff00000000fffffffffff
 fn main() {
     let arguments = Arguments::from_args();
     let absent = !openssl(Path::new("."), &["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:sm2"]);
-    let trial = Trial::test("openssl_gives_the_same_verdicts", || {
+    let program = Trial::test("openssl_gives_the_same_verdicts", || {
         same_verdicts();
         Ok(())
     });
-    libtest_mimic::run(&arguments, vec![trial.with_ignored_flag(absent)]).exit();
+    let built = Libcrypto::build();
+    let trial = |name: String, run: fn(&mut dyn Judge)| {
+        let built = built.clone();
+        Trial::test(name, move || {
+            run(&mut Libcrypto::start(&built.ok_or("there is no judge")?));
+            Ok(())
+        })
+    };
+    let edges = cases::EDGES.iter().map(|(name, run)| trial(format!("{name}_get_the_answer_of_libcrypto"), *run));
+    let random = trial("ten_thousand_random_cases_get_the_answer_of_libcrypto".into(), |j| cases::random_cases(j, 10_000, 3));
+    let million = trial("a_million_random_cases_get_the_answer_of_libcrypto".into(), |j| cases::random_cases(j, 1_000_000, 4));
+    let mut trials = vec![program.with_ignored_flag(absent)];
+    trials.extend(edges.chain([random]).map(|trial| trial.with_ignored_flag(built.is_none())));
+    // Minutes: cargo test --release -p sm2-verify -- --ignored
+    trials.extend(built.is_some().then(|| million.with_ignored_flag(true)));
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+/// judge.c, running.
+struct Libcrypto {
+    child: Child,
+    to: ChildStdin,
+    from: ChildStdout,
+}
+
+impl Libcrypto {
+    /// Where it is, once it is compiled.
+    fn build() -> Option<PathBuf> {
+        let program = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("sm2-judge");
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/judge.c");
+        let built = Command::new("cc").args(["-O2", source, "-lcrypto", "-o"]).arg(&program).stderr(Stdio::null()).status();
+        built.is_ok_and(|status| status.success()).then_some(program)
+    }
+
+    fn start(program: &Path) -> Self {
+        let mut child = Command::new(program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let (to, from) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        Self { child, to, from }
+    }
+
+    /// `1` right, `0` wrong, `k` no key.
+    fn ask(&mut self, xy: &[u8; 64], cases: &[[Number; 3]]) -> Vec<u8> {
+        // Few enough that neither side waits for the other to read.
+        let mut answers = vec![0; cases.len()];
+        for (cases, answers) in cases.chunks(100).zip(answers.chunks_mut(100)) {
+            let asked: Vec<u8> = cases.iter().flat_map(|case| [xy.as_slice(), case.as_flattened()].concat()).collect();
+            self.to.write_all(&asked).unwrap();
+            self.to.flush().unwrap();
+            self.from.read_exact(answers).unwrap();
+        }
+        answers
+    }
+}
+
+impl Judge for Libcrypto {
+    fn takes_key(&mut self, xy: &[u8; 64]) -> bool {
+        self.ask(xy, &[[[1; 32]; 3]]) != b"k"
+    }
+
+    fn verdicts(&mut self, xy: &[u8; 64], cases: &[[Number; 3]]) -> Vec<bool> {
+        self.ask(xy, cases).into_iter().map(|answer| answer == b'1').collect()
+    }
+}
+
+impl Drop for Libcrypto {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 fn openssl(folder: &Path, arguments: &[&str]) -> bool {

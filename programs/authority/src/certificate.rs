@@ -50,6 +50,8 @@ pub enum CertificateProfile {
     IssuingCa,
     /// Answers OCSP requests: OCSPSigning, and itself not asked about (id-pkix-ocsp-nocheck).
     OcspResponder,
+    /// Signs what a region says: trust lists, seal status, licence statements.
+    RegionStatement,
     /// A region's trust anchor.
     RootCa,
     /// Signs seals: digitalSignature, nonRepudiation.
@@ -63,7 +65,7 @@ impl CertificateProfile {
     fn key_usage(self) -> [u8; 2] {
         match self {
             Self::CompanyEncryption => [3, 0x38],
-            Self::CompanySigning | Self::SealMaker | Self::TimeStampAuthority => [6, 0xc0],
+            Self::CompanySigning | Self::RegionStatement | Self::SealMaker | Self::TimeStampAuthority => [6, 0xc0],
             Self::CrlSigner => [1, 0x02],
             Self::IssuingCa | Self::RootCa => [1, 0x06],
             Self::OcspResponder => [7, 0x80],

@@ -23,6 +23,23 @@ pub enum RevocationReason {
     PrivilegeWithdrawn = 9,
 }
 
+impl RevocationReason {
+    /// From its number.
+    pub fn from_number(number: u8) -> Option<Self> {
+        use RevocationReason::*;
+        let all = [
+            KeyCompromise,
+            CaCompromise,
+            AffiliationChanged,
+            Superseded,
+            CessationOfOperation,
+            CertificateHold,
+            PrivilegeWithdrawn,
+        ];
+        all.into_iter().find(|reason| *reason as u8 == number)
+    }
+}
+
 /// One entry of a list.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct RevokedCertificate {

@@ -1,15 +1,13 @@
-//! One region's authority: its keys, certificates, counters and revocations, in a folder.
+//! One region's authority: its keys and certificates in files, everything that is counted and recorded in a [`Store`], in a folder.
 //!
 //! ```text
-//! DIR/region.json        name, counters, revocations     (replaced whole, under a lock)
-//!     keys/*.key         root, ca, maker: PKCS#8, encrypted, or plain for a pilot
-//!     certificates/*.cer the same three
-//!     issued/SERIAL.cer  everything issued
+//! DIR/store.sqlite       names, counters, certificates, seals and their states, revocations
+//!     keys/*.key         root, ca, maker, tsa, list, status, registry, ocsp: PKCS#8, encrypted, or plain for a pilot
+//!     certificates/*.cer the same
 //!     crls/*.crl         root's and CA's lists
 //! ```
 //!
-//! A serial number is used up on disk before anything carries it, so that a crash may skip one and never gives it twice. Every file
-//! appears whole or not at all. Who may write the folder is the authority; there is no other access control.
+//! Every file appears whole or not at all. Who may write the folder is the authority; there is no other access control.
 
 use std::fs::{self, File};
 use std::io;
@@ -17,9 +15,9 @@ use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
 use sealagent::pki::Certificate;
+use sealagent::pki::seal_status::SealState;
 use sealagent::ses::{Seal, SealDraft, Version};
-use sealagent::sm::Sm2PublicKey;
-use serde::{Deserialize, Serialize};
+use sealagent::sm::{Sm2PublicKey, sm3};
 use zeroize::Zeroizing;
 
 use crate::certificate::{CertificateProfile, IssueError, SerialNumber, Validity, issue_certificate, self_signed};
@@ -29,6 +27,8 @@ use crate::key::{KeyError, PrivateKey};
 use crate::name::Name;
 use crate::pem;
 use crate::seal::{SealError, make_seal};
+use crate::statement::StatementError;
+use crate::store::{Counter, Revocation, Store, StoreError};
 
 /// How long the root counts, in days.
 const ROOT_DAYS: i64 = 30 * 365;
@@ -38,9 +38,10 @@ const CA_DAYS: i64 = 20 * 365;
 const MAKER_DAYS: i64 = 10 * 365;
 /// A list is replaced within this time: 30 days, as the national roots' lists (trust.md §5).
 const CRL_DAYS: i64 = 30;
-/// Largest file of the folder that is read back, in bytes: a region.json with a hundred thousand revocations.
+/// How long the other services' certificates count, in days.
+const SERVICE_DAYS: i64 = 10 * 365;
+/// Largest file of the folder that is read back, in bytes: a revocation list with some hundred thousand entries.
 const MAX_FILE_BYTES: u64 = 16 << 20;
-const STATE_VERSION: u32 = 1;
 
 /// Why the authority does not do what is asked.
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +87,12 @@ pub enum RegionError {
     /// A seal is not made.
     #[error("{0}")]
     Seal(#[from] SealError),
+    /// A list, an answer or a statement is not signed.
+    #[error("{0}")]
+    Statement(#[from] StatementError),
+    /// What is recorded.
+    #[error("{0}")]
+    Store(#[from] StoreError),
     /// No certificate of this authority has the serial number.
     #[error("this authority issued no certificate with serial number {0}")]
     UnknownSerial(SerialNumber),
@@ -119,58 +126,65 @@ pub struct RegionNames {
     pub division: String,
 }
 
-/// Who signs: the two CAs and the maker.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-enum Role {
+/// Who signs what. Each has a key of its own.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Role {
     Root,
     Ca,
     Maker,
+    TimeStamp,
+    List,
+    NextList,
+    Status,
+    Registry,
+    Ocsp,
 }
 
 impl Role {
-    const ALL: [Self; 3] = [Self::Root, Self::Ca, Self::Maker];
+    /// All that `init` makes, issuers first.
+    const MADE: [Self; 8] =
+        [Self::Root, Self::Ca, Self::Maker, Self::TimeStamp, Self::List, Self::Status, Self::Registry, Self::Ocsp];
 
-    fn as_str(self) -> &'static str {
+    /// Name of its files.
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Root => "root",
             Self::Ca => "ca",
             Self::Maker => "maker",
+            Self::TimeStamp => "tsa",
+            Self::List => "list",
+            Self::NextList => "list-next",
+            Self::Status => "status",
+            Self::Registry => "registry",
+            Self::Ocsp => "ocsp",
+        }
+    }
+
+    /// What its certificate is for, its name, and how many days it counts.
+    fn profile(self) -> (CertificateProfile, &'static str, i64) {
+        match self {
+            Self::Root => (CertificateProfile::RootCa, "根CA", ROOT_DAYS),
+            Self::Ca => (CertificateProfile::IssuingCa, "CA", CA_DAYS),
+            Self::Maker => (CertificateProfile::SealMaker, "制章中心", MAKER_DAYS),
+            Self::TimeStamp => (CertificateProfile::TimeStampAuthority, "时间戳服务", SERVICE_DAYS),
+            Self::List | Self::NextList => (CertificateProfile::RegionStatement, "信任列表", SERVICE_DAYS),
+            Self::Status => (CertificateProfile::RegionStatement, "印章状态服务", SERVICE_DAYS),
+            Self::Registry => (CertificateProfile::RegionStatement, "登记机关", SERVICE_DAYS),
+            Self::Ocsp => (CertificateProfile::OcspResponder, "OCSP", SERVICE_DAYS),
         }
     }
 }
 
-/// `region.json`
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct State {
-    version: u32,
-    region: String,
-    name: String,
-    division: String,
-    next_serial: u64,
-    next_seal: u64,
-    crl_number: u64,
-    revoked: Vec<Revocation>,
-}
-
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Revocation {
-    issuer: Role,
-    serial: String,
-    at: Timestamp,
-    reason: Option<RevocationReason>,
-}
-
-/// An open authority. Holds the folder's lock: a second program waits.
+/// An open authority. Several programs may have it open.
 pub struct Region {
-    folder: PathBuf,
-    state: State,
+    pub(crate) folder: PathBuf,
+    pub(crate) store: Store,
+    names: RegionNames,
+    passphrase: Option<Zeroizing<Vec<u8>>>,
     root: Identity,
     ca: Identity,
     maker: Identity,
-    _lock: File,
 }
 
 impl Region {
@@ -186,12 +200,12 @@ impl Region {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         };
-        fs::create_dir_all(parent).map_err(at(parent))?;
-        let building = tempfile::Builder::new().prefix(".sealauthority-").tempdir_in(parent).map_err(at(parent))?;
+        fs::create_dir_all(parent).map_err(io_at(parent))?;
+        let building = tempfile::Builder::new().prefix(".sealauthority-").tempdir_in(parent).map_err(io_at(parent))?;
         Self::build(building.path(), names, protection, now)?;
         // An empty folder of that name may be there; rename does not replace it everywhere.
         let _ = fs::remove_dir(folder);
-        fs::rename(building.path(), folder).map_err(at(folder))?;
+        fs::rename(building.path(), folder).map_err(io_at(folder))?;
         let _ = building.keep(); // it has moved: nothing to clean up
         sync_folder(parent)?;
         Self::open(folder, protection.passphrase())
@@ -204,73 +218,64 @@ impl Region {
     }
 
     fn build(folder: &Path, names: &RegionNames, protection: &KeyProtection, now: Timestamp) -> Result<(), RegionError> {
-        for sub in ["keys", "certificates", "issued", "crls"] {
+        for sub in ["keys", "certificates", "crls"] {
             let path = folder.join(sub);
-            fs::create_dir(&path).map_err(at(&path))?;
+            fs::create_dir(&path).map_err(io_at(&path))?;
         }
-        let mut state = State {
-            version: STATE_VERSION,
-            region: names.id.clone(),
-            name: names.name.clone(),
-            division: names.division.clone(),
-            next_serial: 1,
-            next_seal: 1,
-            crl_number: 0,
-            revoked: Vec::new(),
-        };
-        let organization = format!("{}电子印章试点", names.name);
-        let name = |who: &str| Name::china().organization(&organization).common_name(&format!("{organization}{who}"));
-        let root = self_signed(PrivateKey::generate()?, &name("根CA"), days(now, ROOT_DAYS), &state.serial()?)?;
-        let mut below = |issuer: &Identity, profile, who, validity| -> Result<Identity, RegionError> {
-            let key = PrivateKey::generate()?;
-            let certificate = issue_certificate(issuer, profile, &name(who), &key.public_key(), validity, &state.serial()?)?;
-            Ok(Identity::new(key, &certificate)?)
-        };
-        let ca = below(&root, CertificateProfile::IssuingCa, "CA", days(now, CA_DAYS))?;
-        let maker = below(&ca, CertificateProfile::SealMaker, "制章中心", days(now, MAKER_DAYS))?;
-        for (role, identity) in Role::ALL.into_iter().zip([&root, &ca, &maker]) {
-            let key = match protection {
-                KeyProtection::Passphrase(passphrase) => identity.key().to_encrypted_pem(passphrase)?,
-                KeyProtection::PlainForPilot => identity.key().to_plain_pem()?,
+        let store = Store::create(&store_path(folder))?;
+        for (name, value) in [("region", &names.id), ("name", &names.name), ("division", &names.division)] {
+            store.set_text(name, value)?;
+        }
+        let mut made: Vec<Identity> = Vec::new();
+        for role in Role::MADE {
+            let (profile, who, for_days) = role.profile();
+            let name = service_name(&names.name, who);
+            let (key, validity, serial) = (PrivateKey::generate()?, days(now, for_days), next_serial(&store)?);
+            let identity = match made.as_slice() {
+                [] => self_signed(key, &name, validity, &serial)?,
+                [root] => below(root, profile, key, &name, validity, &serial)?,
+                [_, ca, ..] => below(ca, profile, key, &name, validity, &serial)?,
             };
-            write_whole(&key_path(folder, role), key.as_bytes())?;
-            write_whole(&certificate_path(folder, role), pem::encode(pem::CERTIFICATE, identity.der()).as_bytes())?;
+            write_identity(folder, role, &identity, protection)?;
+            made.push(identity);
         }
-        write_crls(folder, &mut state, &root, &ca, now)?;
-        state.save(folder)
+        if let [root, ca, ..] = made.as_slice() {
+            write_crls(folder, &store, root, ca, now)?;
+        }
+        Ok(())
     }
 
     /// Opens the authority in `folder`. The passphrase is needed unless its keys are a pilot's.
     pub fn open(folder: &Path, passphrase: Option<&[u8]>) -> Result<Self, RegionError> {
-        let state_path = folder.join("region.json");
-        if !state_path.is_file() {
+        if !store_path(folder).is_file() {
             return Err(RegionError::NoRegion(folder.to_owned()));
         }
-        let lock_path = folder.join("lock");
-        let lock = File::options().create(true).truncate(false).write(true).open(&lock_path).map_err(at(&lock_path))?;
-        lock.lock().map_err(at(&lock_path))?;
-        let malformed = |reason: String| RegionError::Malformed { path: state_path.clone(), reason };
-        let state: State = serde_json::from_slice(&read_file(&state_path)?).map_err(|error| malformed(error.to_string()))?;
-        if state.version != STATE_VERSION {
-            return Err(malformed(format!("version {}", state.version)));
-        }
-        let identity = |role: Role| -> Result<Identity, RegionError> {
-            let key = read_file(&key_path(folder, role)).map(Zeroizing::new)?;
-            let key = PrivateKey::from_pem(std::str::from_utf8(&key).map_err(|_| KeyError::Format)?, passphrase)?;
-            Ok(Identity::new(key, &read_certificate(&certificate_path(folder, role))?)?)
-        };
+        let store = Store::open(&store_path(folder))?;
+        let names = RegionNames { id: store.text("region")?, name: store.text("name")?, division: store.text("division")? };
+        let identity = |role: Role| read_identity(folder, role, passphrase);
         let (root, ca, maker) = (identity(Role::Root)?, identity(Role::Ca)?, identity(Role::Maker)?);
-        Ok(Self { folder: folder.to_owned(), state, root, ca, maker, _lock: lock })
+        let passphrase = passphrase.map(|passphrase| Zeroizing::new(passphrase.to_vec()));
+        Ok(Self { folder: folder.to_owned(), store, names, passphrase, root, ca, maker })
+    }
+
+    /// The key and certificate of one role. Decrypts the key, which takes its time: keep it where it is used often.
+    pub fn identity(&self, role: Role) -> Result<Identity, RegionError> {
+        read_identity(&self.folder, role, self.passphrase.as_ref().map(|passphrase| passphrase.as_slice()))
+    }
+
+    /// What is recorded.
+    pub fn store(&self) -> &Store {
+        &self.store
     }
 
     /// Its short name.
     pub fn id(&self) -> &str {
-        &self.state.region
+        &self.names.id
     }
 
     /// Its name for people.
     pub fn name(&self) -> &str {
-        &self.state.name
+        &self.names.name
     }
 
     /// The root.
@@ -297,51 +302,88 @@ impl Region {
         now: Timestamp,
         for_days: u32,
     ) -> Result<Vec<u8>, RegionError> {
-        let serial = self.state.serial()?;
-        self.state.save(&self.folder)?;
+        let serial = next_serial(&self.store)?;
         let validity = days(now, i64::from(for_days));
         let certificate = issue_certificate(&self.ca, profile, subject, public_key, validity, &serial)?;
-        let path = self.issued_path(&serial);
-        write_whole(&path, pem::encode(pem::CERTIFICATE, &certificate).as_bytes())?;
+        self.store.add_certificate(&serial.to_string(), &certificate, now)?;
         Ok(certificate)
     }
 
     /// The next seal code: the division and eight digits (trust.md §3). Never given twice.
     pub fn next_seal_code(&mut self) -> Result<String, RegionError> {
-        let number = self.state.next_seal;
-        self.state.next_seal += 1;
-        self.state.save(&self.folder)?;
-        Ok(format!("{}{number:08}", self.state.division))
+        let number = self.store.take_number(Counter::Seal)?;
+        Ok(self.seal_code(number))
     }
 
-    /// Makes a seal.
+    /// Makes key and certificate for one more role.
+    pub(crate) fn make_identity(&self, role: Role, protection: &KeyProtection, now: Timestamp) -> Result<(), RegionError> {
+        let (profile, who, for_days) = role.profile();
+        let name = service_name(&self.names.name, who);
+        let serial = next_serial(&self.store)?;
+        let identity = below(&self.ca, profile, PrivateKey::generate()?, &name, days(now, for_days), &serial)?;
+        write_identity(&self.folder, role, &identity, protection)
+    }
+
+    /// Whether the CA issued a certificate with this serial number.
+    pub(crate) fn knows_certificate(&self, serial: &SerialNumber) -> Result<bool, RegionError> {
+        if self.store.certificate(&serial.to_string())?.is_some() {
+            return Ok(true);
+        }
+        let services = Role::MADE.into_iter().filter(|role| !matches!(role, Role::Root | Role::Ca));
+        let mut certificates = services.filter_map(|role| self.certificate(role).ok());
+        Ok(certificates.any(|certificate| SerialNumber::new(certificate.serial()).as_ref() == Some(serial)))
+    }
+
+    fn seal_code(&self, number: u64) -> String {
+        format!("{}{number:08}", self.names.division)
+    }
+
+    /// Makes a seal. It is recorded before it is given out, as made at its createDate.
     pub fn make_seal(&self, draft: &SealDraft, version: Version) -> Result<Seal, RegionError> {
-        Ok(make_seal(&self.maker, draft, version)?)
+        let seal = make_seal(&self.maker, draft, version)?;
+        self.store.add_seals(&[(draft.es_id.clone(), sm3(seal.raw()))], draft.created)?;
+        Ok(seal)
+    }
+
+    /// Makes `count` seals with the next codes, alike but for the code, in one transaction: for pilots with many.
+    pub fn make_seals(&self, draft: &SealDraft, version: Version, count: u64) -> Result<Vec<Seal>, RegionError> {
+        let first = self.store.take_numbers(Counter::Seal, count)?;
+        let mut seals = Vec::new();
+        for number in first..first + count {
+            seals.push(make_seal(&self.maker, &SealDraft { es_id: self.seal_code(number), ..draft.clone() }, version)?);
+        }
+        let records: Vec<_> = seals.iter().map(|seal| (seal.es_id().to_owned(), sm3(seal.raw()))).collect();
+        self.store.add_seals(&records, draft.created)?;
+        Ok(seals)
+    }
+
+    /// Changes the state of a seal from `now` on.
+    pub fn change_seal(&self, es_id: &str, state: SealState, now: Timestamp) -> Result<(), RegionError> {
+        Ok(self.store.change_seal(es_id, state, now)?)
     }
 
     /// Revokes a certificate from `now` on and makes new revocation lists.
     pub fn revoke(&mut self, serial: &SerialNumber, reason: Option<RevocationReason>, now: Timestamp) -> Result<(), RegionError> {
+        let serial_text = serial.to_string();
         let is = |identity: &Identity| SerialNumber::new(identity.certificate().serial()).as_ref() == Some(serial);
         let issuer = if is(&self.ca) {
             Role::Root
-        } else if is(&self.maker) || self.issued_path(serial).is_file() {
+        } else if self.knows_certificate(serial)? {
             Role::Ca
         } else {
             return Err(RegionError::UnknownSerial(serial.clone()));
         };
-        let serial_text = serial.to_string();
-        if self.state.revoked.iter().any(|revocation| revocation.serial == serial_text) {
+        let reason = reason.map(|reason| reason as u8);
+        let revocation = Revocation { serial: serial_text, issuer: issuer.as_str().to_owned(), at: now, reason };
+        if !self.store.revoke(&revocation)? {
             return Err(RegionError::AlreadyRevoked(serial.clone()));
         }
-        self.state.revoked.push(Revocation { issuer, serial: serial_text, at: now, reason });
-        self.state.save(&self.folder)?;
         self.renew_crls(now)
     }
 
     /// Makes new revocation lists of root and CA.
     pub fn renew_crls(&mut self, now: Timestamp) -> Result<(), RegionError> {
-        write_crls(&self.folder, &mut self.state, &self.root, &self.ca, now)?;
-        self.state.save(&self.folder)
+        write_crls(&self.folder, &self.store, &self.root, &self.ca, now)
     }
 
     /// Writes what verifiers need of this region into `out`, beside what other regions wrote there (report.md, `--trust DIR`).
@@ -350,70 +392,91 @@ impl Region {
         let certificates = [("anchors", "root", &self.root), ("intermediates", "ca", &self.ca), ("makers", "maker", &self.maker)];
         for (sub, who, identity) in certificates {
             let path = out.join(sub);
-            fs::create_dir_all(&path).map_err(at(&path))?;
+            fs::create_dir_all(&path).map_err(io_at(&path))?;
             write_whole(&path.join(format!("{id}-{who}.pem")), pem::encode(pem::CERTIFICATE, identity.der()).as_bytes())?;
         }
         let crls = out.join("crls");
-        fs::create_dir_all(&crls).map_err(at(&crls))?;
+        fs::create_dir_all(&crls).map_err(io_at(&crls))?;
         for role in [Role::Root, Role::Ca] {
             let list = read_file(&crl_path(&self.folder, role))?;
             write_whole(&crls.join(format!("{id}-{}.crl", role.as_str())), &list)?;
         }
         Ok(())
     }
-
-    fn issued_path(&self, serial: &SerialNumber) -> PathBuf {
-        self.folder.join("issued").join(format!("{serial}.cer"))
-    }
 }
 
-impl State {
-    /// The next serial number: a counter, so that none is used twice, then eight random bytes, so that none can be foreseen.
-    fn serial(&mut self) -> Result<SerialNumber, RegionError> {
-        let mut random = [0; 8];
-        getrandom::fill(&mut random).map_err(|_| KeyError::Random)?;
-        let digits = [self.next_serial.to_be_bytes(), random].concat();
-        self.next_serial += 1;
-        #[expect(clippy::expect_used, reason = "16 bytes that begin with a counter from 1")]
-        Ok(SerialNumber::new(&digits).expect("not zero"))
-    }
-
-    fn save(&self, folder: &Path) -> Result<(), RegionError> {
-        let path = folder.join("region.json");
-        let mut text = serde_json::to_vec_pretty(self)
-            .map_err(|error| RegionError::Malformed { path: path.clone(), reason: error.to_string() })?;
-        text.push(b'\n');
-        write_whole(&path, &text)
-    }
+/// The next serial number: a counter, so that none is used twice, then eight random bytes, so that none can be foreseen.
+fn next_serial(store: &Store) -> Result<SerialNumber, RegionError> {
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).map_err(|_| KeyError::Random)?;
+    let digits = [store.take_number(Counter::Serial)?.to_be_bytes(), random].concat();
+    #[expect(clippy::expect_used, reason = "16 bytes that begin with a counter from 1")]
+    Ok(SerialNumber::new(&digits).expect("not zero"))
 }
 
-fn write_crls(folder: &Path, state: &mut State, root: &Identity, ca: &Identity, now: Timestamp) -> Result<(), RegionError> {
-    state.crl_number += 1;
+fn below(
+    issuer: &Identity,
+    profile: CertificateProfile,
+    key: PrivateKey,
+    name: &Name,
+    validity: Validity,
+    serial: &SerialNumber,
+) -> Result<Identity, RegionError> {
+    let certificate = issue_certificate(issuer, profile, name, &key.public_key(), validity, serial)?;
+    Ok(Identity::new(key, &certificate)?)
+}
+
+fn service_name(region: &str, who: &str) -> Name {
+    let organization = format!("{region}电子印章试点");
+    Name::china().organization(&organization).common_name(&format!("{organization}{who}"))
+}
+
+fn write_identity(folder: &Path, role: Role, identity: &Identity, protection: &KeyProtection) -> Result<(), RegionError> {
+    let key = match protection {
+        KeyProtection::Passphrase(passphrase) => identity.key().to_encrypted_pem(passphrase)?,
+        KeyProtection::PlainForPilot => identity.key().to_plain_pem()?,
+    };
+    write_whole(&key_path(folder, role), key.as_bytes())?;
+    write_whole(&certificate_path(folder, role), pem::encode(pem::CERTIFICATE, identity.der()).as_bytes())
+}
+
+fn read_identity(folder: &Path, role: Role, passphrase: Option<&[u8]>) -> Result<Identity, RegionError> {
+    let key = read_file(&key_path(folder, role)).map(Zeroizing::new)?;
+    let key = PrivateKey::from_pem(std::str::from_utf8(&key).map_err(|_| KeyError::Format)?, passphrase)?;
+    Ok(Identity::new(key, &read_certificate(&certificate_path(folder, role))?)?)
+}
+
+fn write_crls(folder: &Path, store: &Store, root: &Identity, ca: &Identity, now: Timestamp) -> Result<(), RegionError> {
+    store.check_clock(now)?;
+    let number = store.take_number(Counter::Crl)?;
+    let revocations = store.revocations(None)?;
     for (role, issuer) in [(Role::Root, root), (Role::Ca, ca)] {
         let mut revoked = Vec::new();
-        for revocation in state.revoked.iter().filter(|revocation| revocation.issuer == role) {
-            let serial = revocation.serial.parse().map_err(|_| RegionError::Malformed {
-                path: folder.join("region.json"),
-                reason: format!("serial number {:?}", revocation.serial),
-            })?;
-            revoked.push(RevokedCertificate { serial, at: revocation.at, reason: revocation.reason });
+        for revocation in revocations.iter().filter(|revocation| revocation.issuer == role.as_str()) {
+            let serial = revocation.serial.parse().map_err(|_| StoreError::Malformed(revocation.serial.clone()))?;
+            let reason = revocation.reason.and_then(RevocationReason::from_number);
+            revoked.push(RevokedCertificate { serial, at: revocation.at, reason });
         }
         let next_update = now + SignedDuration::from_hours(24 * CRL_DAYS);
-        let contents = CrlContents { number: state.crl_number, this_update: now, next_update, revoked };
+        let contents = CrlContents { number, this_update: now, next_update, revoked };
         write_whole(&crl_path(folder, role), &issue_crl(issuer, &contents))?;
     }
     Ok(())
 }
 
-fn key_path(folder: &Path, role: Role) -> PathBuf {
+fn store_path(folder: &Path) -> PathBuf {
+    folder.join("store.sqlite")
+}
+
+pub(crate) fn key_path(folder: &Path, role: Role) -> PathBuf {
     folder.join("keys").join(format!("{}.key", role.as_str()))
 }
 
-fn certificate_path(folder: &Path, role: Role) -> PathBuf {
+pub(crate) fn certificate_path(folder: &Path, role: Role) -> PathBuf {
     folder.join("certificates").join(format!("{}.cer", role.as_str()))
 }
 
-fn crl_path(folder: &Path, role: Role) -> PathBuf {
+pub(crate) fn crl_path(folder: &Path, role: Role) -> PathBuf {
     folder.join("crls").join(format!("{}.crl", role.as_str()))
 }
 
@@ -434,7 +497,7 @@ pub fn read_certificate(path: &Path) -> Result<Vec<u8>, RegionError> {
 pub fn read_file(path: &Path) -> Result<Vec<u8>, RegionError> {
     use io::Read as _;
     let mut bytes = Vec::new();
-    File::open(path).and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)).map_err(at(path))?;
+    File::open(path).and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)).map_err(io_at(path))?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
         return Err(RegionError::Malformed { path: path.to_owned(), reason: format!("larger than {MAX_FILE_BYTES} bytes") });
     }
@@ -448,21 +511,21 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), RegionError> {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let mut file = tempfile::NamedTempFile::new_in(parent).map_err(at(parent))?;
-    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(at(path))?;
-    file.persist(path).map_err(|error| at(path)(error.error))?;
+    let mut file = tempfile::NamedTempFile::new_in(parent).map_err(io_at(parent))?;
+    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(io_at(path))?;
+    file.persist(path).map_err(|error| io_at(path)(error.error))?;
     sync_folder(parent)
 }
 
 /// Makes a rename last over a power cut. Windows has no such call and needs none for NTFS metadata.
-fn sync_folder(folder: &Path) -> Result<(), RegionError> {
+pub(crate) fn sync_folder(folder: &Path) -> Result<(), RegionError> {
     if cfg!(unix) {
-        File::open(folder).and_then(|folder| folder.sync_all()).map_err(at(folder))?;
+        File::open(folder).and_then(|folder| folder.sync_all()).map_err(io_at(folder))?;
     }
     Ok(())
 }
 
-fn at(path: &Path) -> impl Fn(io::Error) -> RegionError {
+pub(crate) fn io_at(path: &Path) -> impl Fn(io::Error) -> RegionError + use<> {
     let path = path.to_owned();
     move |source| RegionError::Io { path: path.clone(), source }
 }

@@ -1,9 +1,11 @@
-//! `sealagent-prompt`: one question on standard input, one answer on standard output (frames of `ukey::wire`). It takes no arguments,
+//! `sealagent-prompt`: one question on standard input, one answer on standard output, between them the pages that the person turns to
+//! (`sealagent::question`; frames of `ukey::wire`). It takes no arguments,
 //! opens no file and no socket but the display's. Started by the agent for each question.
 #![cfg_attr(windows, windows_subsystem = "windows")]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod fonts;
+mod paper;
 mod picture;
 mod pin_field;
 mod view;
@@ -11,11 +13,11 @@ mod window;
 mod words;
 
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use sealagent::question::{Answer, Question};
+use sealagent::question::{Answer, Leaf, Question, Said};
 use ukey::wire;
 use winit::event_loop::EventLoop;
 
@@ -40,14 +42,20 @@ fn answer() -> io::Result<()> {
         Ok(event_loop) => {
             let proxy = event_loop.create_proxy();
             std::thread::spawn(move || {
-                let _ = io::stdin().lock().read(&mut [0]); // returns when the agent closes its end
+                // Until the agent closes its end.
+                while let Ok(Some((leaf, _))) = wire::read_frame::<Leaf>(&mut io::stdin().lock()) {
+                    let _ = proxy.send_event(window::Happened::Leaf(leaf));
+                }
                 let _ = proxy.send_event(window::Happened::Withdrawn);
             });
-            window::run(event_loop, view::View::new(question, Instant::now()))
+            let mut out = raw_stdout()?;
+            // A look that the agent cannot hear brings no page; its end of the pipe is closed, so the question is withdrawn too.
+            let look = move |look| drop(wire::write_frame(&mut out, &Said::Look(look), &[]));
+            window::run(event_loop, view::View::new(question, Instant::now()), Box::new(look))
         }
         Err(error) => (Answer::Failed { reason: format!("no display: {error}") }, Default::default()),
     };
-    wire::write_frame(&mut raw_stdout()?, &answer, &secret)
+    wire::write_frame(&mut raw_stdout()?, &Said::Answer(answer), &secret)
 }
 
 /// Standard output without the library's buffer, which would keep a copy of the PIN.

@@ -4,10 +4,11 @@ use std::time::{Duration, Instant};
 
 use egui::{Align, Button, Color32, Id, Key, Layout, RichText, ScrollArea, Sense, Ui, accesskit};
 use sealagent::harmless;
-use sealagent::question::{Answer, Document, Question, Seal, Subject, Token};
+use sealagent::question::{Answer, Document, Leaf, Look, Question, Seal, Subject, Token};
 use ukey::wire::join_pins;
 use zeroize::Zeroizing;
 
+use crate::paper::Paper;
 use crate::picture::Shown;
 use crate::pin_field::PinField;
 use crate::words::Words;
@@ -16,6 +17,8 @@ use crate::words::Words;
 const RED: Color32 = Color32::from_rgb(0xc8, 0x10, 0x2e);
 /// Shortest new PIN (GM/T 0016 clause 8.2.4), in characters.
 const MIN_NEW_PIN: usize = 6;
+/// Most lines that say where a seal lands; the agent sends 13.
+const MAX_PLACES: usize = 50;
 
 /// Red text that keeps a contrast of 4.5 on light and dark ground.
 fn red(ui: &Ui) -> Color32 {
@@ -23,7 +26,7 @@ fn red(ui: &Ui) -> Color32 {
 }
 
 /// What is missing or unsure, with the same contrast.
-fn amber(ui: &Ui) -> Color32 {
+pub fn amber(ui: &Ui) -> Color32 {
     if ui.visuals().dark_mode { Color32::from_rgb(0xf5, 0xb9, 0x4a) } else { Color32::from_rgb(0x8a, 0x50, 0x00) }
 }
 
@@ -42,20 +45,21 @@ pub struct View {
     waits_until: Instant,
     lapses_at: Instant,
     seal_pictures: Vec<Option<Shown>>,
-    page_pictures: Vec<Option<Shown>>,
+    papers: Vec<Paper>,
+    look: Option<Look>,
     outcome: Option<Outcome>,
 }
 
 impl View {
     /// A view of the question; `now` starts its waiting time.
     pub fn new(question: Question, now: Instant) -> Self {
-        let (pins, seal_pictures, page_pictures) = match &question.subject {
+        let (pins, seal_pictures, papers) = match &question.subject {
             Subject::ChangePin { token } => (if token.on_device { 0 } else { 3 }, Vec::new(), Vec::new()),
             Subject::Pair { .. } => (0, Vec::new(), Vec::new()),
             Subject::Sign { documents, seals, token } => (
                 usize::from(!token.on_device),
                 seals.iter().map(|s| s.picture.as_ref().and_then(Shown::decode)).collect(),
-                documents.iter().map(|d| d.page_picture.as_ref().and_then(Shown::decode)).collect(),
+                documents.iter().enumerate().map(|(i, d)| Paper::new(i, d)).collect(),
             ),
         };
         Self {
@@ -68,7 +72,8 @@ impl View {
             waits_until: now + Duration::from_millis(question.wait_ms),
             lapses_at: now + Duration::from_secs(question.timeout_s),
             seal_pictures,
-            page_pictures,
+            papers,
+            look: None,
             outcome: None,
             question,
         }
@@ -89,6 +94,18 @@ impl View {
     /// The answer, once there is one.
     pub fn take_outcome(&mut self) -> Option<Outcome> {
         self.outcome.take()
+    }
+
+    /// The page that the person turned to since the last call.
+    pub fn take_look(&mut self) -> Option<Look> {
+        self.look.take()
+    }
+
+    /// A page has come.
+    pub fn turn(&mut self, leaf: &Leaf) {
+        if let Some(paper) = self.papers.get_mut(leaf.look.document as usize) {
+            paper.turn(leaf);
+        }
     }
 
     /// Whether the question is over.
@@ -198,7 +215,9 @@ impl View {
                         if let Some(seal) = seals.get(chosen) {
                             self.show_seal(&mut columns[0], seal, chosen);
                         }
-                        self.show_page(&mut columns[1], documents);
+                        if let Some(paper) = self.papers.get_mut(self.chosen) {
+                            self.look = paper.show(&mut columns[1], &self.words).or(self.look);
+                        }
                     });
                 }
             }
@@ -259,10 +278,13 @@ impl View {
         if let Some(bytes) = document.bytes {
             facts.push(size_in_words(bytes));
         }
-        if let Some(placement) = &document.placement {
-            facts.push(harmless::line(placement));
-        }
         ui.label(facts.join(" · "));
+        let places: Vec<&str> = document.placement.iter().flat_map(|places| places.lines()).take(MAX_PLACES).collect();
+        ScrollArea::vertical().id_salt("places").max_height(72.0).show(ui, |ui| {
+            for place in places {
+                ui.label(harmless::line(place));
+            }
+        });
         ui.label(RichText::new(self.words.say("digest", &[("hex", &grouped(&document.sm3))])).small().monospace());
         if document.closes {
             ui.label(RichText::new(format!("⚠ {}", self.words.say("closes", &[]))).color(amber(ui)));
@@ -288,24 +310,6 @@ impl View {
                 }
             });
         });
-    }
-
-    fn show_page(&mut self, ui: &mut Ui, documents: &[Document]) {
-        let height = ui.available_height().min(420.0);
-        match self.page_pictures.get_mut(self.chosen).and_then(Option::as_mut) {
-            Some(picture) => {
-                if documents.get(self.chosen).is_some_and(|d| d.page_incomplete) {
-                    ui.label(RichText::new(format!("⚠ {}", self.words.say("incomplete", &[]))).color(amber(ui)));
-                }
-                picture.show(ui, height, &self.words.say("page_picture", &[]));
-            }
-            None if documents.get(self.chosen).is_some_and(|d| d.seen) => {
-                ui.label(RichText::new(format!("⚠ {}", self.words.say("no_picture", &[]))).color(amber(ui)));
-            }
-            None => {
-                ui.label(RichText::new(format!("⚠ {}", self.words.say("unseen", &[]))).color(amber(ui)).size(17.0));
-            }
-        }
     }
 
     fn show_token_and_buttons(&mut self, ui: &mut Ui, subject: &Subject, now: Instant) {

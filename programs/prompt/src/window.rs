@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use egui_software_backend::{BufferMutRef, ColorFieldOrder, EguiSoftwareRender};
-use sealagent::question::Answer;
+use sealagent::question::{Answer, Leaf, Look};
 use winit::application::ApplicationHandler;
 use winit::event::{ElementState, KeyEvent, WindowEvent};
 use winit::event_loop::{ActiveEventLoop, ControlFlow, EventLoop, EventLoopProxy, OwnedDisplayHandle};
@@ -22,6 +22,8 @@ const SIZE: winit::dpi::LogicalSize<f64> = winit::dpi::LogicalSize::new(920.0, 6
 pub enum Happened {
     /// The agent no longer wants an answer.
     Withdrawn,
+    /// A page has come.
+    Leaf(Leaf),
     /// A screen reader spoke.
     AccessKit(accesskit_winit::Event),
 }
@@ -32,9 +34,9 @@ impl From<accesskit_winit::Event> for Happened {
     }
 }
 
-/// Shows the view until it is answered. Every error and every other end of the window is a "no".
-pub fn run(event_loop: EventLoop<Happened>, view: View) -> Outcome {
-    let mut app = App { proxy: event_loop.create_proxy(), view, open: None, failure: None };
+/// Shows the view until it is answered. Every error and every other end of the window is a "no". `look` asks for a page.
+pub fn run(event_loop: EventLoop<Happened>, view: View, look: Box<dyn FnMut(Look)>) -> Outcome {
+    let mut app = App { proxy: event_loop.create_proxy(), view, look, open: None, failure: None };
     let ended = event_loop.run_app(&mut app);
     let failure = app.failure.or(ended.err().map(|e| e.to_string()));
     app.view.take_outcome().unwrap_or_else(|| match failure {
@@ -46,6 +48,7 @@ pub fn run(event_loop: EventLoop<Happened>, view: View) -> Outcome {
 struct App {
     proxy: EventLoopProxy<Happened>,
     view: View,
+    look: Box<dyn FnMut(Look)>,
     open: Option<Open>,
     failure: Option<String>,
 }
@@ -82,6 +85,12 @@ impl ApplicationHandler<Happened> for App {
                 self.view.decline();
                 event_loop.exit();
             }
+            Happened::Leaf(leaf) => {
+                self.view.turn(&leaf);
+                if let Some(open) = &self.open {
+                    open.window.request_redraw();
+                }
+            }
             Happened::AccessKit(event) => {
                 let Some(open) = &mut self.open else { return };
                 match event.window_event {
@@ -104,6 +113,9 @@ impl ApplicationHandler<Happened> for App {
                 if let Err(reason) = open.draw(&mut self.view) {
                     self.failure = Some(reason);
                     event_loop.exit();
+                }
+                if let Some(look) = self.view.take_look() {
+                    (self.look)(look);
                 }
             }
             _ => {}
@@ -135,13 +147,15 @@ impl ApplicationHandler<Happened> for App {
     }
 }
 
-/// Whether a key was meant for the PIN. While a PIN field has the focus the toolkit sees only keys that move or end.
+/// Whether a key was meant for the PIN. While a PIN field has the focus the toolkit sees only keys that move, leaf or end.
 fn takes_key(view: &mut View, key: &KeyEvent, modifiers: ModifiersState) -> bool {
     if !view.pin_has_focus() {
         return false;
     }
     match &key.logical_key {
-        Key::Named(NamedKey::Tab | NamedKey::Enter | NamedKey::Escape | NamedKey::Shift) => false,
+        Key::Named(
+            NamedKey::Tab | NamedKey::Enter | NamedKey::Escape | NamedKey::PageUp | NamedKey::PageDown | NamedKey::Shift,
+        ) => false,
         Key::Named(NamedKey::Backspace) if key.state == ElementState::Pressed => view.backspace(),
         _ if key.state == ElementState::Released || modifiers.control_key() || modifiers.alt_key() || modifiers.super_key() => {
             true

@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use sealagent::question::{Answer, Document, Language, Question, Seal, Subject, Token};
+use sealagent::question::{Answer, Document, Language, Leaf, Look, Page, Picture, Question, Said, Seal, Subject, Token};
 use ukey::wire;
 
 const PIN: &str = "135790";
@@ -27,6 +27,7 @@ fn main() {
         ("ctrl_v_and_middle_click_put_nothing_into_the_pin", paste_is_off),
         ("closed_standard_input_takes_the_window_away", withdrawn),
         ("right_to_left_title_of_10_000_characters_is_still_answered", long_title),
+        ("page_down_turns_to_the_next_page_and_types_nothing", leafing),
         ("one_copy_of_the_pin_is_in_memory_while_it_is_typed", one_copy),
         ("a_prompt_that_is_killed_while_a_pin_is_typed_leaves_no_core", no_core),
     ];
@@ -126,8 +127,8 @@ fn question(name: &str) -> Question {
         closes: false,
         seal: 0,
         seen: true,
-        page_picture: None,
-        page_incomplete: false,
+        page: None,
+        can_leaf: true,
     };
     let seal = Seal {
         name: "深圳市示例科技有限公司 合同专用章".to_owned(),
@@ -153,8 +154,10 @@ fn answer(mut prompt: Child) -> (Answer, Vec<u8>) {
     let mut bytes = Vec::new();
     prompt.stdout.take().unwrap().read_to_end(&mut bytes).unwrap();
     assert!(prompt.wait().unwrap().success());
-    let (answer, secret) = wire::read_frame::<Answer>(&mut bytes.as_slice()).unwrap().unwrap();
-    (answer, secret.to_vec())
+    match wire::read_frame::<Said>(&mut bytes.as_slice()).unwrap().unwrap() {
+        (Said::Answer(answer), secret) => (answer, secret.to_vec()),
+        (Said::Look(look), _) => panic!("{look:?} in place of an answer"),
+    }
 }
 
 fn expect(found: (Answer, Vec<u8>), answer: Answer, secret: &[u8]) -> Result<(), Failed> {
@@ -215,6 +218,39 @@ fn long_title(desk: &Desk) -> Result<(), Failed> {
     std::thread::sleep(Duration::from_millis(1100));
     desk.type_pin();
     desk.picture("right-to-left.png");
+    desk.keys(&["Return"]);
+    expect(answer(prompt), Answer::Approve, PIN.as_bytes())
+}
+
+/// A page of one colour, as a PNG file.
+fn page(number: u32, gray: u8) -> Page {
+    let mut file = Vec::new();
+    let mut encoder = png::Encoder::new(&mut file, 210, 297);
+    encoder.set_color(png::ColorType::Grayscale);
+    encoder.write_header().unwrap().write_image_data(&vec![gray; 210 * 297]).unwrap();
+    Page { number, picture: Picture { png: wire::Bytes(file) }, incomplete: false }
+}
+
+fn leafing(desk: &Desk) -> Result<(), Failed> {
+    let mut asked = question("采购合同.ofd");
+    if let Subject::Sign { documents, .. } = &mut asked.subject {
+        documents[0].page = Some(page(1, 200));
+    }
+    let mut prompt = desk.ask(&asked);
+    desk.await_window(&mut prompt);
+    std::thread::sleep(Duration::from_millis(1100));
+    desk.type_pin();
+    for number in [2, 3] {
+        desk.keys(&["Next"]);
+        let said = wire::read_frame::<Said>(prompt.stdout.as_mut().unwrap()).unwrap();
+        let Some((Said::Look(look), _)) = said else { return Err(format!("no look: {said:?}").into()) };
+        if look != (Look { document: 0, page: number, bare: false }) {
+            return Err(format!("{look:?} for page {number}").into());
+        }
+        wire::write_frame(prompt.stdin.as_mut().unwrap(), &Leaf { look, page: Some(page(number, 100)) }, b"").unwrap();
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    desk.picture("page-3.png");
     desk.keys(&["Return"]);
     expect(answer(prompt), Answer::Approve, PIN.as_bytes())
 }

@@ -4,7 +4,7 @@ mod ordered;
 mod print;
 
 use std::fs::File;
-use std::io::{self, BufReader, IsTerminal as _, Write as _};
+use std::io::{self, BufRead as _, BufReader, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -13,8 +13,9 @@ use clap::Args as ClapArgs;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::config::Config;
 use crate::failure::Language;
-use crate::pki::{Certificate, TrustStore};
+use crate::pki::{Certificate, Known, TrustStore};
 use crate::trust_dir;
 use crate::verify::report::{Indication, Report};
 use crate::verify::{Context, Verifier};
@@ -24,14 +25,18 @@ use print::Style;
 #[derive(Debug, ClapArgs)]
 pub struct Args {
     /// OFD or PDF documents, seals, seal signatures, SignedData.
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(required_unless_present = "files_from", value_name = "FILE")]
     pub files: Vec<PathBuf>,
+    /// Also judge the files that this file names, one a line; - is standard input. For more names than a command line holds.
+    #[arg(long, value_name = "LIST")]
+    pub files_from: Option<PathBuf>,
     /// Print one JSON report a line.
     #[arg(long)]
     pub json: bool,
-    /// Folder with anchors, makers, tsa, intermediates, crls and ocsp.
-    #[arg(long, value_name = "DIR")]
-    pub trust: Option<PathBuf>,
+    /// Folder with anchors, makers, tsa, intermediates, crls, ocsp and accepted regions; or files that regions signed, trust lists
+    /// first, which are believed because they are named here (several allowed). The user's own trust folder when absent.
+    #[arg(long, value_name = "DIR|FILE")]
+    pub trust: Vec<PathBuf>,
     /// Judge as if it were this time (RFC 3339, as 2026-11-24T06:00:00Z).
     #[arg(long, value_name = "TIME")]
     pub at: Option<Timestamp>,
@@ -50,9 +55,9 @@ const INDETERMINATE: u8 = 3;
 const UNREADABLE: u8 = 4;
 
 /// Runs `verify`. 4 if any file could not be read, else 1 if any failed, else 3 if any is indeterminate, else 0; 2 is wrong use.
-pub fn run(args: &Args) -> ExitCode {
+pub fn run(args: &Args, config: Option<&Path>) -> ExitCode {
     let language = Language::of_environment();
-    match Inputs::read(args, language) {
+    match Inputs::read(args, config, language) {
         Ok(inputs) => ExitCode::from(verify_all(args, &inputs, language)),
         Err(problem) => {
             eprintln!("sealagent: {problem}");
@@ -67,20 +72,24 @@ struct Inputs {
     now: Timestamp,
     data: Option<Vec<u8>>,
     signer_certificate: Option<Arc<Certificate>>,
+    /// What is found out about certificates and seals serves all files.
+    known: Known,
 }
 
 impl Inputs {
-    fn read(args: &Args, language: Language) -> Result<Self, String> {
-        let trust = match &args.trust {
-            None => TrustStore::empty(),
-            Some(dir) => {
-                let (store, problems) = trust_dir::read(dir).map_err(|error| error.to_string())?;
-                for problem in problems {
-                    eprintln!("{} {problem}", language.pick("hint:", "提示："));
-                }
-                store
+    fn read(args: &Args, config: Option<&Path>, language: Language) -> Result<Self, String> {
+        let own;
+        let named = match args.trust.as_slice() {
+            [] => {
+                own = [Config::load(config).map_err(|error| error.to_string())?.places.trust()];
+                if own[0].is_dir() { own.as_slice() } else { &[] }
             }
+            named => named,
         };
+        let (trust, problems) = trust_dir::read_all(named).map_err(|error| error.to_string())?;
+        for problem in problems {
+            eprintln!("{} {problem}", language.pick("hint:", "提示："));
+        }
         let read = |path: &Path| std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()));
         let data = args.data.as_deref().map(read).transpose()?;
         let signer_certificate = match &args.signer_cert {
@@ -92,13 +101,14 @@ impl Inputs {
                 Some(Arc::new(certificate))
             }
         };
-        Ok(Self { trust, now: args.at.unwrap_or_else(Timestamp::now), data, signer_certificate })
+        Ok(Self { trust, now: args.at.unwrap_or_else(Timestamp::now), data, signer_certificate, known: Known::new() })
     }
 
     fn context(&self) -> Context<'_> {
         Context {
             data: self.data.as_deref(),
             signer_certificate: self.signer_certificate.as_ref(),
+            known: Some(&self.known),
             ..Context::new(&self.trust, self.now)
         }
     }
@@ -126,11 +136,24 @@ struct JsonError<'a> {
 
 fn verify_all(args: &Args, inputs: &Inputs, language: Language) -> u8 {
     let style = Style { language, colour: io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none() && cfg!(unix) };
-    let judge = |path: &PathBuf| one(args, inputs, style, path);
-    let progress = ordered::Progress::new(args.files.len(), language.pick("files", "个文件"));
+    let judge = |named: io::Result<PathBuf>| match named {
+        Ok(path) => one(args, inputs, style, &path),
+        Err(error) => unreadable(args, &args.files_from.as_deref().unwrap_or(Path::new("-")).display().to_string(), &error),
+    };
+    let listed = match args.files_from.as_deref().map(listed).transpose() {
+        Ok(listed) => listed,
+        Err(problem) => {
+            eprintln!("sealagent: {problem}");
+            return WRONG_USE;
+        }
+    };
+    // How many a list names shows at its end only.
+    let count = listed.is_none().then_some(args.files.len());
+    let progress = ordered::Progress::new(count, language.pick("files", "个文件"));
     let mut worst = Worst::default();
     let mut broken_pipe = false;
-    ordered::map(&args.files, judge, |judged: Judged| {
+    let files = args.files.iter().cloned().map(Ok).chain(listed.into_iter().flatten());
+    ordered::map(files, judge, |judged: Judged| {
         worst.add(judged.code);
         let written = progress.pause(|| {
             if let Some(error) = &judged.error {
@@ -173,11 +196,7 @@ fn one(args: &Args, inputs: &Inputs, style: Style, path: &Path) -> Judged {
     });
     let report = match opened {
         Ok(file) => Verifier::verify(BufReader::new(file), &inputs.context()),
-        Err(error) => {
-            let error = error.to_string();
-            let text = if args.json { line(&JsonError { file: &name, error: &error }) } else { String::new() };
-            return Judged { text, error: Some(format!("{name}: {error}")), code: UNREADABLE };
-        }
+        Err(error) => return unreadable(args, &name, &error),
     };
     let text = if args.json { line(&JsonReport { file: &name, report: &report }) } else { print::report(&name, &report, style) };
     let code = match report.indication {
@@ -186,6 +205,24 @@ fn one(args: &Args, inputs: &Inputs, style: Style, path: &Path) -> Judged {
         Indication::TotalFailed => FAILED,
     };
     Judged { text, error: None, code }
+}
+
+fn unreadable(args: &Args, name: &str, error: &io::Error) -> Judged {
+    let error = error.to_string();
+    let text = if args.json { line(&JsonError { file: name, error: &error }) } else { String::new() };
+    Judged { text, error: Some(format!("{name}: {error}")), code: UNREADABLE }
+}
+
+/// The names in a list, read as they are needed. Empty lines name nothing.
+fn listed(list: &Path) -> Result<impl Iterator<Item = io::Result<PathBuf>> + Send, String> {
+    let input: Box<dyn io::Read + Send> = match list {
+        list if list == Path::new("-") => Box::new(io::stdin()),
+        list => Box::new(File::open(list).map_err(|error| format!("{}: {error}", list.display()))?),
+    };
+    // After an error a reader may give the same one for ever: it is told once.
+    let mut broken = false;
+    let lines = BufReader::new(input).lines().take_while(move |line| !std::mem::replace(&mut broken, line.is_err()));
+    Ok(lines.filter(|line| !line.as_ref().is_ok_and(String::is_empty)).map(|line| line.map(PathBuf::from)))
 }
 
 fn line(value: &impl Serialize) -> String {

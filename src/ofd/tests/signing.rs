@@ -176,7 +176,7 @@ fn three_signatures_in_a_row_all_hold() {
     let mut bytes = contract(5);
     for count in 1..=3 {
         let stamp = Stamp::Straddle { edge: Edge::Right, pages: PageSelection::All, y: 100.0 };
-        let places = stamp.place(&[A4; 5], SizeMm { width: 40.0, height: 40.0 }).unwrap();
+        let places = stamp.place(&[A4; 5], SizeMm { width: 40.0, height: 40.0 }, &[]).unwrap();
         bytes = sign(&bytes, &plan(places), format!("value {count}").as_bytes());
         assert_all_references_hold(&bytes, count);
     }
@@ -262,7 +262,7 @@ fn stamps_are_measured_from_the_corner_of_the_page_box() {
     assert_eq!(pages[0].area, RectMm { x: 5.0, y: 7.0, width: 100.0, height: 200.0 });
     assert_eq!(pages[1].area, RectMm { x: -3.0, y: 0.0, width: 50.0, height: 60.0 }, "its own, not one inside its content");
     let stamp = Stamp::Page { pages: PageSelection::All, x: 10.0, y: 20.0, width: None };
-    let places = stamp.place(&[pages[0].area.size(), pages[1].area.size()], SizeMm { width: 30.0, height: 20.0 }).unwrap();
+    let places = stamp.place(&[pages[0].area.size(), pages[1].area.size()], SizeMm { width: 30.0, height: 20.0 }, &[]).unwrap();
     let mut ofd = open(sign(&document, &plan(places), b"v"));
     let signature = signatures(&mut ofd).remove(0);
     let corners: Vec<(f64, f64)> = signature.stamps.iter().map(|stamp| (stamp.boundary.x, stamp.boundary.y)).collect();

@@ -14,7 +14,9 @@ use sealagent::pki::{Certificate, TrustStore};
 use sealagent::ses::{self, CertDigest, CertList, Extension, Picture, PictureFormat, Seal, SealDraft, TbsDraft, Version};
 use sealagent::sm::{DEFAULT_ID, Sm2Digest, sm3};
 use sealagent::stamp::SizeMm;
-use sealagent::verify::{Context, Report, Verifier};
+use sealagent::verify::{Context, Report};
+
+use crate::known::Verifier;
 
 use super::{
     Files, Identity, Key, ListSpec, Spec, TIME_STAMPING, at, crl, file, generalized_time, issue, time_stamp, unzip, zip,
@@ -66,6 +68,9 @@ pub fn stamp(time: &'static str) -> Option<StampSpec> {
     Some(StampSpec { time, over_other: false, broken: false, garbage: false })
 }
 
+/// Attributes of a SignedData: their types, and their values in DER.
+pub type Attributes = Vec<(Oid<'static>, Vec<u8>)>;
+
 /// All that a signed document and its judging depend on.
 #[derive(Clone)]
 pub struct Recipe {
@@ -101,6 +106,8 @@ pub struct Recipe {
     pub cut_certificate: bool,
     pub algorithm: Oid<'static>,
     pub without_certificate: bool,
+    /// Signed attributes beside the usual ones, in SignedData with attributes.
+    pub attributes: fn(&World) -> Attributes,
     pub signatures: usize,
     pub close: bool,
     /// On the files of each new signature, before it is signed.
@@ -160,6 +167,7 @@ impl Recipe {
             cut_certificate: false,
             algorithm: oid::SM2_WITH_SM3,
             without_certificate: false,
+            attributes: |_| Vec::new(),
             signatures: 1,
             close: false,
             before: |_| {},
@@ -310,6 +318,7 @@ impl Recipe {
         let mut hash = sm3(data);
         hash.0[0] ^= u8::from(self.wrong_hash);
         let with_attributes = self.value == Value::Attributes;
+        let attributes = (self.attributes)(world);
         let draft = SignedDataDraft {
             identifiers: Identifiers::Gm,
             content_type: None,
@@ -318,7 +327,7 @@ impl Recipe {
             further_certificates: &[],
             signature_algorithm: self.algorithm,
             signing_time: with_attributes.then(|| at(self.signed_at)),
-            attributes: &[],
+            attributes: if with_attributes { &attributes } else { &[] },
         };
         let unsigned = draft.to_be_signed().unwrap();
         let mut signature = world.signer.key.sign(unsigned.signed_bytes());

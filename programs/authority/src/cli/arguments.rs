@@ -29,6 +29,36 @@ pub enum Command {
     Revoke(Revoke),
     /// Make new revocation lists.
     Crl(Open),
+    /// Suspend a seal from now on.
+    Suspend(SealState),
+    /// Cancel a seal from now on, for ever.
+    Cancel(SealState),
+    /// Make a suspended seal valid again from now on.
+    Reinstate(SealState),
+    /// Make many seals alike but for their codes, in steps of a thousand; prints each step's last code once the step is on disk.
+    Seals(Seals),
+    /// Sign what the registry says of a company: the licence as proof of the subject.
+    Licence(Licence),
+    /// Write trust list, seal status and revocation lists into a folder that any web server can carry.
+    Publish(Publish),
+    /// Withdraw a service in the trust list from now on.
+    Withdraw {
+        /// Which authority.
+        #[command(flatten)]
+        region: Open,
+        /// Which service.
+        #[arg(value_enum)]
+        service: Service,
+    },
+    /// Roll the list key over: announce the next one, and when every reader had a list that names it, switch.
+    ListKey {
+        /// Which authority.
+        #[command(flatten)]
+        region: Open,
+        /// Which half.
+        #[arg(value_enum)]
+        step: ListKeyStep,
+    },
     /// Write what verifiers need (anchors, makers, intermediates, lists) into a folder, beside other regions' files.
     TrustFolder {
         /// Which authority.
@@ -234,6 +264,124 @@ pub struct Ukey {
     /// Print JSON for programs.
     #[arg(long)]
     pub json: bool,
+}
+
+/// `suspend`, `cancel`, `reinstate`
+#[derive(Args, Debug)]
+pub struct SealState {
+    /// Which authority.
+    #[command(flatten)]
+    pub region: Open,
+    /// Seal code.
+    #[arg(value_name = "ESID")]
+    pub es_id: String,
+}
+
+/// `seals`
+#[derive(Args, Debug)]
+pub struct Seals {
+    /// Which authority.
+    #[command(flatten)]
+    pub region: Open,
+    /// How many.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    pub count: u64,
+    /// Certificate of the key that may use them.
+    #[arg(long, value_name = "FILE")]
+    pub certificate: PathBuf,
+    /// Name on the seals.
+    #[arg(long)]
+    pub name: String,
+}
+
+/// `licence`
+#[derive(Args, Debug)]
+pub struct Licence {
+    /// Which authority.
+    #[command(flatten)]
+    pub region: Open,
+    /// Unified social credit code.
+    #[arg(long)]
+    pub uscc: String,
+    /// Name of the company.
+    #[arg(long)]
+    pub name: String,
+    /// Its legal representative.
+    #[arg(long, default_value = "")]
+    pub representative: String,
+    /// Its state.
+    #[arg(long, value_enum, default_value_t = CompanyState::Active)]
+    pub state: CompanyState,
+    /// Since when it is in that state; first day of the licence when absent.
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<jiff::Timestamp>,
+    /// First day of the licence.
+    #[arg(long, value_name = "TIME", default_value = "2000-01-01T00:00:00Z")]
+    pub valid_from: jiff::Timestamp,
+    /// Its last day; without end when absent.
+    #[arg(long, value_name = "TIME")]
+    pub valid_to: Option<jiff::Timestamp>,
+    /// The licence file that was looked at: its SM3 is put into the statement.
+    #[arg(long, value_name = "FILE")]
+    pub evidence: Option<PathBuf>,
+    /// How long the statement may be used, in hours.
+    #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..=8760))]
+    pub hours: u32,
+    /// Where the statement goes.
+    #[arg(short, long)]
+    pub out: PathBuf,
+}
+
+/// State of a company.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum CompanyState {
+    Abnormal,
+    Active,
+    Cancelled,
+    Revoked,
+}
+
+/// `publish`
+#[derive(Args, Debug)]
+pub struct Publish {
+    /// Which authority.
+    #[command(flatten)]
+    pub region: Open,
+    /// The folder; made when absent.
+    pub out: PathBuf,
+    /// Where the folder will be found: http://host[:port]/path. Without it the lists name no place, and are carried by hand.
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+    /// The address is a private one, and may be asked all the same.
+    #[arg(long, requires = "url")]
+    pub private: bool,
+    /// How long seal status counts, in minutes: after that a cancelled seal is refused everywhere.
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=43200))]
+    pub fresh_minutes: u32,
+    /// Point to another region's list: its address, an equals sign, a copy of the list (several allowed).
+    #[arg(long, value_name = "URL=FILE")]
+    pub point_to: Vec<String>,
+    /// Only seal status, as a timer wants it.
+    #[arg(long)]
+    pub status_only: bool,
+}
+
+/// Services of the trust list that can be withdrawn.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Service {
+    Ca,
+    Maker,
+    Registry,
+    Root,
+    Status,
+    Tsa,
+}
+
+/// Halves of a roll-over.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum ListKeyStep {
+    Announce,
+    Switch,
 }
 
 /// `revoke`

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
-use sealauthority::{KeyError, NameError, PictureError, RegionError, RequestError};
+use sealauthority::{KeyError, NameError, PictureError, RegionError, RequestError, StoreError};
 use serde::Deserialize;
 use ukey::DriverError;
 use ukey_virtual::TokenError;
@@ -79,6 +79,16 @@ impl From<RegionError> for Failure {
             RegionError::UnknownSerial(serial) => Self::new("unknown-serial", &[("serial", serial)]),
             RegionError::Malformed { path, reason } => Self::new("malformed", &[("path", &path.display()), ("reason", reason)]),
             RegionError::Issue(reason) => Self::new("not-issued", &[("reason", reason)]),
+            RegionError::Statement(reason) => Self::new("no-statement", &[("reason", reason)]),
+            RegionError::Store(StoreError::ClockSetBack { last, now }) => {
+                Self::new("clock-set-back", &[("last", last), ("now", now)])
+            }
+            RegionError::Store(StoreError::DiskFull) => Self::new("disk-full", &[]),
+            RegionError::Store(StoreError::NoSuchChange(state)) => {
+                Self::new("no-such-change", &[("state", &format!("{state:?}").to_lowercase())])
+            }
+            RegionError::Store(StoreError::UnknownSeal(es_id)) => Self::new("unknown-seal", &[("esId", es_id)]),
+            RegionError::Store(reason) => Self::new("store", &[("reason", reason)]),
             RegionError::Seal(reason) => Self::new("no-seal", &[("reason", reason)]),
             _ => Self::new("keys", &[("reason", &error)]),
         }
@@ -132,7 +142,13 @@ mod tests {
 
     #[test]
     fn every_situation_in_the_code_stands_in_the_catalogue_and_the_reverse() {
-        let sources = [include_str!("failure.rs"), include_str!("mod.rs"), include_str!("secret.rs"), include_str!("ukey.rs")];
+        let sources = [
+            include_str!("failure.rs"),
+            include_str!("mod.rs"),
+            include_str!("publish.rs"),
+            include_str!("secret.rs"),
+            include_str!("ukey.rs"),
+        ];
         let mut used: Vec<&str> = sources
             .iter()
             .flat_map(|source| source.split("::new(\"").skip(1))

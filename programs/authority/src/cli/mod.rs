@@ -2,6 +2,7 @@
 
 mod arguments;
 mod failure;
+mod publish;
 mod secret;
 mod ukey;
 
@@ -11,6 +12,7 @@ pub use failure::{Failure, Language};
 use std::fmt::Write as _;
 
 use jiff::{SignedDuration, Timestamp};
+use sealagent::pki::seal_status::SealState;
 use sealagent::pki::subject::is_uscc;
 use sealagent::ses::{CertList, Picture, SealDraft, Version};
 use sealauthority::key::PLAIN_KEY_WARNING;
@@ -33,6 +35,14 @@ pub fn run(arguments: Arguments, now: Timestamp) -> Result<String, Failure> {
             open(&region)?.renew_crls(now)?;
             Ok("made new revocation lists / 已生成新的证书撤销列表\n".to_owned())
         }
+        Command::Suspend(seal) => publish::change(&seal, SealState::Suspended, now),
+        Command::Cancel(seal) => publish::change(&seal, SealState::Cancelled, now),
+        Command::Reinstate(seal) => publish::change(&seal, SealState::Valid, now),
+        Command::Seals(seals) => publish::seals(&seals, now),
+        Command::Licence(licence) => publish::licence(&licence, now),
+        Command::Publish(arguments) => publish::publish(&arguments, now),
+        Command::Withdraw { region, service } => publish::withdraw(&region, service, now),
+        Command::ListKey { region, step } => publish::list_key(&region, step, now),
         Command::TrustFolder { region, out } => {
             open(&region)?.write_trust_folder(&out)?;
             Ok(format!("{}\n", out.display()))

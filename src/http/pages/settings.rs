@@ -1,0 +1,115 @@
+//! What the pages show of the agent itself: who it is and how its parts are, and which web sites may call it.
+
+use hyper::StatusCode;
+use serde::Serialize;
+
+use super::super::App;
+use super::super::answer::{self, Answer};
+use super::super::pairing;
+use super::super::router::{Query, bad};
+use crate::audit::Event;
+use crate::config::PromptKind;
+use crate::consent::grants::Grants;
+use crate::consent::{Origin, Requester};
+use crate::failure::{Code, Failure};
+use crate::views::OriginView;
+use crate::workers::DriverState;
+
+/// `GET /app/api/about`
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct About<'a> {
+    version: &'static str,
+    port: u16,
+    /// The user whose agent this is, as the record names them.
+    user: &'a str,
+    os: &'static str,
+    architecture: &'static str,
+    /// The agent's clock.
+    now: jiff::Timestamp,
+    /// Whether the caller has a session.
+    has_session: bool,
+    prompt: &'static str,
+    has_preview: bool,
+    /// Whether web sites may ask to be paired.
+    pairing: bool,
+    /// Whether strangers get no answer.
+    silent: bool,
+    /// Whether the person has a folder of trusted certificates.
+    has_trust: bool,
+    max_upload_bytes: u64,
+    drivers: Vec<DriverView>,
+}
+
+/// A driver by its name in the configuration; neither library nor path (I6).
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct DriverView {
+    name: String,
+    /// `running`, `starting` or `setAside`.
+    state: &'static str,
+}
+
+/// Who the agent is and how its parts are.
+pub(super) fn about(app: &App, query: &Query, has_session: bool) -> Result<Answer, Failure> {
+    query.only(&[])?;
+    let (signer, config) = (&app.signer, &app.signer.config);
+    let drivers = signer.workers.status().into_iter().map(|driver| DriverView {
+        name: driver.name,
+        state: match driver.state {
+            DriverState::Running => "running",
+            DriverState::Starting { .. } => "starting",
+            DriverState::SetAside { .. } => "setAside",
+        },
+    });
+    let about = About {
+        version: env!("CARGO_PKG_VERSION"),
+        port: app.port,
+        user: &signer.user,
+        os: std::env::consts::OS,
+        architecture: std::env::consts::ARCH,
+        now: (signer.clock)(),
+        has_session,
+        prompt: match config.prompt.kind {
+            PromptKind::Terminal => "terminal",
+            PromptKind::Window => "window",
+        },
+        has_preview: signer.preview.is_some(),
+        pairing: config.http.pairing,
+        silent: config.http.silent,
+        has_trust: config.places.trust().is_dir(),
+        max_upload_bytes: config.http.max_upload_bytes,
+        drivers: drivers.collect(),
+    };
+    Ok(answer::json(StatusCode::OK, &about))
+}
+
+/// Which web sites may call.
+pub(super) fn origins(app: &App, query: &Query) -> Result<Answer, Failure> {
+    query.only(&[])?;
+    let grants = grants(app).list((app.signer.clock)()).map_err(|error| unreadable(&error))?;
+    Ok(answer::json(StatusCode::OK, &OriginView::all(&app.signer.config.http, &grants)))
+}
+
+/// Ends all pairings of a web site, at once.
+pub(super) async fn revoke(app: &App, query: &Query) -> Result<Answer, Failure> {
+    query.only(&["origin"])?;
+    let origin = query.get("origin").and_then(|text| Origin::parse(text).ok()).ok_or_else(|| bad("origin"))?;
+    match grants(app).revoke(&origin).map_err(|error| unreadable(&error))? {
+        0 => Err(Code::NotFound.into()),
+        _ => {
+            let line = Event::of_revocation(&origin, Requester::OwnPage, &app.signer.user);
+            pairing::record(&app.signer, line).await?;
+            Ok(answer::status(StatusCode::NO_CONTENT))
+        }
+    }
+}
+
+fn grants(app: &App) -> Grants {
+    Grants::new(app.signer.config.places.pairings())
+}
+
+fn unreadable(error: &std::io::Error) -> Failure {
+    tracing::error!(%error, "the pairings cannot be read or changed");
+    Code::Internal.into()
+}

@@ -1,0 +1,90 @@
+//! Where keywords stand: the preview draws the pages and tells what text is on them; the agent itself reads no page content.
+//!
+//! Hidden text is never chosen ([`keyword`]). What is found becomes part of what the person is shown and of the digest that they agree
+//! to, so a preview that lies moves a seal before their eyes and never behind their back.
+
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+
+use super::pipeline::{Ended, Signer};
+use super::{Document, SigningItem, Subject};
+use crate::failure::{Code, Failure};
+use crate::preview::{FindingKind, PageRequest, PreviewError, Program, keyword};
+use crate::stamp::{Occurrence, PageNumber, Spot, Stamp};
+
+/// Resolution at which it is seen whether text leaves a mark: 4 mm of text are 11 pixels.
+const DPI: f32 = 72.0;
+/// Pixels of such a page: twice A0.
+const MAX_PIXELS: u32 = 16 << 20;
+/// Most occurrences of a keyword that get a seal each.
+const MAX_SPOTS: usize = 1000;
+/// How far the sizes of a page may differ (mm) between our reader and the preview, which counts whole pixels.
+const SLACK: f64 = 0.5;
+
+impl Signer {
+    /// The chosen places of each item's keyword; none for an item without one.
+    pub(super) async fn keywords(&self, items: &[SigningItem]) -> Result<Vec<Vec<Spot>>, Ended> {
+        let mut searches = JoinSet::new();
+        for (n, item) in items.iter().enumerate() {
+            let Subject::Document { document, stamp: Stamp::Keyword { text, occurrence, .. }, .. } = &item.subject else {
+                continue;
+            };
+            let Some(program) = self.preview.clone() else {
+                return Err(Ended::Failed(n, Failure::new(Code::KeywordUnsearchable, "sealagent-preview is not installed")));
+            };
+            let (document, text, occurrence, pool) = (document.clone(), text.clone(), *occurrence, self.pool.clone());
+            searches.spawn(async move {
+                let found = match pool.acquire().await {
+                    Ok(_permit) => search(&program, &document, &text, occurrence).await,
+                    Err(_) => Err(Code::Internal.into()),
+                };
+                (n, found)
+            });
+        }
+        let mut spots = vec![Vec::new(); items.len()];
+        while let Some(done) = searches.join_next().await {
+            let (n, found) = done.map_err(|_| Ended::Failed(0, Code::Internal.into()))?;
+            spots[n] = found.map_err(|failure| Ended::Failed(n, failure))?;
+        }
+        Ok(spots)
+    }
+}
+
+async fn search(program: &Program, document: &Arc<Document>, text: &str, which: Occurrence) -> Result<Vec<Spot>, Failure> {
+    let unsearchable = |error: PreviewError| Failure::new(Code::KeywordUnsearchable, error);
+    let mut session = program.open(document.bytes.reader(), document.bytes.len()).await.map_err(unsearchable)?;
+    if session.document.sm3 != document.sm3 {
+        return Err(Failure::new(Code::Internal, "another document was searched than the one to be signed"));
+    }
+    let ours = document.pages.iter().map(|size| [size.width, size.height]);
+    let is_same = |([a, b], [c, d]): ([f64; 2], &[f64; 2])| (a - c).abs() < SLACK && (b - d).abs() < SLACK;
+    if session.document.pages.len() != document.pages.len() || !ours.zip(&session.document.pages).all(is_same) {
+        return Err(Failure::new(Code::KeywordUnsearchable, "its pages are drawn in another size than they have"));
+    }
+    let (mut found, mut unread) = (Vec::new(), None);
+    for page in (0..document.pages.len()).filter_map(PageNumber::from_index) {
+        let request = PageRequest { page: page.number(), dpi: DPI, max_pixels: MAX_PIXELS, stamps: Vec::new() };
+        let head = session.page(&request).await.map_err(unsearchable)?.head;
+        let is_whole = |kind: &FindingKind| !matches!(kind, FindingKind::NotDrawn { .. } | FindingKind::Truncated { .. });
+        if !head.searchable || !head.findings.iter().all(|finding| is_whole(&finding.kind)) {
+            unread.get_or_insert(page);
+        }
+        found.extend(keyword::all(&head.text, text).into_iter().map(|rect| Spot { page, rect }));
+        match which {
+            Occurrence::Nth(nth) if found.len() >= nth.get() as usize => return Ok(vec![found[nth.get() as usize - 1]]),
+            Occurrence::All if found.len() > MAX_SPOTS => {
+                return Err(Failure::new(Code::BadRequest, format!("the keyword stands in more than {MAX_SPOTS} places")));
+            }
+            _ => {}
+        }
+    }
+    match (which, found.len(), unread) {
+        (Occurrence::All, 1.., _) => Ok(found),
+        (_, _, Some(page)) => Err(Failure::new(Code::KeywordUnsearchable, format!("page {page} cannot be searched"))),
+        (_, 0, None) => {
+            Err(Failure::new(Code::KeywordNotFound, format!("no visible text {text:?} in {} pages", document.pages.len())))
+        }
+        (_, times, None) => Err(Failure::new(Code::KeywordNotFound, format!("the visible text {text:?} occurs {times} times"))),
+    }
+}

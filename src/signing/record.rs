@@ -1,0 +1,67 @@
+//! What the record is told of a request.
+
+use super::pipeline::Signer;
+use super::{SigningItem, SigningRequest, Subject};
+use crate::audit::{Event, ItemRecord, Kind};
+use crate::consent::summary::Shown;
+use crate::failure::{Code, Failure};
+use crate::sm::Sm3Digest;
+
+impl Signer {
+    /// A line for a request whose result nobody fetched.
+    pub(super) async fn record_not_delivered(&self, id: &str, request: &SigningRequest) {
+        // The result is gone in any case; a record that cannot be written has been logged.
+        let _ = self.record(Kind::NotDelivered, id, request, None, |_| (None, None)).await;
+    }
+
+    /// Writes a line and waits until it is on the disk.
+    pub(super) async fn record(
+        &self,
+        kind: Kind,
+        id: &str,
+        request: &SigningRequest,
+        token: Option<Shown>,
+        outcome: impl Fn(usize) -> (Option<Sm3Digest>, Option<Code>),
+    ) -> Result<(), Failure> {
+        let (audit, event, at) = (self.audit.clone(), self.event(kind, id, request, token, outcome), (self.clock)());
+        let written = tokio::task::spawn_blocking(move || audit.append(at, &event)).await;
+        match written {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => {
+                tracing::error!(%error, "the record cannot be written");
+                Err(Code::AuditUnavailable.into())
+            }
+            Err(error) => {
+                tracing::error!(%error, "writing the record ended unexpectedly");
+                Err(Code::AuditUnavailable.into())
+            }
+        }
+    }
+
+    fn event(
+        &self,
+        kind: Kind,
+        id: &str,
+        request: &SigningRequest,
+        token: Option<Shown>,
+        outcome: impl Fn(usize) -> (Option<Sm3Digest>, Option<Code>),
+    ) -> Event {
+        let record = |(n, item): (usize, &SigningItem)| {
+            let (name, sm3, digest_only) = match &item.subject {
+                Subject::Digest { name, sm3, .. } => (name, *sm3, true),
+                Subject::Document { document, .. } => (&document.name, document.sm3, false),
+            };
+            let (signed, code) = outcome(n);
+            ItemRecord { name: Shown::new(name), sm3, digest_only, seal: Shown::new(&item.seal), signed, code }
+        };
+        Event {
+            event: kind,
+            request: id.to_owned(),
+            requester: request.requester.clone(),
+            user: self.user.clone(),
+            items: request.items.iter().enumerate().map(record).collect(),
+            token,
+            origin: None,
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! Regions that recognise each other: trust lists, seal status and licences, made by the pilot authority's code and judged by ours.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod regions {
+    pub mod lists;
+    pub mod status;
+    pub mod verdicts;
+    pub mod world;
+}
