@@ -14,8 +14,13 @@ use crate::consent::Origin;
 use crate::failure::Language;
 use crate::regions::Presets;
 
+mod machine;
 mod sys;
 
+#[cfg(windows)]
+pub use sys::locale;
+#[cfg(target_os = "linux")]
+pub(crate) use sys::user_of_number;
 pub use sys::{policy_path, user};
 
 /// The first port that is tried; fixed because sites put it into their Content-Security-Policy.
@@ -52,6 +57,8 @@ pub struct Config {
     pub fetch: Fetch,
     /// Regions that the policy accepts.
     pub presets: Presets,
+    /// Where newer versions are offered; `None` where the policy names nothing.
+    pub update: Option<crate::update::Channel>,
     /// Where things are kept.
     pub places: Places,
 }
@@ -126,6 +133,13 @@ pub enum PromptKind {
     Terminal,
     /// A window of its own, by the program `sealagent-prompt`.
     Window,
+}
+
+impl PromptKind {
+    /// Where nobody says: the terminal that this program was started in, else a window, as for an agent that starts with the session.
+    fn of_session() -> Self {
+        if io::IsTerminal::is_terminal(&io::stdin()) { Self::Terminal } else { Self::Window }
+    }
 }
 
 /// One way to reach tokens, as `[[driver]]` names it.
@@ -342,6 +356,8 @@ struct File {
     #[serde(default)]
     region: Vec<RegionFile>,
     #[serde(default)]
+    update: Option<crate::update::Channel>,
+    #[serde(default)]
     places: Option<PlacesFile>,
     #[serde(default)]
     policy: Option<PolicyFile>,
@@ -445,7 +461,7 @@ struct PolicyFile {
 impl Config {
     /// Reads the policy of this machine, then `file` or the user's own configuration (which may be absent).
     pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
-        let policy = read_policy(&sys::policy_path())?;
+        let policy = machine::with_registry(read_policy(&sys::policy_path())?)?;
         let (path, user) = match file {
             Some(path) => (path.to_owned(), read(path)?.ok_or_else(|| absent(path))?),
             None => {
@@ -494,6 +510,7 @@ impl Config {
             pdf: Pdf::default(),
             fetch: Fetch::default(),
             presets: Presets::none(),
+            update: None,
             places,
         }
     }
@@ -502,6 +519,9 @@ impl Config {
         let value = |what: &str| ConfigError::Value { path: path.to_owned(), what: what.to_owned() };
         if user.policy.is_some() {
             return Err(value("[policy] belongs into the policy file alone"));
+        }
+        if user.update.is_some() {
+            return Err(value("[update] belongs into the policy file alone"));
         }
         let places = match user.places {
             Some(places) if places.data.is_absolute() && places.state.is_absolute() => {
@@ -548,7 +568,7 @@ impl Config {
         config.http.tls = !managed || rules.tls;
         config.http.tls_port = policy.http.tls_port.or(user.http.tls_port);
         config.http.pairing = !managed || rules.pairing.unwrap_or(rules.user_origins);
-        config.prompt.kind = policy.prompt.kind.or(user.prompt.kind).unwrap_or_default();
+        config.prompt.kind = policy.prompt.kind.or(user.prompt.kind).unwrap_or_else(PromptKind::of_session);
         if let Some(seconds) = policy.prompt.timeout_seconds.or(user.prompt.timeout_seconds) {
             if !(10..=3600).contains(&seconds) {
                 return Err(value("prompt.timeout_seconds must be between 10 and 3600"));
@@ -570,6 +590,7 @@ impl Config {
         // Every limit binds: a user may narrow further, never widen.
         config.limits = policy.limit;
         config.limits.extend(user.limit);
+        config.update = policy.update;
         config.pin_fd = !managed || rules.pin_fd;
         config.pdf.identifiers = policy.pdf.identifiers.or(user.pdf.identifiers).unwrap_or_default();
         let (ruled, wished) = (policy.pdf.filters().map_err(value)?, user.pdf.filters().map_err(value)?);

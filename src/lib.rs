@@ -43,6 +43,8 @@ pub mod http;
 #[cfg(feature = "agent")]
 pub mod log;
 #[cfg(feature = "agent")]
+pub mod pin;
+#[cfg(feature = "agent")]
 pub mod regions;
 #[cfg(feature = "agent")]
 pub mod seals;
@@ -52,6 +54,8 @@ pub mod signing;
 pub mod tls;
 #[cfg(feature = "agent")]
 pub mod trust_dir;
+#[cfg(feature = "agent")]
+pub mod update;
 #[cfg(feature = "agent")]
 pub mod views;
 #[cfg(feature = "agent")]

@@ -97,3 +97,15 @@ fn folder_in_use_is_refused_and_left_alone() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("not empty"), "{output:?}");
     assert_eq!(std::fs::read_dir(temp.path()).unwrap().count(), 1);
 }
+
+#[test]
+fn rehearsal_ends_as_it_must_and_names_every_reason() {
+    let temp = tempfile::tempdir().unwrap();
+    let folder = temp.path().join("rehearsal");
+    let output = sealagent().args(["demo", "--rehearse", "--folder"]).arg(&folder).env("LC_ALL", "C.UTF-8").output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    for expected in ["SEAL_STATUS_CANCELLED", "not accepted here any more", "stays in use until it is too old", "✘ "] {
+        assert!(said.contains(expected), "{expected:?} is missing from:\n{said}");
+    }
+}

@@ -6,6 +6,9 @@
 #[path = "common/world.rs"]
 mod world;
 
+#[path = "judges/regions.rs"]
+mod regions;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -38,6 +41,8 @@ fn main() {
     case("bouncy_castle_verifies_the_sealed_ofd", no_java, bouncy_castle_ofd);
     case("bouncy_castle_verifies_three_seals_on_one_ofd", no_java, bouncy_castle_three);
     case("bouncy_castle_builds_the_path_with_its_revocation_lists", no_java, bouncy_castle_path);
+    case("bouncy_castle_verifies_lists_answers_and_statements_of_regions", no_java, regions::by_bouncy_castle);
+    case("openssl_verifies_lists_answers_and_statements_of_regions", no_openssl, regions::by_openssl);
     case("bouncy_castle_verifies_our_ocsp_answers", no_java, bouncy_castle_ocsp);
     case("bouncy_castle_verifies_our_time_stamps", no_java, bouncy_castle_time_stamp);
     case("ofd_core_reads_the_sealed_ofd_and_its_digests", false, ofd_core);

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod regions {
+    pub mod accepted;
     pub mod lists;
     pub mod status;
     pub mod verdicts;

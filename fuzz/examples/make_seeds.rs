@@ -9,7 +9,7 @@ use std::fs;
 use std::io::Cursor;
 use std::path::Path;
 
-use sealagent::cms::{Content, Identifiers, SignedDataDraft};
+use sealagent::cms::{Content, Identifiers, SignedData, SignedDataDraft};
 use sealagent::document::{Prepared as _, Provider, Signable as _, SignatureKind, SigningPlan};
 use sealagent::pdf::Document;
 use sealagent::ses::Version;
@@ -61,6 +61,25 @@ fn main() {
             &sealagent::pki::trust::decode(&list).unwrap()[0],
         );
     }
+    let now = world::MADE_AT.parse().unwrap();
+    let seal = world.seal(Version::V4);
+    world.region.change_seal(seal.es_id(), sealagent::pki::seal_status::SealState::Suspended, now).unwrap();
+    let publication = sealauthority::Publication { base_url: Some("http://lists.example".into()), ..Default::default() };
+    let content = |signed: &[u8]| SignedData::parse(signed).unwrap().content().unwrap().to_vec();
+    let list = world.region.trust_list(&publication, now).unwrap();
+    let (full, changes) = world.region.status(publication.fresh_for, now).unwrap();
+    let query = sealagent::pki::seal_status::StatusQuery {
+        es_id: seal.es_id().into(),
+        seal_sm3: Some(sm3(seal.raw())),
+        nonce: vec![9; 16],
+    };
+    put("regions", "query", &query.to_der());
+    let signer = world.region.identity(sealauthority::Role::Status).unwrap();
+    let answer = world.region.status_answer(&signer, query, publication.fresh_for, now).unwrap();
+    for (name, signed) in [("list", &list), ("status", &full.unwrap()), ("changes", &changes), ("answer", &answer)] {
+        put("regions", name, &content(signed));
+    }
+    put("regions", "signed-list", &list);
     for (name, content) in [
         ("detached", Content::Detached(sm3(b"data"))),
         ("attached", Content::Attached(b"data")),

@@ -3,6 +3,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod bridge;
+mod regions;
 
 use std::io::Cursor;
 
@@ -22,6 +23,8 @@ use sm2::{FieldBytes, ProjectivePoint, Scalar};
 use sm2_verify::{Item, PreparedItem, PreparedKey, PublicKey};
 use ukey::wire;
 
+pub use regions::region_documents;
+
 /// A fuzz body.
 pub type Body = fn(&[u8]);
 
@@ -35,6 +38,7 @@ pub const BODIES: &[(&str, Body)] = &[
     ("pairing", bridge::pairing),
     ("pdf", pdf_document),
     ("policy", bridge::policy),
+    ("regions", regions::region_documents),
     ("revocation", revocation),
     ("ses", seals),
     ("sm2", sm2_signature),

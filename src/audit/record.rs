@@ -35,6 +35,8 @@ pub enum Kind {
     PairedOnce,
     /// A person did not allow a web site.
     PairingRefused,
+    /// The PIN of the token was changed.
+    PinChanged,
     /// Policy refused the request.
     Refused,
     /// The pairings of a web site were ended.
@@ -43,12 +45,35 @@ pub enum Kind {
     Signed,
 }
 
+/// What was asked for.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub enum Matter {
+    /// Whether a web site may call.
+    Pairing,
+    /// A new PIN for the token.
+    PinChange,
+    /// The items of the line. Not written, as it is the usual one.
+    #[default]
+    Signatures,
+}
+
+impl Matter {
+    fn is_usual(&self) -> bool {
+        *self == Self::Signatures
+    }
+}
+
 /// One event.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Event {
     /// What happened.
     pub event: Kind,
+    /// What was asked for.
+    #[serde(default, skip_serializing_if = "Matter::is_usual")]
+    pub matter: Matter,
     /// Number of the request, the same in all its lines; of the pairing; empty for the end of pairings.
     pub request: String,
     /// Who asked: an origin, or the command line.
@@ -57,6 +82,9 @@ pub struct Event {
     pub user: String,
     /// What was to be signed.
     pub items: Vec<ItemRecord>,
+    /// Why not, for what has no items.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<Code>,
     /// Serial number of the token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<Shown>,
@@ -68,14 +96,26 @@ pub struct Event {
 impl Event {
     /// A pairing was asked for.
     pub fn of_pairing(event: Kind, id: &str, origin: &Origin, user: &str) -> Self {
-        let requester = Requester::Origin(origin.clone());
-        Self { event, request: id.to_owned(), requester, user: user.to_owned(), items: Vec::new(), token: None, origin: None }
+        Self { event, request: id.to_owned(), ..Self::of_origin(Requester::Origin(origin.clone()), user) }
     }
 
     /// The pairings of an origin were ended by `requester`.
     pub fn of_revocation(origin: &Origin, requester: Requester, user: &str) -> Self {
-        let (request, items, user) = (String::new(), Vec::new(), user.to_owned());
-        Self { event: Kind::Revoked, request, requester, user, items, token: None, origin: Some(origin.clone()) }
+        Self { origin: Some(origin.clone()), ..Self::of_origin(requester, user) }
+    }
+
+    fn of_origin(requester: Requester, user: &str) -> Self {
+        Self {
+            event: Kind::Revoked,
+            matter: Matter::Pairing,
+            request: String::new(),
+            requester,
+            user: user.to_owned(),
+            items: Vec::new(),
+            code: None,
+            token: None,
+            origin: None,
+        }
     }
 }
 
@@ -158,6 +198,7 @@ pub mod tests {
     pub fn event(kind: Kind) -> Event {
         Event {
             event: kind,
+            matter: Matter::default(),
             request: "00112233445566778899aabbccddeeff".into(),
             requester: Requester::CommandLine,
             user: "user (1000)".into(),
@@ -169,6 +210,7 @@ pub mod tests {
                 signed: None,
                 code: None,
             }],
+            code: None,
             token: Some(Shown::new("V0001")),
             origin: None,
         }

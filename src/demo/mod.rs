@@ -10,6 +10,7 @@ mod contract;
 mod page;
 #[cfg(unix)]
 mod person;
+mod rehearsal;
 mod setup;
 mod site;
 mod text;
@@ -31,6 +32,10 @@ pub struct DemoArgs {
     /// Where everything is put: absent or empty; a new temporary folder when not given.
     #[arg(long, value_name = "FOLDER")]
     pub folder: Option<PathBuf>,
+    /// Rehearse how regions recognise each other: two authorities, two companies, one contract; then a seal is cancelled and trust is
+    /// withdrawn.
+    #[arg(long, conflicts_with = "headless")]
+    pub rehearse: bool,
     /// Becomes the agent on the terminal that is standard input. For the demo's own use.
     #[cfg(unix)]
     #[arg(long, hide = true, value_name = "CONFIG")]
@@ -138,6 +143,9 @@ pub fn run(arguments: &DemoArgs) -> ExitCode {
         return ExitCode::FAILURE;
     }
     let language = Language::of_environment();
+    if arguments.rehearse {
+        return finished(rehearsal::run(arguments.folder.as_deref(), language), language);
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -148,7 +156,11 @@ pub fn run(arguments: &DemoArgs) -> ExitCode {
     let performed = runtime.block_on(perform(arguments, language));
     // A person who still waits for a prompt need not be waited for.
     runtime.shutdown_background();
-    match performed {
+    finished(performed, language)
+}
+
+fn finished(result: Result<(), DemoError>, language: Language) -> ExitCode {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{}", text::failure(&error, language));

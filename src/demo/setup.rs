@@ -49,14 +49,16 @@ pub struct Stage {
 
 /// The sibling programs.
 #[derive(Clone, Debug)]
-struct Programs {
-    agent: PathBuf,
-    authority: PathBuf,
+pub struct Programs {
+    /// `sealagent`
+    pub agent: PathBuf,
+    /// `sealauthority`
+    pub authority: PathBuf,
 }
 
 impl Programs {
     /// Beside this program; the worker is looked for too, since the agent will need it.
-    fn beside_this() -> Result<Self, DemoError> {
+    pub fn beside_this() -> Result<Self, DemoError> {
         let agent = std::env::current_exe().map_err(at(Path::new("sealagent")))?;
         let sibling = |name: &str| {
             let path = agent.with_file_name(format!("{name}{}", std::env::consts::EXE_SUFFIX));
@@ -287,7 +289,8 @@ impl Programs {
     }
 }
 
-fn make_folder(named: Option<&Path>) -> Result<PathBuf, DemoError> {
+/// The named folder, which must be absent or empty, or a new temporary one that stays.
+pub fn make_folder(named: Option<&Path>) -> Result<PathBuf, DemoError> {
     let Some(folder) = named else {
         let made = tempfile::Builder::new().prefix("sealagent-demo-").tempdir().map_err(at(&std::env::temp_dir()))?;
         return Ok(made.keep());
@@ -300,7 +303,7 @@ fn make_folder(named: Option<&Path>) -> Result<PathBuf, DemoError> {
 }
 
 /// A fresh PIN: each digit equally likely.
-fn random_pin() -> Result<Zeroizing<String>, DemoError> {
+pub fn random_pin() -> Result<Zeroizing<String>, DemoError> {
     let mut pin = Zeroizing::new(String::with_capacity(PIN_DIGITS));
     while pin.len() < PIN_DIGITS {
         let mut byte = Zeroizing::new([0]);
@@ -312,7 +315,8 @@ fn random_pin() -> Result<Zeroizing<String>, DemoError> {
     Ok(pin)
 }
 
-fn write_config(folder: &Path, data: &Path, tokens: &Path, port: u16, origin: &str) -> Result<(), DemoError> {
+/// Writes `config.toml` of an agent whose files lie in these folders.
+pub fn write_config(folder: &Path, data: &Path, tokens: &Path, port: u16, origin: &str) -> Result<(), DemoError> {
     let path = folder.join("config.toml");
     let mut config = toml::Table::new();
     let table = |entries: Vec<(&str, toml::Value)>| {

@@ -479,7 +479,8 @@ impl Regions {
     }
 
     fn lock(&self) -> Result<File, RegionError> {
-        let path = self.folder.join("lock");
+        make_private_dir(&self.folder).map_err(at(&self.folder))?;
+        let path = self.folder.join(".lock");
         let lock = File::options().create(true).truncate(false).write(true).open(&path).map_err(at(&path))?;
         lock.lock().map_err(at(&path))?;
         Ok(lock)

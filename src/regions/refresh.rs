@@ -97,7 +97,12 @@ impl Regions {
         let (full, changes) = self.status_parts(region);
         match kind {
             LocationUse::TrustList => half(list.issued, list.next_update),
-            LocationUse::StatusList => full.is_none_or(|kept| half(kept.head().this_update, kept.head().next_update)),
+            // A full list stays good for the changes that are made on it, however old it is by itself.
+            LocationUse::StatusList => match (full, changes) {
+                (Some(full), Some(changes)) => changes.head().base != Some(full.head().number),
+                (Some(full), None) => half(full.head().this_update, full.head().next_update),
+                (None, _) => true,
+            },
             LocationUse::StatusChanges => changes.is_none_or(|kept| half(kept.head().this_update, kept.head().next_update)),
             _ => true,
         }

@@ -6,7 +6,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 
 import { join } from 'node:path';
 import { after, before } from 'node:test';
 import { chromium } from 'playwright-core';
-import { ask, serve, test } from './site.mjs';
+import { QUIET, ask, serve, test } from './site.mjs';
 
 const folder = process.env.BROWSER_TEST_FOLDER;
 const agentPort = Number(process.env.BROWSER_TEST_AGENT_PORT);
@@ -18,12 +18,10 @@ const closedPort = Number(process.env.BROWSER_TEST_CLOSED_PORT);
 const seal = process.env.BROWSER_TEST_SEAL;
 
 const args = [
-  '--no-sandbox',
+  ...QUIET,
   '--host-resolver-rules=MAP *.example 127.0.0.1',
   `--ip-address-space-overrides=127.0.0.1:${port}=public`,
   '--ignore-certificate-errors',
-  // Nothing of its own on the network.
-  '--disable-background-networking', '--disable-component-update', '--disable-sync', '--no-first-run', '--disable-quic',
 ];
 let server;
 let browser;
@@ -78,7 +76,7 @@ test('the demo page seals and judges a document', async () => {
   await page.locator('#report .verdict').waitFor();
   assert.match(await page.locator('#report .verdict').first().innerText(), /^✔ valid/);
   assert.match(await page.locator('#report').innerText(), /91110108756730417W/);
-  assert.equal(await page.locator('#download').isVisible(), true);
+  assert.equal(await page.locator('#report .button').isVisible(), true);
   await close();
 });
 

@@ -8,13 +8,18 @@ import { join } from 'node:path';
 import { test as nodeTest } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
-const root = fileURLToPath(new URL('../..', import.meta.url));
+export const root = fileURLToPath(new URL('../..', import.meta.url));
 const assets = join(root, 'src', 'demo', 'assets');
 const TYPES = { html: 'text/html; charset=utf-8', js: 'text/javascript; charset=utf-8', css: 'text/css', json: 'application/json', ofd: 'application/ofd' };
 const empty = '<!doctype html><meta charset="utf-8"><title>test</title>';
 
+/** Chromium as root, with nothing of its own on the network. */
+export const QUIET = [
+  '--no-sandbox', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--no-first-run', '--disable-quic',
+];
+
 /** A test that ends: a browser that hangs must not hold up everything behind it. */
-export const test = (name, ...rest) => nodeTest(name, { timeout: 120_000, ...(rest.length > 1 ? rest[0] : {}) }, rest.at(-1));
+export const test = (name, ...rest) => nodeTest(name, { timeout: 240_000, ...(rest.length > 1 ? rest[0] : {}) }, rest.at(-1));
 
 /** Asks the program that started this one for something (`unplug`, `plug`, `stop`), and waits until it is done. */
 export async function ask(folder, what) {

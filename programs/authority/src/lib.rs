@@ -23,6 +23,7 @@ pub mod publish;
 pub mod region;
 pub mod request;
 pub mod seal;
+pub mod serve;
 pub mod statement;
 pub mod store;
 pub mod time;

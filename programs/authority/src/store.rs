@@ -87,6 +87,8 @@ pub enum Counter {
     StatusBase,
     /// When the last full status list was made.
     StatusBaseAt,
+    /// Serial numbers of time stamps.
+    TimeStamp,
     /// The latest moment that was recorded.
     LastTime,
 }
@@ -101,6 +103,7 @@ impl Counter {
             Self::Status => "status",
             Self::StatusBase => "statusBase",
             Self::StatusBaseAt => "statusBaseAt",
+            Self::TimeStamp => "timeStamp",
             Self::LastTime => "lastTime",
         }
     }

@@ -41,6 +41,8 @@ pub enum Command {
     Licence(Licence),
     /// Write trust list, seal status and revocation lists into a folder that any web server can carry.
     Publish(Publish),
+    /// Publish, then serve the files, seal status (/status), OCSP (/ocsp) and time stamps (/tsa) over http until stopped.
+    Serve(Serve),
     /// Withdraw a service in the trust list from now on.
     Withdraw {
         /// Which authority.
@@ -364,6 +366,17 @@ pub struct Publish {
     /// Only seal status, as a timer wants it.
     #[arg(long)]
     pub status_only: bool,
+}
+
+/// `serve`
+#[derive(Args, Debug)]
+pub struct Serve {
+    /// What to publish, and where it will be found.
+    #[command(flatten)]
+    pub publish: Publish,
+    /// Where to listen. Only where a firewall or a web server stands in front is anything but this machine a good answer.
+    #[arg(long, default_value = "127.0.0.1:8060")]
+    pub listen: std::net::SocketAddr,
 }
 
 /// Services of the trust list that can be withdrawn.

@@ -41,6 +41,7 @@ pub fn run(arguments: Arguments, now: Timestamp) -> Result<String, Failure> {
         Command::Seals(seals) => publish::seals(&seals, now),
         Command::Licence(licence) => publish::licence(&licence, now),
         Command::Publish(arguments) => publish::publish(&arguments, now),
+        Command::Serve(arguments) => publish::serve(&arguments, now),
         Command::Withdraw { region, service } => publish::withdraw(&region, service, now),
         Command::ListKey { region, step } => publish::list_key(&region, step, now),
         Command::TrustFolder { region, out } => {

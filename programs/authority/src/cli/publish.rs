@@ -8,9 +8,10 @@ use sealagent::ses::{Picture, Version};
 use sealagent::sm::sm3;
 use sealauthority::key::PLAIN_KEY_WARNING;
 use sealauthority::region::{read_certificate, read_file, write_whole};
+use sealauthority::serve::Service;
 use sealauthority::{KeyProtection, Publication, Role};
 
-use super::arguments::{self, CompanyState, ListKeyStep, Open, Publish, Seals, Service};
+use super::arguments::{self, CompanyState, ListKeyStep, Open, Publish, Seals};
 use super::{Failure, draft, open, secret};
 
 /// Seals of one transaction.
@@ -48,6 +49,24 @@ pub fn publish(arguments: &Publish, now: Timestamp) -> Result<String, Failure> {
     Ok(format!("{}\nSHA-256 {}\n", arguments.out.display(), signer.sha256_hex()))
 }
 
+/// Runs `serve`: prints the address once it listens.
+pub fn serve(arguments: &arguments::Serve, now: Timestamp) -> Result<String, Failure> {
+    use std::io::Write as _;
+    print!("{}", publish(&arguments.publish, now)?);
+    let region = open(&arguments.publish.region)?;
+    let service = Service {
+        published: arguments.publish.out.clone(),
+        fresh_for: SignedDuration::from_mins(i64::from(arguments.publish.fresh_minutes)),
+    };
+    let runtime = tokio::runtime::Runtime::new().map_err(|reason| Failure::new("internal", &[("reason", &reason)]))?;
+    let bound = |address| {
+        println!("http://{address}/");
+        let _ = std::io::stdout().flush();
+    };
+    runtime.block_on(sealauthority::serve::serve(region, service, arguments.listen, bound))?;
+    Ok(String::new())
+}
+
 fn point_to(argument: &str, private: bool) -> Result<Pointer, Failure> {
     let (url, file) = argument.split_once('=').ok_or_else(|| Failure::new("pointer", &[("found", &argument)]))?;
     let list = SignedTrustList::parse(&read_file(file.as_ref())?)
@@ -61,14 +80,14 @@ fn point_to(argument: &str, private: bool) -> Result<Pointer, Failure> {
 }
 
 /// Runs `withdraw`.
-pub fn withdraw(region: &Open, service: Service, now: Timestamp) -> Result<String, Failure> {
+pub fn withdraw(region: &Open, service: arguments::Service, now: Timestamp) -> Result<String, Failure> {
     let role = match service {
-        Service::Ca => Role::Ca,
-        Service::Maker => Role::Maker,
-        Service::Registry => Role::Registry,
-        Service::Root => Role::Root,
-        Service::Status => Role::Status,
-        Service::Tsa => Role::TimeStamp,
+        arguments::Service::Ca => Role::Ca,
+        arguments::Service::Maker => Role::Maker,
+        arguments::Service::Registry => Role::Registry,
+        arguments::Service::Root => Role::Root,
+        arguments::Service::Status => Role::Status,
+        arguments::Service::Tsa => Role::TimeStamp,
     };
     open(region)?.withdraw(role, now)?;
     Ok(format!("{} withdrawn / 已撤回；publish next / 请重新发布\n", role.as_str()))
