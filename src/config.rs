@@ -413,6 +413,13 @@ struct RegionFile {
     signer: String,
 }
 
+impl RegionFile {
+    /// The digest, if both parts are what they should be.
+    fn checked(&self) -> Option<[u8; 32]> {
+        crate::regions::unhex(&self.signer).filter(|_| crate::pki::signed::is_region_name(&self.id))
+    }
+}
+
 impl PdfFile {
     /// The two names, if they are given; an error where one is missing or none that a PDF can have.
     fn filters(self) -> Result<Option<(String, String)>, &'static str> {
@@ -560,8 +567,7 @@ impl Config {
         }
         config.presets.others = !managed || rules.user_regions;
         for region in policy.region {
-            let signer = crate::regions::unhex(&region.signer).filter(|_| crate::pki::signed::is_region_name(&region.id));
-            let signer = signer.ok_or_else(|| value("region.id or region.signer (64 hexadecimal digits)"))?;
+            let signer = region.checked().ok_or_else(|| value("region.id or region.signer (64 hexadecimal digits)"))?;
             config.presets.regions.push((region.id, signer));
         }
         config.http.silent = rules.silent;
@@ -582,8 +588,14 @@ impl Config {
         for driver in &config.drivers {
             driver.check().map_err(&value)?;
         }
+        // A name that the policy gives is the policy's service.
         config.timestamps = policy.timestamp;
-        config.timestamps.extend(user.timestamp);
+        let own = user.timestamp.into_iter().filter(|own| !config.timestamps.iter().any(|ruled| ruled.name == own.name));
+        let own: Vec<_> = own.collect();
+        config.timestamps.extend(own);
+        for service in &config.timestamps {
+            service.check().map_err(&value)?;
+        }
         if let Some(days) = policy.audit.keep_days.or(user.audit.keep_days) {
             config.audit.keep_days = days;
         }
@@ -596,6 +608,18 @@ impl Config {
         let (ruled, wished) = (policy.pdf.filters().map_err(value)?, user.pdf.filters().map_err(value)?);
         config.pdf.seal_filters = ruled.or(wished);
         Ok(config)
+    }
+}
+
+impl Timestamp {
+    /// Whether it can be asked.
+    fn check(&self) -> Result<(), &'static str> {
+        match crate::fetch::Target::parse(&self.url, true) {
+            Ok(_) if !self.name.is_empty() => Ok(()),
+            _ => Err(
+                "timestamp.name must not be empty, and timestamp.url must be http://host/path: the answer is signed, https is not spoken",
+            ),
+        }
     }
 }
 
@@ -794,6 +818,9 @@ mod tests {
             "[[driver]]\nkind = \"pcsc\"\nlibrary = \"/usr/lib/x.so\"",
             "[[driver]]\nkind = \"virtual\"\nsha256 = \"12\"",
             "[prompt]\ntimeout_seconds = 1",
+            "[[timestamp]]\nname = \"a\"\nurl = \"https://tsa.example/ts\"",
+            "[[timestamp]]\nname = \"\"\nurl = \"http://tsa.example/ts\"",
+            "[[timestamp]]\nname = \"a\"\nurl = \"/ts\"",
             "[places]\ndata = \"here\"\nstate = \"/tmp\"",
         ] {
             assert!(merged(None, bad).is_err(), "{bad}");

@@ -373,6 +373,20 @@ fn requests_and_documents_of_web_sites_are_not_the_pages_to_see() {
 }
 
 #[test]
+fn the_doctor_says_on_the_page_what_it_says_in_the_terminal() {
+    let own = Own::new();
+    let chinese = own.get("/app/api/doctor?language=zh").json();
+    let findings: Vec<_> = chinese.as_array().unwrap().iter().map(|check| check["finding"].as_str().unwrap()).collect();
+    for finding in ["record_fine", "trust_fine"] {
+        assert!(findings.contains(&finding), "{findings:?}");
+    }
+    let is_chinese = |text: &str| text.chars().any(|c| ('\u{4e00}'..='\u{9fff}').contains(&c));
+    assert!(chinese.as_array().unwrap().iter().all(|check| is_chinese(check["what"].as_str().unwrap())));
+    let without = [("Origin", &*own.origin), ("Sec-Fetch-Site", "same-origin")];
+    assert_eq!(own.rig.send("GET", "/app/api/doctor", &without, b"").status, 401);
+}
+
+#[test]
 fn revoked_pairings_end_and_configured_sites_stay() {
     let own = Own::new();
     let grants = Grants::new(places(&own.rig).pairings());

@@ -3,6 +3,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod bridge;
+pub mod pages;
 mod regions;
 
 use std::io::Cursor;
@@ -36,6 +37,7 @@ pub const BODIES: &[(&str, Body)] = &[
     ("json_request", bridge::json_request),
     ("ofd", ofd_package),
     ("pairing", bridge::pairing),
+    ("ofd_page", pages::ofd_page),
     ("pdf", pdf_document),
     ("policy", bridge::policy),
     ("regions", regions::region_documents),

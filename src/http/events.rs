@@ -51,7 +51,7 @@ const GOODBYE: Duration = Duration::from_secs(1);
 #[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub(super) enum Event<'a> {
     PairingChanged { state: PairingChange },
-    SignatureChanged { signature_id: &'a str, state: State },
+    SignatureChanged { signature_id: &'a str, state: State, done: usize },
     TokenAdded { token: &'a TokenHandle },
     TokenRemoved { token: &'a TokenHandle },
 }
@@ -281,7 +281,8 @@ impl Stream {
                 },
                 change = self.signatures.recv() => match change {
                     Ok(change) if change.requester == self.requester => {
-                        serde_json::to_string(&Event::SignatureChanged { signature_id: change.id.as_str(), state: change.state })
+                        let (signature_id, state, done) = (change.id.as_str(), change.state, change.done);
+                        serde_json::to_string(&Event::SignatureChanged { signature_id, state, done })
                     }
                     Ok(_) | Err(RecvError::Lagged(_)) => continue,
                     Err(RecvError::Closed) => return None,

@@ -115,7 +115,7 @@ impl Listener {
         loop {
             tokio::select! {
                 () = &mut stop => break,
-                _ = &mut sweep => {}
+                ((), ()) = &mut sweep => {}
                 (accepted, way) = self.accept() => match accepted {
                     Ok((stream, remote)) => connections.clone().take(stream, remote, way, app.clone()),
                     Err(error) => {

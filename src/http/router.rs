@@ -41,7 +41,7 @@ const BODY_STALL: Duration = Duration::from_secs(30);
 /// Width of a page picture when the page asks for none.
 const DEFAULT_PAGE_WIDTH: u32 = 800;
 /// What this version can do beyond the listing of seals and tokens.
-const FEATURES: &[&str] = &["ofd", "pdf", "ses", "gbt35275", "field", "keyword", "straddle", "verify"];
+const FEATURES: &[&str] = &["ofd", "pdf", "ses", "gbt35275", "field", "keyword", "straddle", "timestamp", "verify"];
 
 /// Answers one request that came in on `port`.
 pub async fn answer(app: Arc<App>, port: u16, request: Request<Incoming>) -> Answer {
@@ -461,8 +461,7 @@ async fn status(app: &App, id: &str, requester: &Requester, wait: Duration) -> R
         });
         Some(values.collect()).filter(|values: &Vec<_>| !values.is_empty())
     };
-    let mut values =
-        if status.state.is_final() { app.requests.fetch(id, requester, values).unwrap_or_default() } else { Vec::new() };
+    let mut values = app.requests.fetch(id, requester, values).unwrap_or_default();
     let mut view = |(n, item)| {
         let value = values.iter_mut().find(|(item, _)| *item == n).map(|(_, value)| std::mem::take(value));
         ItemView::new(item, value)

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
 use sealagent::pki::revocation::{self, Moment, Revocation};
-use sealagent::pki::{Certificate, Crl, TrustFile, TrustRole, TrustStore};
+use sealagent::pki::{Certificate, Crl, Enclosed, TrustFile, TrustRole, TrustStore};
 use sealauthority::{
     CertificateProfile, KeyError, KeyProtection, Name, PrivateKey, Region, RegionError, RegionNames, RevocationReason,
     SerialNumber,
@@ -177,7 +177,7 @@ fn expired_certificates_stay_judgeable_by_later_lists() {
     let (store, problems) = TrustStore::from_files([file(TrustRole::Anchor, ca.der()), file(TrustRole::Crl, &list)]);
     assert!(problems.is_empty(), "{problems:?}");
     let moment = Moment { used: now() + SignedDuration::from_hours(1), proven: true, now: later };
-    let state = |certificate| revocation::check(&store, certificate, ca, moment);
+    let state = |certificate| revocation::check(&store, &mut Enclosed::default(), certificate, ca, moment);
     assert_eq!(state(&good), Revocation::Good);
     assert!(matches!(state(&bad), Revocation::Revoked(_)));
 }

@@ -541,14 +541,14 @@ mod tests {
         assert!(view.take_outcome().is_none());
         for field in [1, 2] {
             view.focused_pin = Some(field);
-            (0..6).for_each(|_| view.backspace());
+            (0..6).for_each(|_| assert!(view.backspace()));
             view.typed("135790");
         }
         view.approve(Answer::Approve, later);
         assert!(view.take_outcome().is_none(), "the old PIN is no new one");
         for field in [1, 2] {
             view.focused_pin = Some(field);
-            (0..6).for_each(|_| view.backspace());
+            (0..6).for_each(|_| assert!(view.backspace()));
             view.typed("246824");
         }
         view.approve(Answer::Approve, later);

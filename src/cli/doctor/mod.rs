@@ -60,16 +60,12 @@ pub fn run(file: &Option<PathBuf>, args: Args, language: Language) -> Result<Exi
         Err(error) => add(Finding::ConfigurationWrong, &[("problem", &error), ("hint", &error.hint(language))]),
     }
     let worker = DriverConfig::installed_worker()?;
-    match worker.is_file() {
-        true => add(Finding::WorkerPresent, &[("version", &env!("CARGO_PKG_VERSION"))]),
-        false => add(Finding::WorkerMissing, &[("path", &worker.display())]),
+    if config.is_err() {
+        checks.push(program(&worker, language));
     }
     if let Ok(config) = &config {
-        programs(config, &worker, &mut add);
-        record(config, &mut add);
-        trust(config, &mut add);
+        checks.extend(at_rest(config, language)?);
         checks.extend(port::checks(&config.http, language));
-        checks.extend(browser::checks(config, language));
         if worker.is_file() {
             checks.extend(Runtime::new()?.block_on(drivers::checks(config, &worker, Timestamp::now(), language)));
         }
@@ -82,6 +78,26 @@ pub fn run(file: &Option<PathBuf>, args: Args, language: Language) -> Result<Exi
     }
     let is_wrong = checks.iter().any(|check| check.mark == Mark::Wrong);
     Ok(if is_wrong { ExitCode::from(FAILED) } else { ExitCode::SUCCESS })
+}
+
+/// All that is looked at without starting a driver or taking a port; the diagnosis page of a running agent shows the same. Blocks.
+pub fn at_rest(config: &Config, language: Language) -> io::Result<Vec<Check>> {
+    let worker = DriverConfig::installed_worker()?;
+    let mut checks = vec![program(&worker, language)];
+    let mut add = |finding, values: &[(&str, &dyn Display)]| checks.push(Check::new(finding, language, values));
+    programs(config, &worker, &mut add);
+    record(config, &mut add);
+    trust(config, &mut add);
+    checks.extend(browser::checks(config, language));
+    Ok(checks)
+}
+
+fn program(worker: &Path, language: Language) -> Check {
+    if worker.is_file() {
+        Check::new(Finding::WorkerPresent, language, &[("version", &env!("CARGO_PKG_VERSION"))])
+    } else {
+        Check::new(Finding::WorkerMissing, language, &[("path", &worker.display())])
+    }
 }
 
 fn print(checks: &[Check], language: Language) {

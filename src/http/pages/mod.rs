@@ -196,10 +196,13 @@ async fn call(app: &App, head: &Parts, body: Incoming) -> Result<Answer, Failure
         return Err(Code::SessionEnded.into());
     }
     match (method, path.as_slice()) {
+        ("GET", ["doctor"]) => settings::doctor(app, &query).await,
         ("GET", ["history"]) => history::answer(app, &query).await,
         ("GET", ["origins"]) => settings::origins(app, &query),
         ("DELETE", ["origins"]) => settings::revoke(app, &query).await,
-        (_, ["about" | "socket" | "session" | "reports" | "history" | "origins", ..]) => Err(Code::MethodNotAllowed.into()),
+        (_, ["about" | "doctor" | "socket" | "session" | "reports" | "history" | "origins", ..]) => {
+            Err(Code::MethodNotAllowed.into())
+        }
         _ => Err(Code::NotFound.into()),
     }
 }

@@ -11,7 +11,7 @@ use crate::audit::Event;
 use crate::config::PromptKind;
 use crate::consent::grants::Grants;
 use crate::consent::{Origin, Requester};
-use crate::failure::{Code, Failure};
+use crate::failure::{Code, Failure, Language};
 use crate::views::OriginView;
 use crate::workers::DriverState;
 
@@ -84,6 +84,15 @@ pub(super) fn about(app: &App, query: &Query, has_session: bool) -> Result<Answe
     Ok(answer::json(StatusCode::OK, &about))
 }
 
+/// What `sealagent doctor` finds without starting a driver: `GET /app/api/doctor?language=`.
+pub(super) async fn doctor(app: &App, query: &Query) -> Result<Answer, Failure> {
+    query.only(&["language"])?;
+    let language = Language::of_locale(query.get("language").unwrap_or_default());
+    let config = app.signer.config.clone();
+    let checks = app.signer.in_pool(move || crate::cli::doctor::at_rest(&config, language)).await?;
+    Ok(answer::json(StatusCode::OK, &checks.map_err(|error| unreadable(&error))?))
+}
+
 /// Which web sites may call.
 pub(super) fn origins(app: &App, query: &Query) -> Result<Answer, Failure> {
     query.only(&[])?;
@@ -110,6 +119,6 @@ fn grants(app: &App) -> Grants {
 }
 
 fn unreadable(error: &std::io::Error) -> Failure {
-    tracing::error!(%error, "the pairings cannot be read or changed");
+    tracing::error!(%error, "a file of the agent cannot be read or changed");
     Code::Internal.into()
 }

@@ -1,5 +1,5 @@
 // What a help desk needs to hear: each line has a number, so it can be read out over the telephone. Nothing here is secret.
-import { fill, h, harmless, rows, t, time } from './dom.js';
+import { fill, h, harmless, language, rows, strange, t, time } from './dom.js';
 import { json, whoItIs } from './agent.js';
 import { mark } from './report.js';
 
@@ -90,6 +90,9 @@ export function show(main) {
         for (const token of tokens ?? []) add('10', token.pin.blocked ? 'bad' : token.pin.lastTry ? 'warn' : 'ok', 'pin', `…${token.serial.slice(-4)}${token.pin.triesLeft ?? '' ? ` · ${token.pin.triesLeft}` : ''}`, token.pin.blocked ? 'pin' : undefined);
         const seals = await json('GET', '/v1/seals').catch(() => []);
         const ready = seals.filter((seal) => seal.state === 'ready').length;
+        // What `sealagent doctor` says, under the same names.
+        const found = await json('GET', `/app/api/doctor?language=${language()}`).catch(() => []);
+        found.forEach(({ finding, mark: how, what, hint }, n) => checks.push({ number: String(31 + n), state: { fine: 'ok', attention: 'warn' }[how] ?? 'bad', said: what, hintSaid: hint, finding }));
         add('11', ready ? 'ok' : 'warn', 'seals', `${ready} / ${seals.length}`, ready ? undefined : 'seals');
       } else add('09', 'info', 'session', '', 'session');
       add('12', about.pairing ? 'ok' : 'info', 'pairing', about.pairing ? '1' : '0');
@@ -103,18 +106,19 @@ export function show(main) {
     add('25', passes ? 'ok' : 'warn', 'socket', '', passes ? undefined : 'socket');
     const state = await permission();
     add('26', state === 'denied' ? 'bad' : 'info', 'permission', state, 'permission');
+    checks.sort((a, b) => a.number.localeCompare(b.number));
     isDone = true;
     draw();
   }
 
-  const line = (check) => `${check.number} ${{ ok: 'OK', warn: '!', bad: 'X', info: '-' }[check.state]} ${t(`check.${check.key}`)}${check.value ? `: ${harmless(check.value)}` : ''}`;
+  const line = (check) => `${check.number} ${{ ok: 'OK', warn: '!', bad: 'X', info: '-' }[check.state]} ${check.said ? harmless(check.said) : t(`check.${check.key}`)}${check.value ? `: ${harmless(check.value)}` : ''}`;
   /** The same in a few characters. */
   const short = () => checks.filter((one) => one.state === 'bad' || one.state === 'warn').map((one) => `${one.number}${one.state === 'bad' ? 'X' : '!'}`).join(' ') || '00';
 
   function shown(check) {
     const kind = MARKS[check.state];
     const value = check.key === 'clock' ? time(check.value) : check.key === 'permission' ? t(`permission.${check.value}`) : check.key === 'prompt' ? t(`prompt.${check.value}`) : check.key === 'pairing' ? (check.value === '1' ? t('yes') : t('no')) : harmless(check.value);
-    return h('li', { class: kind }, h('span', { class: 'number' }, check.number), mark(kind), h('div', {}, h('b', {}, t(`check.${check.key}`)), check.value && [' ', h('span', {}, value)], check.hint && h('small', {}, t(`hint.${check.hint}`))));
+    return h('li', { class: kind }, h('span', { class: 'number' }, check.number), mark(kind), h('div', {}, check.said ? strange(check.said) : h('b', {}, t(`check.${check.key}`)), check.hintSaid && h('small', {}, strange(check.hintSaid)), check.value && [' ', h('span', {}, value)], check.hint && h('small', {}, t(`hint.${check.hint}`))));
   }
 
   function draw() {
@@ -126,7 +130,7 @@ export function show(main) {
       h('h1', {}, t('page.diagnose')),
       h('p', { class: 'lead' }, t('diagnoseLead')),
       h('section', { class: 'panel code-panel' }, h('h2', {}, t('helpCode')), h('p', { class: 'help-code' }, isDone ? short() : '…'), h('p', { class: 'soft' }, t('helpCodeNote'))),
-      h('section', { class: 'panel' }, h('ol', { class: 'checks' }, checks.map(shown)), h('p', { class: 'actions' }, isDone && copy, isDone && h('button', { type: 'button', class: 'quiet', onclick: look }, t('lookAgain')))),
+      h('section', { class: 'panel' }, h('ol', { class: 'checks' }, [...checks].sort((a, b) => a.number.localeCompare(b.number)).map(shown)), h('p', { class: 'actions' }, isDone && copy, isDone && h('button', { type: 'button', class: 'quiet', onclick: look }, t('lookAgain')))),
       h('section', { class: 'panel' }, h('h2', {}, t('siteBlocked')), h('p', {}, t('siteBlockedWhy')), rows([['Chrome / Edge', t('siteBlockedChrome')], ['Firefox', t('siteBlockedFirefox')]])));
   }
 

@@ -113,6 +113,7 @@ function card(judged, signature, number, isSeal) {
       rows([
         [t('signer'), signer && strange(judged.signers[number] ?? signer.name)],
         [t('uscc'), signer?.uscc && uscc(signer.uscc)],
+        [t('licence'), signer?.licence && [strange(signer.licence.name), ' · ', t(`licenceState.${signer.licence.state}`), ' ', h('small', {}, t('asOf'), ' ', day(signer.licence.asOf), ' · ', strange(signer.licence.source))]],
         [t('region'), !isSeal && signer && regions(signature)],
         [t('signedAt'), signature.signedAt && [time(signature.signedAt), ' ', h('small', {}, t(`timeSource.${signature.timeSource}`))]],
         [t('sealCode'), seal && strange(seal.esId)],
