@@ -12,7 +12,14 @@ case "${1-}" in
     # An X server and a keyboard for the prompt. A card service with a virtual reader, and modules to hold our drivers against.
     --test)
         packages="$packages openssl libssl-dev openjdk-17-jdk-headless libbcpkix-java qpdf poppler-utils mupdf-tools python3-venv"
-        packages="$packages xvfb xdotool pcscd vsmartcard-vpcd opensc softhsm2"
+        packages="$packages xvfb xdotool pcscd vsmartcard-vpcd opensc softhsm2 curl imagemagick"
+        # The agent for Windows, as far as a check goes: its TLS has parts in C.
+        packages="$packages gcc-mingw-w64-x86-64"
+        # The browsers that pages run in. Node may come from elsewhere than Debian, with npm in the same package.
+        packages="$packages chromium firefox-esr"
+        if ! command -v node >/dev/null 2>&1 || ! command -v npm >/dev/null 2>&1; then
+            packages="$packages nodejs npm"
+        fi
         ;;
     *)
         echo "usage: $0 [--test]" >&2

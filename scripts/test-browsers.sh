@@ -1,27 +1,38 @@
 #!/bin/sh
-# Drives real browsers, Chromium and Firefox, against the agent. Needs one of them, node 20, npm and openssl; what is missing it says,
-# with the word SKIPPED, and succeeds, unless it is called with --must-run. The test of frames also needs root and the folder
-# /etc/chromium/policies/managed.
+# Drives real browsers, Chromium and Firefox, against the agent; with --prepare it only fetches what that needs, for the rows of
+# `cargo test`. Needs a browser, node 18, npm, openssl, and a registry for the packages that package-lock.json names; what is missing it
+# says, with the word SKIPPED, and succeeds, unless it is called with --must-run. The test of frames in Chromium also needs root.
 set -eu
 cd "$(dirname "$0")/.."
 
 skip() {
-    echo "SKIPPED: $1 is not found, $2. Debian: apt-get install chromium firefox-esr nodejs npm openssl"
-    if [ "$must_run" = yes ]; then exit 1; fi
+    echo "SKIPPED: $1, $2."
+    [ "$must_run" = no ] || exit 1
 }
 
 must_run=no
-[ "${1-}" = --must-run ] && must_run=yes
+prepare=no
+for argument in "$@"; do
+    case "$argument" in
+        --must-run) must_run=yes ;;
+        --prepare) prepare=yes ;;
+        *) echo "usage: $0 [--prepare] [--must-run]" >&2 && exit 2 ;;
+    esac
+done
 for program in node npm openssl; do
     if ! command -v "$program" >/dev/null 2>&1; then
-        skip "$program" "no browser is tested"
+        skip "$program is not found (Debian: apt-get install nodejs npm openssl)" "no browser is tested"
         exit 0
     fi
 done
 for browser in chromium firefox-esr; do
-    command -v "$browser" >/dev/null 2>&1 || skip "$browser" "it is not tested"
+    command -v "$browser" >/dev/null 2>&1 || skip "$browser is not found (Debian: apt-get install $browser)" "it is not tested"
 done
+if [ ! -d tests/browser/node_modules ] && ! (cd tests/browser && npm ci --no-progress); then
+    skip "npm cannot get the packages of tests/browser/package-lock.json" "no browser is tested"
+    exit 0
+fi
 
-[ -d tests/browser/node_modules ] || (cd tests/browser && npm ci --no-progress)
+[ "$prepare" = no ] || exit 0
 cargo build --locked --workspace --bins
 exec cargo test --locked -p sealagent --test browsers

@@ -1,17 +1,24 @@
 #!/bin/sh
-# Sets up what is missing, builds all programs (tests start them), runs all tests; the fuzz bodies are among them, on stable. Arguments
-# go to `cargo test`. libFuzzer itself: fuzz/run.sh.
+# Sets up what is missing, builds all programs (tests start them), runs all tests; the fuzz bodies and the browsers are among them.
+# Arguments go to `cargo test`. What needs packages that cannot be had is ignored, and says so; with MUST_RUN=yes it fails. libFuzzer
+# itself: fuzz/run.sh.
 set -eu
 cd "$(dirname "$0")/.."
 
 scripts/setup-debian.sh --test
 
-# pyHanko judges the PDFs. Where no Python package can be had, its cases are reported as ignored.
+# pyHanko judges the PDFs, openapi-spec-validator the contract. Where no Python package can be had, their cases are ignored.
 python=${CARGO_TARGET_DIR:-target}/judges-python
-if [ ! -x "$python/bin/python3" ] && command -v python3 >/dev/null 2>&1; then
-    python3 -m venv "$python" && "$python/bin/pip" install --quiet --disable-pip-version-check pyhanko==0.38.0 || rm -rf "$python"
+judges="pyhanko==0.38.0 openapi-spec-validator==0.9.0"
+if command -v python3 >/dev/null 2>&1 && [ "$(cat "$python/judges" 2>/dev/null)" != "$judges" ]; then
+    # shellcheck disable=SC2086 # the list is split on purpose
+    python3 -m venv "$python" && "$python/bin/python3" -m pip install --quiet --disable-pip-version-check $judges && echo "$judges" >"$python/judges" ||
+        rm -rf "$python"
 fi
 [ ! -x "$python/bin/python3" ] || export SEALAGENT_PYTHON="$PWD/$python/bin/python3"
+
+scripts/test-sdk.sh ${MUST_RUN:+--must-run}
+scripts/test-browsers.sh --prepare ${MUST_RUN:+--must-run}
 
 cargo build --locked --workspace --bins
 exec cargo test --locked --workspace "$@"

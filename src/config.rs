@@ -27,6 +27,10 @@ pub use sys::{policy_path, user};
 pub const FIRST_PORT: u16 = 17329;
 /// The last port that is tried, for the tenth user of one machine.
 pub const LAST_PORT: u16 = 17338;
+/// The first port of the TLS listener, where there is one.
+pub const FIRST_TLS_PORT: u16 = 17339;
+/// The last one.
+pub const LAST_TLS_PORT: u16 = 17348;
 /// Largest configuration or policy file, in bytes. A thousand origins fit.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
@@ -103,6 +107,10 @@ pub struct Http {
     pub silent: bool,
     /// Whether the person may allow further origins by pairing.
     pub pairing: bool,
+    /// Whether there may be a TLS listener. There is one when its certificate was made, too ([`crate::tls`]).
+    pub tls: bool,
+    /// Its port; `None` tries [`FIRST_TLS_PORT`] to [`LAST_TLS_PORT`] in order. 0 takes any free one (tests).
+    pub tls_port: Option<u16>,
 }
 
 /// How the person is asked.
@@ -229,6 +237,16 @@ impl Places {
         Ok(Self { data: dirs.data_local_dir().join("sealagent"), state: state.join("sealagent") })
     }
 
+    /// The certificate of the TLS listener.
+    pub fn tls(&self) -> PathBuf {
+        self.data.join("tls")
+    }
+
+    /// The log of the agent.
+    pub fn log(&self) -> PathBuf {
+        self.state.join("log")
+    }
+
     /// The seal store.
     pub fn seals(&self) -> PathBuf {
         self.data.join("seals")
@@ -349,6 +367,7 @@ struct File {
 #[serde(deny_unknown_fields)]
 struct HttpFile {
     port: Option<u16>,
+    tls_port: Option<u16>,
     #[serde(default)]
     origins: BTreeSet<Origin>,
     #[serde(default)]
@@ -438,6 +457,9 @@ struct PolicyFile {
     silent: bool,
     /// Whether the person may allow further origins by pairing; as `user_origins` when it is not said.
     pairing: Option<bool>,
+    /// Whether the user may make a certificate for the TLS listener.
+    #[serde(default)]
+    tls: bool,
     /// Whether the person may accept further regions.
     #[serde(default)]
     user_regions: bool,
@@ -459,6 +481,16 @@ impl Config {
         Self::merge(policy, user, &path)
     }
 
+    /// What texts of a policy and of a user's configuration come to.
+    pub fn of_texts(policy: Option<&str>, user: &str) -> Result<Self, ConfigError> {
+        let path = Path::new("config.toml");
+        let read = |text: &str| {
+            toml::from_str::<File>(text)
+                .map_err(|e| ConfigError::Malformed { path: path.to_owned(), problem: e.to_string().trim().to_owned() })
+        };
+        Self::merge(policy.map(read).transpose()?, read(user)?, path)
+    }
+
     /// A configuration that allows nobody and knows no token, with all files under the given places.
     pub fn empty(places: Places) -> Self {
         Self {
@@ -469,6 +501,8 @@ impl Config {
                 max_upload_bytes: 2048 << 20,
                 silent: false,
                 pairing: true,
+                tls: true,
+                tls_port: None,
             },
             prompt: Prompt {
                 kind: PromptKind::default(),
@@ -537,6 +571,8 @@ impl Config {
             config.presets.regions.push((region.id, signer));
         }
         config.http.silent = rules.silent;
+        config.http.tls = !managed || rules.tls;
+        config.http.tls_port = policy.http.tls_port.or(user.http.tls_port);
         config.http.pairing = !managed || rules.pairing.unwrap_or(rules.user_origins);
         config.prompt.kind = policy.prompt.kind.or(user.prompt.kind).unwrap_or_else(PromptKind::of_session);
         if let Some(seconds) = policy.prompt.timeout_seconds.or(user.prompt.timeout_seconds) {

@@ -41,6 +41,8 @@ pub mod fetch;
 #[cfg(feature = "agent")]
 pub mod http;
 #[cfg(feature = "agent")]
+pub mod log;
+#[cfg(feature = "agent")]
 pub mod pin;
 #[cfg(feature = "agent")]
 pub mod regions;
@@ -48,6 +50,8 @@ pub mod regions;
 pub mod seals;
 #[cfg(feature = "agent")]
 pub mod signing;
+#[cfg(feature = "agent")]
+pub mod tls;
 #[cfg(feature = "agent")]
 pub mod trust_dir;
 #[cfg(feature = "agent")]

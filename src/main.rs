@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use sealagent::cli::{self, Cli, Command};
+use sealagent::log::Log;
 
 fn main() -> ExitCode {
     // Logs go to standard error, so that standard output is what a program reads. They hold no PIN and no content of documents.
@@ -11,6 +12,6 @@ fn main() -> ExitCode {
     // The doctor says it all in its own words.
     let level = if matches!(cli.command, Command::Doctor(_)) { "off" } else { "warn" };
     let filter = tracing_subscriber::EnvFilter::try_from_env("SEALAGENT_LOG").unwrap_or_else(|_| level.into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| Log).with_ansi(false).init();
     cli::main(cli)
 }

@@ -108,5 +108,6 @@ fn event(signer: &Signer, id: &str, token: &Token, kind: Kind, code: Option<Code
         items: Vec::new(),
         code,
         token: Some(Shown::new(&token.info.serial)),
+        origin: None,
     }
 }

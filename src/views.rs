@@ -1,6 +1,7 @@
 //! Tokens, seals and allowed web sites as pages and programs see them (api.md). Nothing here names a driver, library, slot or path.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 use ukey::PinStatus;
 
@@ -8,13 +9,14 @@ use crate::config::Http;
 use crate::consent::Origin;
 use crate::consent::grants::Grant;
 use crate::consent::summary::Shown;
+use crate::http::openapi::{DateTime, Digest};
 use crate::pki::subject::subject_codes;
 use crate::seals::{KnownSeal, Seals};
 use crate::sm::Sm3Digest;
 use crate::workers::TokenHandle;
 
 /// A token that is plugged in.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TokenView {
     /// Its name in other calls.
@@ -26,13 +28,26 @@ pub struct TokenView {
     /// Its serial number.
     pub serial: Shown,
     /// State of its PIN.
+    #[schemars(with = "PinView")]
     pub pin: PinStatus,
     /// Its signing keys that have a certificate.
     pub keys: Vec<KeyView>,
 }
 
+/// What [`PinStatus`] is in JSON: `ukey` knows no schemas.
+#[derive(JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[expect(dead_code, reason = "for the contract alone; answers are held against it in tests")]
+struct PinView {
+    tries_left: Option<u32>,
+    max_tries: Option<u32>,
+    blocked: bool,
+    last_try: bool,
+    on_device: bool,
+}
+
 /// A signing key.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KeyView {
     /// Whom the certificate names.
@@ -44,13 +59,15 @@ pub struct KeyView {
     /// SHA-256 of the certificate.
     pub sha256: String,
     /// First moment of its validity.
+    #[schemars(with = "DateTime")]
     pub valid_from: Timestamp,
     /// Last moment of its validity.
+    #[schemars(with = "DateTime")]
     pub valid_to: Timestamp,
 }
 
 /// A seal.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SealView {
     /// Its code.
@@ -63,14 +80,17 @@ pub struct SealView {
     #[serde(rename = "type")]
     pub kind: u64,
     /// First moment of its validity.
+    #[schemars(with = "DateTime")]
     pub valid_from: Timestamp,
     /// Last moment of its validity.
+    #[schemars(with = "DateTime")]
     pub valid_to: Timestamp,
     /// Width of its picture, in mm.
     pub width_mm: u64,
     /// Height of its picture, in mm.
     pub height_mm: u64,
     /// SM3 of its bytes.
+    #[schemars(with = "Digest")]
     pub sm3: Sm3Digest,
     /// Whether it can be used now.
     pub state: SealState,
@@ -81,7 +101,7 @@ pub struct SealView {
 }
 
 /// Whether a seal can be used now.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum SealState {

@@ -22,8 +22,10 @@ use sealagent::consent::summary::{DocumentShown, Summary};
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let browsers: [(&str, &str, &[&str]); 2] =
-        [("chromium", "playwright-core", &["sign", "sign", "second", "pair", "pair"]), ("firefox-esr", "ws", &["sign", "pair"])];
+    let browsers: [(&str, &str, &[&str]); 2] = [
+        ("chromium", "playwright-core", &["sign", "sign", "second", "third", "pair", "pair"]),
+        ("firefox-esr", "ws", &["sign", "pair", "second"]),
+    ];
     let trials = browsers.map(|(name, package, asked)| {
         let program = found(name);
         let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser/node_modules").join(package);
@@ -59,14 +61,14 @@ fn drive(program: &Path, tests: &str, asked: &[&str]) -> Result<(), Failed> {
     let (port, closed_port) = (one.local_addr()?.port(), other.local_addr()?.port());
     drop((one, other));
     let site = |name: &str| Origin::parse(&format!("https://{name}.example:{port}")).unwrap();
-    let rig = Rig::with(person, |config| config.http.origins.extend(["sign", "second"].map(site)));
+    let rig = Rig::with(person, |config| config.http.origins.extend(["sign", "second", "third"].map(site)));
     let paired = site("pair");
     rig.person.on_pairing(move |shown| Some(if shown.origin == paired { PairingAnswer::Always } else { PairingAnswer::Refused }));
     let folder = tempfile::tempdir()?;
     std::fs::write(folder.path().join("sample.ofd"), document(3))?;
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join(tests);
     let driver = Command::new("node")
-        .args(["--test", "--test-reporter=spec", "--test-timeout=60000"])
+        .args(["--test-reporter=spec"])
         .arg(tests)
         .env("BROWSER_TEST_FOLDER", folder.path())
         .env("BROWSER_TEST_AGENT_PORT", rig.port.to_string())
@@ -78,14 +80,24 @@ fn drive(program: &Path, tests: &str, asked: &[&str]) -> Result<(), Failed> {
         .stderr(std::process::Stdio::inherit())
         .spawn()?;
     let output = thread::spawn(move || driver.wait_with_output());
-    while !output.is_finished() && !folder.path().join("stop").exists() {
+    let done = |what: &str| std::fs::remove_file(folder.path().join(what)).is_ok();
+    let asked_for = |what: &str| folder.path().join(what).exists();
+    while !output.is_finished() && !asked_for("stop") {
+        if asked_for("unplug") {
+            rig.token.unplug()?;
+            assert!(done("unplug"));
+        }
+        if asked_for("plug") {
+            rig.token.plug()?;
+            assert!(done("plug"));
+        }
         thread::sleep(Duration::from_millis(50));
     }
 
     let pairings = rig.person.pairings();
     let origins = rig.person.shown().iter().map(|summary| summary.requester.to_string()).collect::<Vec<_>>();
     drop(rig);
-    std::fs::write(folder.path().join("stopped"), "")?;
+    done("stop");
     let output = output.join().unwrap()?;
     let said = String::from_utf8_lossy(&output.stdout);
     if !output.status.success() {

@@ -153,6 +153,41 @@ fn a06_a_flood_of_idle_connections_does_not_lock_the_honest_page_out() {
     assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
 }
 
+/// 6: what this costs the agent is measured in `commands::a06_*`, what it costs the honest page in `cargo bench --bench flood`.
+#[test]
+fn a06_the_honest_page_signs_among_ten_thousand_connections() {
+    let rig = Rig::new();
+    let port = rig.port;
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let flood = scope.spawn(|| {
+            let mut open = std::collections::VecDeque::new();
+            let mut count = 0;
+            while count < 10_000 || !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { continue };
+                let _ = match count % 3 {
+                    0 => Ok(()),
+                    1 => stream.write_all(b"GET /v1/info HTTP/1.1\r\nHost: "),
+                    _ => {
+                        write!(stream, "GET /v1/seals HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nOrigin: https://evil.example\r\n\r\n")
+                    }
+                };
+                open.push_back(stream);
+                open.drain(..open.len().saturating_sub(600));
+                count += 1;
+            }
+            count
+        });
+        for _ in 0..5 {
+            let status = rig.wait(&rig.ask(&rig.upload(&document(1))));
+            assert_eq!(status["state"], "done", "{status}");
+        }
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert!(flood.join().unwrap() >= 10_000);
+    });
+    assert_eq!(rig.events(), ["accepted", "signed"].repeat(5));
+}
+
 #[test]
 fn a_connection_that_waits_for_its_first_byte_is_kept() {
     let rig = Rig::new();
@@ -409,6 +444,11 @@ fn requests_of_wrong_form_are_refused_with_their_reason() {
     let digest = json!({"name": "x", "sm3": "00".repeat(32), "property": "p", "seal": seal});
     assert_eq!(code(json!({"digests": [digest]})), "policy_refused");
     assert_eq!(rig.events(), ["refused"], "a refusal of policy is recorded");
+    // Nothing that could search is installed here, which shows when the document is looked at.
+    let begun =
+        rig.post("/v1/signatures", &json!({"items": [item(json!({"kind": "keyword", "text": "盖章", "dx": 0, "dy": 0}))]}));
+    let ended = rig.wait(begun.json()["signatureId"].as_str().unwrap());
+    assert_eq!(ended["items"][0]["code"], "keyword_unsearchable", "{ended}");
 }
 
 /// What fails after 202 is told in the item, with the code of the catalogue.

@@ -78,7 +78,7 @@ fn drive(program: &Path, tests: &str) -> Result<(), Failed> {
     file("links", links.join("\n").as_bytes());
 
     let output = Command::new("node")
-        .args(["--test", "--test-reporter=spec", "--test-timeout=240000"])
+        .args(["--test-reporter=spec"])
         .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join(tests))
         .env("BROWSER_TEST_FOLDER", folder.path())
         .env("BROWSER_TEST_AGENT_PORT", rig.port.to_string())

@@ -173,6 +173,7 @@ fn refused_and_unseen_pairings_leave_nothing() {
     assert_eq!(end(&rig, OTHER, &id), json!({"state": "expired"}));
     assert_eq!(ask(&rig, SITE, "/v1/seals").status, 403);
     assert!(!rig.app.credentials.grants().knows(&Origin::parse(SITE).unwrap()));
+    assert_eq!(rig.events(), ["pairingRefused"]);
 }
 
 /// Attack items 23 and 24.
@@ -239,7 +240,7 @@ fn calls_without_a_right_credential_are_refused_and_reach_no_token() {
     let headers = [("Origin", SITE), ("Content-Type", "application/json"), ("Authorization", credential.as_str())];
     assert_eq!(rig.send("POST", "/v1/signatures", &headers, br#"{"items": []}"#).status, 401, "over other JSON");
     assert_eq!(rig.send("POST", "/v1/signatures", &headers, body).json()["code"], "bad_request", "over this JSON");
-    assert_eq!(rig.events(), Vec::<String>::new());
+    assert_eq!(rig.events(), ["paired", "paired"], "and nothing else");
 }
 
 /// Attack item 44.
@@ -259,6 +260,31 @@ fn the_agent_proves_itself_over_challenge_port_and_run() {
     assert_eq!(ask(&rig, ORIGIN, "/v1/info").json()["paired"], true, "the configuration allows it");
 }
 
+/// Opens a stream and sends the credential; the first byte of the answer, and the stream.
+fn stream(rig: &Rig, authorization: &str) -> (u8, TcpStream) {
+    let head = "GET /v1/events HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: sealagent.v1\r\n";
+    let head = format!("{head}Host: 127.0.0.1:{}\r\nOrigin: {SITE}\r\n\r\n", rig.port);
+    let mut stream = TcpStream::connect(("127.0.0.1", rig.port)).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        answer.push(byte[0]);
+    }
+    assert!(answer.starts_with(b"HTTP/1.1 101"));
+    let text = json!({ "authorization": authorization }).to_string();
+    // Masked with zeros; then a ping, which is answered only once the page has proved itself.
+    let length = u16::try_from(text.len()).unwrap().to_be_bytes();
+    let frame = [&[0x81, 0xfe, length[0], length[1], 0, 0, 0, 0], text.as_bytes(), &[0x89, 0x80, 0, 0, 0, 0]].concat();
+    stream.write_all(&frame).unwrap();
+    let mut end = [0; 2];
+    stream.read_exact(&mut end).unwrap();
+    (end[0], stream)
+}
+
 /// Attack item 16: a stream of a paired origin is nothing without its proof, given once.
 #[test]
 fn a_stream_is_proved_in_its_first_frame() {
@@ -266,32 +292,31 @@ fn a_stream_is_proved_in_its_first_frame() {
     let mut page = Page::pair(&rig, SITE, PairingAnswer::Always);
     let good = page.credential("GET", "/v1/events", None);
     let other = page.credential("GET", "/v1/seals", None);
-    let first_frame = |authorization: &str| {
-        let head = "GET /v1/events HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-                    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: sealagent.v1\r\n";
-        let head = format!("{head}Host: 127.0.0.1:{}\r\nOrigin: {SITE}\r\n\r\n", rig.port);
-        let mut stream = TcpStream::connect(("127.0.0.1", rig.port)).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-        stream.write_all(head.as_bytes()).unwrap();
-        let mut answer = Vec::new();
-        while !answer.ends_with(b"\r\n\r\n") {
-            let mut byte = [0];
-            stream.read_exact(&mut byte).unwrap();
-            answer.push(byte[0]);
-        }
-        assert!(answer.starts_with(b"HTTP/1.1 101"));
-        let text = json!({ "authorization": authorization }).to_string();
-        // Masked with zeros; then a ping, which is answered only once the page has proved itself.
-        let length = u16::try_from(text.len()).unwrap().to_be_bytes();
-        let frame = [&[0x81, 0xfe, length[0], length[1], 0, 0, 0, 0], text.as_bytes(), &[0x89, 0x80, 0, 0, 0, 0]].concat();
-        stream.write_all(&frame).unwrap();
-        let mut end = [0; 2];
-        stream.read_exact(&mut end).unwrap();
-        end[0]
+    assert_eq!(stream(&rig, &other).0, 0x88, "over another path");
+    assert_eq!(stream(&rig, &good).0, 0x8a);
+    assert_eq!(stream(&rig, &good).0, 0x88, "played again");
+}
+
+#[test]
+fn a_stream_hears_that_its_pairing_was_granted_anew_or_ended() {
+    let rig = Rig::new();
+    let mut page = Page::pair(&rig, SITE, PairingAnswer::Always);
+    let (first, mut stream) = stream(&rig, &page.credential("GET", "/v1/events", None));
+    assert_eq!(first, 0x8a);
+    let mut heard = || {
+        let mut head = [0; 2];
+        stream.read_exact(&mut head).unwrap();
+        let mut text = vec![0; usize::from(head[1])];
+        stream.read_exact(&mut text).unwrap();
+        (head[0], serde_json::from_slice(&text).unwrap_or_default())
     };
-    assert_eq!(first_frame(&other), 0x88, "over another path");
-    assert_eq!(first_frame(&good), 0x8a);
-    assert_eq!(first_frame(&good), 0x88, "played again");
+    let told = |state: &str| (0x81, json!({"type": "pairingChanged", "state": state}));
+    Page::pair(&rig, OTHER, PairingAnswer::Once);
+    Page::pair(&rig, SITE, PairingAnswer::Once);
+    assert_eq!(heard(), told("granted"), "its own, and not that of another");
+    rig.app.credentials.grants().revoke(&Origin::parse(SITE).unwrap()).unwrap();
+    assert_eq!(heard(), told("revoked"));
+    assert_eq!(heard().0, 0x88, "and no more");
 }
 
 #[test]
@@ -304,6 +329,7 @@ fn once_ends_and_revoking_ends_at_once() {
     assert_eq!((once.get(&rig, "/v1/seals").status, always.get(&rig, "/v1/seals").status), (401, 200));
     assert_eq!(rig.app.credentials.grants().revoke(&Origin::parse(OTHER).unwrap()).unwrap(), 1);
     assert_eq!(always.get(&rig, "/v1/seals").status, 403);
+    assert_eq!(rig.events(), ["pairedOnce", "paired"]);
 }
 
 #[test]
@@ -344,4 +370,7 @@ fn command_lists_and_revokes_and_tells_no_key() {
     assert_eq!(origins(&["revoke", SITE]).0, Some(1), "not paired any more");
     assert_eq!(origins(&["revoke", ORIGIN]).0, Some(1), "allowed by the configuration");
     assert_eq!(origins(&["revoke", "https://NEW.example"]).0, Some(2), "no origin");
+    assert_eq!(rig.events(), ["paired", "revoked"]);
+    let line = rig.record().pop().unwrap();
+    assert_eq!((&line["requester"], &line["origin"]), (&json!("cli"), &json!(SITE)));
 }

@@ -25,7 +25,7 @@ use sealagent::signing::{Document, Output, Scratch, Signed, SignedValueKind, Sig
 use sealagent::stamp::{Edge, PageNumber, PageSelection, Stamp};
 use sealagent::verify::report::{Indication, Report};
 use sealagent::verify::{Context, Verifier};
-use ukey_virtual::faults::{Fault, Rule, Step, write_script};
+use ukey_virtual::faults::{Fault, Rule, Step, read_script, write_script};
 
 const WRONG: &str = "902715364801";
 
@@ -173,6 +173,41 @@ fn a34_a_wrong_pin_spends_one_try_and_asks_again_with_the_tries_that_are_left() 
     let seen: Vec<_> = shown.iter().map(|s| (s.attempt, s.pin.tries_left.unwrap())).collect();
     assert_eq!(seen, [(1, TRIES), (2, TRIES - 1), (3, TRIES - 2)]);
     assert_eq!(rig.events(), ["accepted", "accepted", "accepted", "signed"]);
+}
+
+/// 34: five requests at once, and a person who types the wrong PIN once and then has enough.
+#[test]
+fn a34_one_wrong_pin_among_many_requests_is_one_try() {
+    let typed = std::sync::atomic::AtomicBool::new(false);
+    let once = move |_: &_| {
+        if typed.swap(true, std::sync::atomic::Ordering::SeqCst) { Reply::Decline } else { Reply::Approve(WRONG) }
+    };
+    let rig = Rig::with(once, |_| {});
+    let pages: Vec<_> = (0..5).map(|_| rig.upload(&document(1))).collect();
+    let asked: Vec<_> = pages.iter().map(|page| rig.try_ask(page)).filter(|answer| answer.status == 202).collect();
+    assert!(asked.len() > 1);
+    for answer in &asked {
+        let status = rig.wait(answer.json()["signatureId"].as_str().unwrap());
+        assert_ne!(status["state"], "done");
+    }
+    assert_eq!(rig.tries_left(), TRIES - 1);
+}
+
+/// 35: a token whose PIN is one of the usual ones is looked at in every way there is. The script notes any login by dying of it.
+#[test]
+fn a35_no_usual_pin_is_tried_by_itself() {
+    for usual in ["12345678", "88888888", "000000", "111111"] {
+        let rig = Rig::with(|_| Reply::Decline, |_| {});
+        let tokens = rig.dir.path().join("tokens");
+        let pin = ukey::Pin::new(usual.as_bytes().to_vec()).unwrap();
+        ukey_virtual::Token::create(&tokens, "出厂口令", &pin, ukey_virtual::TokenOptions::default()).unwrap();
+        write_script(&tokens, &[Rule::once(Step::Login, Fault::Crash)]).unwrap();
+        assert_eq!(rig.get("/v1/tokens").json().as_array().unwrap().len(), 2);
+        assert_eq!(rig.get("/v1/seals").status, 200);
+        assert_eq!(sign_one(&rig).status.state, State::Declined);
+        assert_eq!(read_script(&tokens).unwrap().len(), 1, "{usual}: somebody logged in");
+        assert_eq!(rig.tries_left(), TRIES);
+    }
 }
 
 #[test]
@@ -602,6 +637,7 @@ mod full_disk {
                 }],
                 code: None,
                 token: None,
+                origin: None,
             };
             let (audit, now) = (self.audit(), jiff::Timestamp::now());
             let size = || {

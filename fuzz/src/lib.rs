@@ -2,6 +2,7 @@
 //! cargo-fuzz runs them on a nightly toolchain (`fuzz/run.sh`), proptest on stable (`tests/stable.rs`): the same code.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+pub mod bridge;
 pub mod pages;
 mod regions;
 
@@ -33,15 +34,19 @@ pub const BODIES: &[(&str, Body)] = &[
     ("certificate", certificate),
     ("cms", signed_data),
     ("http_head", http_head),
+    ("json_request", bridge::json_request),
     ("ofd", ofd_package),
+    ("pairing", bridge::pairing),
     ("ofd_page", pages::ofd_page),
     ("pdf", pdf_document),
+    ("policy", bridge::policy),
     ("regions", regions::region_documents),
     ("revocation", revocation),
     ("ses", seals),
     ("sm2", sm2_signature),
     ("timestamp", time_stamp),
     ("verify", verify),
+    ("websocket", bridge::stream_frames),
     ("worker_frame", worker_frame),
 ];
 

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::genesis;
+use crate::consent::Origin;
 use crate::consent::summary::{Requester, Shown};
 use crate::failure::Code;
 use crate::sm::Sm3Digest;
@@ -28,10 +29,18 @@ pub enum Kind {
     Failed,
     /// It was signed, and nobody fetched the result.
     NotDelivered,
+    /// A person allowed a web site.
+    Paired,
+    /// The same, for this once.
+    PairedOnce,
+    /// A person did not allow a web site.
+    PairingRefused,
     /// The PIN of the token was changed.
     PinChanged,
     /// Policy refused the request.
     Refused,
+    /// The pairings of a web site were ended.
+    Revoked,
     /// All items were signed.
     Signed,
     /// These items are signed and given out; others of the request are under way.
@@ -43,6 +52,8 @@ pub enum Kind {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum Matter {
+    /// Whether a web site may call.
+    Pairing,
     /// A new PIN for the token.
     PinChange,
     /// The items of the line. Not written, as it is the usual one.
@@ -65,7 +76,7 @@ pub struct Event {
     /// What was asked for.
     #[serde(default, skip_serializing_if = "Matter::is_usual")]
     pub matter: Matter,
-    /// Number of the request, the same in all its lines.
+    /// Number of the request, the same in all its lines; of the pairing; empty for the end of pairings.
     pub request: String,
     /// Who asked: an origin, or the command line.
     pub requester: Requester,
@@ -79,6 +90,35 @@ pub struct Event {
     /// Serial number of the token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<Shown>,
+    /// Whose pairings were ended; of other events the requester says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+}
+
+impl Event {
+    /// A pairing was asked for.
+    pub fn of_pairing(event: Kind, id: &str, origin: &Origin, user: &str) -> Self {
+        Self { event, request: id.to_owned(), ..Self::of_origin(Requester::Origin(origin.clone()), user) }
+    }
+
+    /// The pairings of an origin were ended by `requester`.
+    pub fn of_revocation(origin: &Origin, requester: Requester, user: &str) -> Self {
+        Self { origin: Some(origin.clone()), ..Self::of_origin(requester, user) }
+    }
+
+    fn of_origin(requester: Requester, user: &str) -> Self {
+        Self {
+            event: Kind::Revoked,
+            matter: Matter::Pairing,
+            request: String::new(),
+            requester,
+            user: user.to_owned(),
+            items: Vec::new(),
+            code: None,
+            token: None,
+            origin: None,
+        }
+    }
 }
 
 /// One signature that was asked for.
@@ -174,6 +214,7 @@ pub mod tests {
             }],
             code: None,
             token: Some(Shown::new("V0001")),
+            origin: None,
         }
     }
 }

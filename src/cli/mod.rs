@@ -1,6 +1,7 @@
 //! The command line: one module per subcommand, each with its arguments and one function that returns the exit code.
 
 pub mod audit;
+pub mod diagnostics;
 pub mod doctor;
 pub mod lists;
 pub mod open;
@@ -11,6 +12,7 @@ pub mod run;
 pub mod seal;
 pub mod sign;
 mod sign_folder;
+pub mod tls;
 pub mod trust;
 pub mod update;
 pub mod upgrade;
@@ -76,6 +78,11 @@ pub enum Command {
     /// Check or export the record of signatures.
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Write a file for the help desk that names nobody.
+    Diagnostics(diagnostics::Args),
+    /// Make or remove the certificate for https.
+    #[command(subcommand)]
+    Tls(tls::Command),
     /// Ask whether a newer version is offered. Never installs, never fetches.
     #[command(subcommand)]
     Update(update::Command),
@@ -119,6 +126,8 @@ pub fn main(cli: Cli) -> ExitCode {
         Command::Pin(command) => configured(&cli.config, |config| pin::run(config, &command, language)),
         Command::Seal(command) => configured(&cli.config, |config| seal::run(&config, &command, language)),
         Command::Audit(command) => configured(&cli.config, |config| audit::run(&config, &command, language)),
+        Command::Diagnostics(args) => configured(&cli.config, |config| diagnostics::run(config, &args, language)),
+        Command::Tls(command) => configured(&cli.config, |config| tls::run(&config, &command, language)),
         Command::Update(command) => configured(&cli.config, |config| update::run(&config, &command, language)),
     };
     result.unwrap_or_else(|problem| problem.tell(language))

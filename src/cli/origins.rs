@@ -6,10 +6,11 @@ use clap::Subcommand;
 use jiff::Timestamp;
 
 use super::{FAILED, Problem};
+use crate::audit::{Audit, Event};
 use crate::config::Config;
-use crate::consent::Origin;
 use crate::consent::grants::{Grant, Grants};
 use crate::consent::text::date;
+use crate::consent::{Origin, Requester};
 use crate::failure::Language;
 use crate::views::OriginView;
 
@@ -63,6 +64,14 @@ fn list(config: &Config, grants: &[Grant], json: bool, language: Language) -> Re
 
 fn revoke(config: &Config, grants: &Grants, origin: &Origin, language: Language) -> Result<ExitCode, Problem> {
     let count = grants.revoke(origin)?;
+    if count > 0 {
+        // Ended first: a record that cannot be written must not keep a web site allowed.
+        let line = Event::of_revocation(origin, Requester::CommandLine, &crate::config::user());
+        let written = Audit::open(&config.places.audit()).and_then(|audit| audit.append(Timestamp::now(), &line));
+        written.map_err(|e| {
+            Problem::new(FAILED, e, language.pick("the pairings are ended all the same", "配对已撤销，但未能写入记录"))
+        })?;
+    }
     if config.http.origins.contains(origin) || config.http.digest_only.contains(origin) {
         let what = language.pick(
             "this web site is allowed by the configuration or the policy, and stays allowed",

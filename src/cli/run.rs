@@ -11,18 +11,25 @@ use crate::config::Config;
 use crate::failure::Language;
 use crate::http::pages::link::PortFile;
 use crate::http::{App, Listener};
+use crate::tls::Tls;
 
 /// Runs `run`.
 pub fn run(config: Config, language: Language) -> Result<ExitCode, Problem> {
     // Sockets, pipes and timers: two threads on any machine. Work for the processor has the blocking pool, whose threads end when idle.
     Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(async {
-        let listener = Listener::bind(config.http.port).await.map_err(|error| {
+        let mut listener = Listener::bind(config.http.port).await.map_err(|error| {
             let hint = language.pick(
                 "end the other program, or name another port in the configuration",
                 "请结束占用端口的程序，或在配置中指定其他端口",
             );
             Problem::new(FAILED, error, hint)
         })?;
+        if let Err(error) = crate::log::keep(&config.places.log()) {
+            tracing::warn!(%error, "the log is not kept");
+        }
+        if let Err(error) = add_tls(&mut listener, &config).await {
+            tracing::error!(error, "no https");
+        }
         let means = Means::of_system(&config, language)?;
         let agent = Agent::start(config, means)?;
         let (audit, now, days) = (agent.signer.audit.clone(), (agent.signer.clock)(), agent.signer.config.audit.keep_days);
@@ -38,11 +45,24 @@ pub fn run(config: Config, language: Language) -> Result<ExitCode, Problem> {
             .inspect_err(|error| tracing::warn!(%error, "the port cannot be written down"));
         let app = Arc::new(App::new(agent.signer.clone(), listener.port()));
         println!("http://127.0.0.1:{}", listener.port());
+        if let Some(port) = listener.tls_port() {
+            println!("https://127.0.0.1:{port}");
+        }
         listener.serve(app.clone(), stopped()).await;
         app.requests.cancel_all();
         agent.shut_down_after(app.requests.idle()).await;
         Ok(ExitCode::SUCCESS)
     })
+}
+
+/// Answers by TLS too, where a certificate was made for it. That it cannot be used is no reason to answer nobody.
+async fn add_tls(listener: &mut Listener, config: &Config) -> Result<(), String> {
+    let tls = Tls::new(config.places.tls());
+    if !config.http.tls || !tls.exists() {
+        return Ok(());
+    }
+    let server = tls.server().map_err(|error| error.to_string())?;
+    listener.add_tls(config.http.tls_port, server).await.map_err(|error| error.to_string())
 }
 
 /// Completes when the program is asked to stop.

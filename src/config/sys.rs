@@ -9,7 +9,7 @@ mod os {
 
     use super::*;
 
-    /// Where an administrator puts the policy.
+    /// Where the policy of this machine lies, whether there is one or not.
     pub fn policy_path() -> PathBuf {
         PathBuf::from("/etc/sealagent/policy.toml")
     }
@@ -62,6 +62,7 @@ mod os {
     use super::*;
 
     /// The ProgramData folder by known-folder identifier: the variable of that name can be set by anyone.
+    /// Where the policy of this machine lies, whether there is one or not.
     pub fn policy_path() -> PathBuf {
         let mut wide = null_mut();
         // SAFETY: the identifier is a static, and `wide` receives a pointer that the shell allocated, or null on failure.

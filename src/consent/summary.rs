@@ -13,7 +13,7 @@ use super::Origin;
 use crate::harmless;
 
 /// A text that was made fit to be shown (see [`crate::harmless`]).
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, schemars::JsonSchema, PartialEq, Serialize)]
 #[serde(from = "String", into = "String")]
 pub struct Shown(String);
 

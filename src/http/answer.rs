@@ -8,12 +8,13 @@ use std::task::{Context, Poll};
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
 use super::guard::Caller;
 use super::listener::Busy;
-use crate::failure::{Failure, Language};
+use crate::failure::{Code, Failure, Language};
 use crate::signing::subject::{Bytes as FileBytes, BytesReader};
 
 /// Bytes that are read from a file at once.
@@ -131,14 +132,21 @@ pub fn typed(code: StatusCode, kind: &'static str, body: AnswerBody) -> Answer {
 }
 
 /// What an error answer says.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "Failure")]
 #[serde(rename_all = "camelCase")]
-struct ErrorBody<'a> {
-    code: &'static str,
+pub(super) struct ErrorBody<'a> {
+    /// Stable.
+    code: Code,
+    /// What happened and what to do, in English.
     message: String,
+    /// The same in Chinese.
     message_zh: String,
+    /// Names the call in the agent's log.
     request_id: &'a str,
+    /// Whether the same call may succeed later.
     retryable: bool,
+    /// What is particular, for the help desk.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<&'a str>,
 }
@@ -148,7 +156,7 @@ pub fn failure(failure: &Failure, request_id: &str) -> Answer {
     let code = failure.code;
     let text = |language, gap| format!("{}{gap}{}", code.message(language), code.hint(language));
     let body = ErrorBody {
-        code: code.as_str(),
+        code,
         message: text(Language::English, " "),
         message_zh: text(Language::Chinese, ""),
         request_id,

@@ -4,8 +4,10 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::openapi::{DateTime, Digest};
 use crate::consent::Requester;
 use crate::failure::{Code, Failure, Language};
 use crate::preview::keyword;
@@ -21,7 +23,7 @@ const MAX_PROPERTY: usize = 1024;
 const MAX_KEY: usize = 128;
 
 /// `GET /v1/info` for an origin that is allowed.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Info<'a> {
     /// `sealagent`
@@ -48,7 +50,7 @@ pub struct Info<'a> {
 }
 
 /// `GET /v1/info` for any other.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PublicInfo {
     /// `sealagent`
@@ -57,8 +59,18 @@ pub struct PublicInfo {
     pub api_versions: [u32; 1],
 }
 
+/// `GET /v1/info`
+#[derive(JsonSchema, Serialize)]
+#[serde(untagged)]
+pub enum InfoView<'a> {
+    /// For an origin that is allowed.
+    Allowed(Info<'a>),
+    /// For any other.
+    Stranger(PublicInfo),
+}
+
 /// A document that was handed over.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DocumentView<'a> {
     /// Names it in other calls.
@@ -70,17 +82,19 @@ pub struct DocumentView<'a> {
     /// Its pages, in reading order.
     pub pages: Vec<PageView>,
     /// SM3 of its bytes.
+    #[schemars(with = "Digest")]
     pub sm3: Sm3Digest,
     /// Number of signatures in it.
     pub signatures: usize,
     /// Whether one of them closed it.
     pub closed: bool,
     /// When it will be gone, if nobody asks about it before.
+    #[schemars(with = "DateTime")]
     pub expires_at: Timestamp,
 }
 
 /// A page.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PageView {
     number: usize,
@@ -107,7 +121,7 @@ impl<'a> DocumentView<'a> {
 }
 
 /// `POST /v1/signatures`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SignatureBody {
     #[serde(default)]
@@ -129,13 +143,14 @@ pub struct SignatureBody {
     pub idempotency_key: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct ItemBody {
     document_id: String,
     seal: String,
     /// SM3 that the document must have: what the page's list says of it.
     #[serde(default)]
+    #[schemars(with = "Option<Digest>")]
     sm3: Option<Sm3Digest>,
     /// The name that the document must have.
     #[serde(default)]
@@ -147,10 +162,11 @@ struct ItemBody {
     close: bool,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct DigestBody {
     name: String,
+    #[schemars(with = "Digest")]
     sm3: Sm3Digest,
     property: String,
     seal: String,
@@ -158,7 +174,7 @@ struct DigestBody {
     signed_value: SignedValueKind,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "camelCase", deny_unknown_fields)]
 enum StampBody {
     Field {
@@ -187,34 +203,34 @@ enum StampBody {
 }
 
 /// Which occurrence of a keyword; the first when it is not said.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(untagged)]
 enum NthBody {
     Number(NonZeroU32),
     Word(NthWord),
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 enum NthWord {
     All,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 enum EdgeBody {
     Left,
     Right,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(untagged)]
 enum PagesBody {
     List(Vec<u32>),
     Named(PagesName),
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 enum PagesName {
     All,
@@ -329,7 +345,7 @@ pub fn name(text: &str) -> Result<String, Failure> {
 }
 
 /// `202` of `POST /v1/signatures`
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Begun<'a> {
     /// Names the request.
@@ -337,7 +353,7 @@ pub struct Begun<'a> {
 }
 
 /// `GET /v1/signatures/{id}`
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StatusView {
     /// Of the request.
@@ -347,7 +363,7 @@ pub struct StatusView {
 }
 
 /// One item.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ItemView {
     /// Its state.

@@ -126,8 +126,8 @@ impl Credentials {
     }
 }
 
-/// `SealAgent id=…, n=…, mac=…`, exactly so.
-fn parse(text: &str) -> Option<(&str, u64, [u8; 32])> {
+/// `SealAgent id=…, n=…, mac=…`, exactly so: pairing, number and MAC.
+pub fn parse(text: &str) -> Option<(&str, u64, [u8; 32])> {
     let (id, rest) = text.strip_prefix("SealAgent id=")?.split_once(", n=")?;
     let (number, digits) = rest.split_once(", mac=")?;
     if !number.bytes().all(|b| b.is_ascii_digit()) || digits.len() != 64 {

@@ -10,6 +10,7 @@ use hyper::http::request::Parts;
 use hyper::upgrade::OnUpgrade;
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::broadcast::error::RecvError;
@@ -33,8 +34,10 @@ const PROTOCOL: &str = "sealagent.v1";
 const MAX_OPEN: usize = 64;
 /// How long a paired page may take to prove itself.
 const FIRST_FRAME: Duration = Duration::from_secs(10);
-/// How often a page is asked whether it is there, and its pairing is looked at.
+/// How often a page is asked whether it is there.
 const PING: Duration = Duration::from_secs(20);
+/// How often the pairing of a page is looked at: another program may have ended it.
+const LOOK: Duration = Duration::from_secs(2);
 /// Most frames that a page may send between two pings: its credential, a pong, a few pings of its own.
 const MAX_FRAMES: u32 = 16;
 /// A page that does not take a frame for this long is gone.
@@ -44,12 +47,23 @@ const STALLED: Duration = Duration::from_secs(10);
 const GOODBYE: Duration = Duration::from_secs(1);
 
 /// One event.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
-enum Event<'a> {
+pub(super) enum Event<'a> {
+    PairingChanged { state: PairingChange },
     SignatureChanged { signature_id: &'a str, state: State, done: usize },
     TokenAdded { token: &'a TokenHandle },
     TokenRemoved { token: &'a TokenHandle },
+}
+
+/// What became of an origin's pairing.
+#[derive(JsonSchema, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum PairingChange {
+    /// The person allowed it, anew or for the first time.
+    Granted,
+    /// It was ended; the stream ends after this.
+    Revoked,
 }
 
 /// The first frame of a paired page: as the header of its calls would be, over `GET /v1/events`.
@@ -79,6 +93,7 @@ pub fn begin(app: &App, head: &Parts, caller: &Caller) -> Result<Answer, Failure
         credentials: app.credentials.clone(),
         tokens: app.signer.workers.events(),
         signatures: app.requests.changes(),
+        granted: app.pairings.granted(),
         _present: app.requests.present(&requester),
         requester,
         _permit: permit,
@@ -141,6 +156,7 @@ struct Stream {
     credentials: Arc<Credentials>,
     tokens: tokio::sync::broadcast::Receiver<TokenEvent>,
     signatures: tokio::sync::broadcast::Receiver<crate::signing::request::Changed>,
+    granted: tokio::sync::broadcast::Receiver<Origin>,
     requester: Requester,
     /// Dropped when the page is gone.
     _present: Present,
@@ -185,7 +201,10 @@ impl Stream {
             Ok(pairing) => pairing,
             Err(ended) => return ended,
         };
-        let mut pings = interval_at(Instant::now() + PING, PING);
+        let (mut pings, mut looks) = (interval_at(Instant::now() + PING, PING), interval_at(Instant::now() + LOOK, LOOK));
+        let credentials = self.credentials.clone();
+        let origin = self.origin.clone();
+        let is_revoked = || pairing.as_ref().is_some_and(|id| !credentials.is_granted(id, &origin));
         let (mut received, mut is_alive) = (0, true);
         loop {
             let sent = tokio::select! {
@@ -205,15 +224,18 @@ impl Stream {
                     if !std::mem::take(&mut is_alive) {
                         return Ended::Gone;
                     }
-                    if pairing.as_ref().is_some_and(|id| !self.credentials.is_granted(id, &self.origin)) {
-                        return Ended::Close(Close::Policy);
-                    }
                     received = 0;
                     timeout(STALLED, websocket::ping(writer)).await
                 }
-                event = next(&mut self.tokens, &mut self.signatures, &self.requester) => {
-                    if pairing.as_ref().is_some_and(|id| !self.credentials.is_granted(id, &self.origin)) {
-                        return Ended::Close(Close::Policy);
+                _ = looks.tick() => {
+                    if is_revoked() {
+                        return revoked(writer).await;
+                    }
+                    continue;
+                }
+                event = self.next() => {
+                    if is_revoked() {
+                        return revoked(writer).await;
                     }
                     match event {
                         Some(text) => timeout(STALLED, websocket::text(writer, &text)).await,
@@ -246,33 +268,44 @@ impl Stream {
         self.credentials.prove(claim, &head, None).map_err(|_| refused())?;
         Ok(Some(id))
     }
-}
 
-/// The next event for this requester, as JSON. One that was missed because the page is slow is no loss: the page reads the state.
-async fn next(
-    tokens: &mut tokio::sync::broadcast::Receiver<TokenEvent>,
-    signatures: &mut tokio::sync::broadcast::Receiver<crate::signing::request::Changed>,
-    requester: &Requester,
-) -> Option<String> {
-    loop {
-        let json = tokio::select! {
-            event = tokens.recv() => match event {
-                Ok(TokenEvent::Added(token)) => serde_json::to_string(&Event::TokenAdded { token: &token.handle }),
-                Ok(TokenEvent::Removed(token)) => serde_json::to_string(&Event::TokenRemoved { token: &token }),
-                Err(RecvError::Lagged(_)) => continue,
-                Err(RecvError::Closed) => return None,
-            },
-            change = signatures.recv() => match change {
-                Ok(change) if change.requester == *requester => {
-                    let (signature_id, state, done) = (change.id.as_str(), change.state, change.done);
-                    serde_json::to_string(&Event::SignatureChanged { signature_id, state, done })
-                }
-                Ok(_) | Err(RecvError::Lagged(_)) => continue,
-                Err(RecvError::Closed) => return None,
-            },
-        };
-        if let Ok(json) = json {
-            return Some(json);
+    /// The next event for this requester, as JSON. One that was missed because the page is slow is no loss: the page reads the state.
+    async fn next(&mut self) -> Option<String> {
+        loop {
+            let json = tokio::select! {
+                event = self.tokens.recv() => match event {
+                    Ok(TokenEvent::Added(token)) => serde_json::to_string(&Event::TokenAdded { token: &token.handle }),
+                    Ok(TokenEvent::Removed(token)) => serde_json::to_string(&Event::TokenRemoved { token: &token }),
+                    Err(RecvError::Lagged(_)) => continue,
+                    Err(RecvError::Closed) => return None,
+                },
+                change = self.signatures.recv() => match change {
+                    Ok(change) if change.requester == self.requester => {
+                        let (signature_id, state, done) = (change.id.as_str(), change.state, change.done);
+                        serde_json::to_string(&Event::SignatureChanged { signature_id, state, done })
+                    }
+                    Ok(_) | Err(RecvError::Lagged(_)) => continue,
+                    Err(RecvError::Closed) => return None,
+                },
+                granted = self.granted.recv() => match granted {
+                    Ok(origin) if origin == self.origin => {
+                        serde_json::to_string(&Event::PairingChanged { state: PairingChange::Granted })
+                    }
+                    Ok(_) | Err(RecvError::Lagged(_)) => continue,
+                    Err(RecvError::Closed) => return None,
+                },
+            };
+            if let Ok(json) = json {
+                return Some(json);
+            }
         }
     }
+}
+
+/// Tells the page that its pairing has ended, and ends the stream.
+async fn revoked(writer: &mut (impl AsyncWrite + Unpin)) -> Ended {
+    if let Ok(json) = serde_json::to_string(&Event::PairingChanged { state: PairingChange::Revoked }) {
+        let _ = timeout(STALLED, websocket::text(writer, &json)).await;
+    }
+    Ended::Close(Close::Policy)
 }

@@ -3,7 +3,7 @@
 use hyper::header::{HeaderMap, HeaderName};
 use hyper::http::request::Parts;
 
-use super::router::Route;
+use super::routes::{Access, Route};
 use crate::config::Http;
 use crate::consent::{Origin, Requester};
 use crate::failure::{Code, Failure};
@@ -69,10 +69,10 @@ pub fn admit(
         return Ok(Caller::Paired(origin));
     }
     let may_ask = !http.silent && (origin.is_https() || origin.is_loopback());
-    let open = match route {
-        Some(Route::Info) => true,
-        Some(Route::Pairing { .. } | Route::Pairings) => http.pairing,
-        _ => false,
+    let open = match route.map(|route| route.path.access) {
+        Some(Access::Stranger) => true,
+        Some(Access::Pairing) => http.pairing,
+        Some(Access::Allowed) | None => false,
     };
     if may_ask && open { Ok(Caller::Stranger(origin)) } else { Err(Code::OriginRefused.into()) }
 }
@@ -94,7 +94,7 @@ mod tests {
 
     use super::*;
 
-    fn admitted(headers: &[(&str, &str)], route: Route) -> Result<Caller, Code> {
+    fn admitted(headers: &[(&str, &str)], path: &str) -> Result<Caller, Code> {
         let mut request = Request::get("/");
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -107,17 +107,22 @@ mod tests {
             max_upload_bytes: 1,
             silent: false,
             pairing: true,
+            tls: false,
+            tls_port: None,
         };
-        admit(&head, 17329, Some(&route), &http, |origin| origin.as_str() == "https://paired.example").map_err(|f| f.code)
+        admit(&head, 17329, Route::of(path).as_ref(), &http, |origin| origin.as_str() == "https://paired.example")
+            .map_err(|f| f.code)
     }
 
     const HOST: (&str, &str) = ("host", "127.0.0.1:17329");
+    const INFO: &str = "/v1/info";
+    const SEALS: &str = "/v1/seals";
     const GOOD: (&str, &str) = ("origin", "https://gov.example");
 
     #[test]
     fn the_allowed_page_passes_under_both_names() {
         for host in ["127.0.0.1:17329", "localhost:17329"] {
-            assert!(matches!(admitted(&[("host", host), GOOD], Route::Seals), Ok(Caller::Allowed(_))), "{host}");
+            assert!(matches!(admitted(&[("host", host), GOOD], SEALS), Ok(Caller::Allowed(_))), "{host}");
         }
     }
 
@@ -140,10 +145,10 @@ mod tests {
             "127.0.0.1:017329",
             "",
         ] {
-            assert_eq!(admitted(&[("host", host), GOOD], Route::Info), Err(Code::WrongHost), "{host}");
+            assert_eq!(admitted(&[("host", host), GOOD], INFO), Err(Code::WrongHost), "{host}");
         }
-        assert_eq!(admitted(&[HOST, HOST, GOOD], Route::Info), Err(Code::WrongHost));
-        assert_eq!(admitted(&[GOOD], Route::Info), Err(Code::WrongHost));
+        assert_eq!(admitted(&[HOST, HOST, GOOD], INFO), Err(Code::WrongHost));
+        assert_eq!(admitted(&[GOOD], INFO), Err(Code::WrongHost));
     }
 
     /// Attack items 11, 12, 13 and 21.
@@ -159,26 +164,29 @@ mod tests {
             "https://GOV.example",
             "https://gov.example.",
             "https://gov.example/",
+            "https://g\u{43e}v.example",
+            "https://xn--gv-fmc.example",
+            "https://evil.example, https://gov.example",
             "chrome-extension://abcdefghijklmnopabcdefghijklmnop",
             "file://",
             "",
         ] {
-            assert_eq!(admitted(&[HOST, ("origin", origin)], Route::Seals), Err(Code::OriginRefused), "{origin}");
+            assert_eq!(admitted(&[HOST, ("origin", origin)], SEALS), Err(Code::OriginRefused), "{origin}");
         }
-        assert_eq!(admitted(&[HOST], Route::Info), Err(Code::OriginRefused), "no origin");
-        assert_eq!(admitted(&[HOST, GOOD, GOOD], Route::Info), Err(Code::OriginRefused), "two origins");
+        assert_eq!(admitted(&[HOST], INFO), Err(Code::OriginRefused), "no origin");
+        assert_eq!(admitted(&[HOST, GOOD, GOOD], INFO), Err(Code::OriginRefused), "two origins");
     }
 
     /// Attack item 18.
     #[test]
     fn strangers_reach_info_and_pairings_alone_and_only_from_https_or_loopback() {
-        for route in [Route::Info, Route::Pairings, Route::Pairing { id: "1".into() }] {
+        for route in [INFO, "/v1/pairings", "/v1/pairings/1"] {
             for origin in ["https://evil.example", "http://localhost:3000", "http://127.0.0.1:8080"] {
-                let caller = admitted(&[HOST, ("origin", origin)], route.clone());
+                let caller = admitted(&[HOST, ("origin", origin)], route);
                 assert!(matches!(caller, Ok(Caller::Stranger(_))), "{origin}");
             }
             for origin in ["http://evil.example", "null"] {
-                assert_eq!(admitted(&[HOST, ("origin", origin)], route.clone()), Err(Code::OriginRefused), "{origin}");
+                assert_eq!(admitted(&[HOST, ("origin", origin)], route), Err(Code::OriginRefused), "{origin}");
             }
         }
     }
@@ -186,16 +194,16 @@ mod tests {
     #[test]
     fn a_paired_origin_is_let_in_to_prove_itself() {
         let paired = ("origin", "https://paired.example");
-        assert!(matches!(admitted(&[HOST, paired], Route::Seals), Ok(Caller::Paired(_))));
-        assert!(matches!(admitted(&[HOST, GOOD], Route::Seals), Ok(Caller::Allowed(_))));
+        assert!(matches!(admitted(&[HOST, paired], SEALS), Ok(Caller::Paired(_))));
+        assert!(matches!(admitted(&[HOST, GOOD], SEALS), Ok(Caller::Allowed(_))));
     }
 
     /// Attack item 11.
     #[test]
     fn navigations_and_no_cors_requests_are_refused_for_everyone() {
         for mode in ["navigate", "no-cors", "nonsense"] {
-            assert_eq!(admitted(&[HOST, GOOD, ("sec-fetch-mode", mode)], Route::Info), Err(Code::OriginRefused), "{mode}");
+            assert_eq!(admitted(&[HOST, GOOD, ("sec-fetch-mode", mode)], INFO), Err(Code::OriginRefused), "{mode}");
         }
-        assert!(admitted(&[HOST, GOOD, ("sec-fetch-mode", "cors")], Route::Info).is_ok());
+        assert!(admitted(&[HOST, GOOD, ("sec-fetch-mode", "cors")], INFO).is_ok());
     }
 }

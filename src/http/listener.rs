@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,13 +15,15 @@ use hyper::StatusCode;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
+use tokio_rustls::TlsAcceptor;
 
 use super::head::{HeadError, HeadScanner};
 use super::{App, peer, router};
-use crate::config::{FIRST_PORT, LAST_PORT};
+use crate::config::{FIRST_PORT, FIRST_TLS_PORT, LAST_PORT, LAST_TLS_PORT};
 
 /// Most connections at once. A browser opens six for a site; more are somebody's flood, and fewer files than the usual limit of 1024.
 const MAX_CONNECTIONS: usize = 512;
@@ -36,8 +39,13 @@ const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(50);
 #[non_exhaustive]
 pub enum ListenError {
     /// All ports that sites know are taken by other programs or users.
-    #[error("the ports {FIRST_PORT} to {LAST_PORT} of 127.0.0.1 are all in use")]
-    AllTaken,
+    #[error("the ports {first} to {last} of 127.0.0.1 are all in use")]
+    AllTaken {
+        /// The first that was tried.
+        first: u16,
+        /// The last.
+        last: u16,
+    },
     /// The one port that the configuration names cannot be had.
     #[error("port {port} of 127.0.0.1 cannot be used: {source}")]
     Port {
@@ -48,34 +56,55 @@ pub enum ListenError {
     },
 }
 
-/// A bound port of 127.0.0.1.
-#[derive(Debug)]
+/// A bound port of 127.0.0.1, and one for TLS beside it where the person wants that.
 pub struct Listener {
+    plain: Bound,
+    tls: Option<(Bound, TlsAcceptor)>,
+}
+
+struct Bound {
     socket: TcpListener,
     port: u16,
+}
+
+impl Bound {
+    async fn one_of(ports: RangeInclusive<u16>) -> Result<Self, ListenError> {
+        let (first, last) = (*ports.start(), *ports.end());
+        let mut error = ListenError::AllTaken { first, last };
+        for port in ports {
+            let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
+            match bound.and_then(|socket| Ok((socket.local_addr()?.port(), socket))) {
+                Ok((port, socket)) => return Ok(Self { socket, port }),
+                Err(source) if first == last => error = ListenError::Port { port, source },
+                Err(_) => {}
+            }
+        }
+        Err(error)
+    }
 }
 
 impl Listener {
     /// Binds `port`, or the first free one of [`FIRST_PORT`] to [`LAST_PORT`].
     pub async fn bind(port: Option<u16>) -> Result<Self, ListenError> {
-        let ports = match port {
-            Some(port) => port..=port,
-            None => FIRST_PORT..=LAST_PORT,
-        };
-        let mut last = None;
-        for port in ports {
-            let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
-            match bound.and_then(|socket| Ok((socket.local_addr()?.port(), socket))) {
-                Ok((port, socket)) => return Ok(Self { socket, port }),
-                Err(source) => last = Some(ListenError::Port { port, source }),
-            }
-        }
-        Err(last.filter(|_| port.is_some()).unwrap_or(ListenError::AllTaken))
+        let plain = Bound::one_of(port.map_or(FIRST_PORT..=LAST_PORT, |port| port..=port)).await?;
+        Ok(Self { plain, tls: None })
+    }
+
+    /// Answers by TLS too, on `port` or the first free one of [`FIRST_TLS_PORT`] to [`LAST_TLS_PORT`].
+    pub async fn add_tls(&mut self, port: Option<u16>, server: Arc<ServerConfig>) -> Result<(), ListenError> {
+        let bound = Bound::one_of(port.map_or(FIRST_TLS_PORT..=LAST_TLS_PORT, |port| port..=port)).await?;
+        self.tls = Some((bound, TlsAcceptor::from(server)));
+        Ok(())
     }
 
     /// The port.
     pub fn port(&self) -> u16 {
-        self.port
+        self.plain.port
+    }
+
+    /// The port for TLS, if there is one.
+    pub fn tls_port(&self) -> Option<u16> {
+        self.tls.as_ref().map(|(bound, _)| bound.port)
     }
 
     /// Serves until `stop` completes. Connections that are open then are dropped.
@@ -87,8 +116,8 @@ impl Listener {
             tokio::select! {
                 () = &mut stop => break,
                 ((), ()) = &mut sweep => {}
-                accepted = self.socket.accept() => match accepted {
-                    Ok((stream, remote)) => connections.clone().take(stream, remote, app.clone()),
+                (accepted, way) = self.accept() => match accepted {
+                    Ok((stream, remote)) => connections.clone().take(stream, remote, way, app.clone()),
                     Err(error) => {
                         tracing::warn!(%error, "a connection cannot be accepted");
                         tokio::time::sleep(OUT_OF_DESCRIPTORS).await;
@@ -98,6 +127,25 @@ impl Listener {
         }
         connections.drop_all();
     }
+
+    async fn accept(&self) -> (io::Result<(TcpStream, SocketAddr)>, Way) {
+        let by_tls = async {
+            match &self.tls {
+                Some((bound, acceptor)) => (bound.socket.accept().await, Way { port: bound.port, tls: Some(acceptor.clone()) }),
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            accepted = self.plain.socket.accept() => (accepted, Way { port: self.plain.port, tls: None }),
+            accepted = by_tls => accepted,
+        }
+    }
+}
+
+/// How a connection came in.
+struct Way {
+    port: u16,
+    tls: Option<TlsAcceptor>,
 }
 
 /// The open connections, oldest first.
@@ -113,7 +161,7 @@ struct Open {
 }
 
 impl Connections {
-    fn take(self: Arc<Self>, stream: TcpStream, remote: SocketAddr, app: Arc<App>) {
+    fn take(self: Arc<Self>, stream: TcpStream, remote: SocketAddr, way: Way, app: Arc<App>) {
         let busy = Arc::new(AtomicUsize::new(0));
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if open.1.len() >= MAX_CONNECTIONS {
@@ -131,7 +179,7 @@ impl Connections {
             let busy = busy.clone();
             async move {
                 let _guard = guard;
-                serve(stream, remote, app, busy).await;
+                serve(stream, remote, way, app, busy).await;
             }
         });
         open.1.insert(number, Open { task: task.abort_handle(), busy });
@@ -156,7 +204,7 @@ impl Drop for Registered {
     }
 }
 
-async fn serve(stream: TcpStream, remote: SocketAddr, app: Arc<App>, busy: Arc<AtomicUsize>) {
+async fn serve(stream: TcpStream, remote: SocketAddr, way: Way, app: Arc<App>, busy: Arc<AtomicUsize>) {
     if tokio::time::timeout(FIRST_BYTE, stream.readable()).await.is_err() {
         return;
     }
@@ -167,12 +215,27 @@ async fn serve(stream: TcpStream, remote: SocketAddr, app: Arc<App>, busy: Arc<A
         Err(error) => return tracing::warn!(%error, "whose connection it is cannot be told; it was refused"),
     }
     let _ = stream.set_nodelay(true);
+    match way.tls {
+        None => speak(stream, way.port, app, busy).await,
+        Some(acceptor) => match tokio::time::timeout(HEAD, acceptor.accept(stream)).await {
+            Ok(Ok(stream)) => speak(stream, way.port, app, busy).await,
+            Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
+            Err(_) => {}
+        },
+    }
+}
+
+/// HTTP on a connection whose user is known.
+async fn speak<S>(stream: S, port: u16, app: Arc<App>, busy: Arc<AtomicUsize>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let upgraded = Arc::new(AtomicBool::new(false));
     let switched = upgraded.clone();
     let service = service_fn(move |request| {
         let (app, busy, switched) = (app.clone(), Busy::begin(busy.clone()), switched.clone());
         async move {
-            let answer = router::answer(app, request).await;
+            let answer = router::answer(app, port, request).await;
             if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
                 // What follows are no heads.
                 switched.store(true, Ordering::Relaxed);
@@ -212,14 +275,14 @@ impl Drop for Busy {
 
 /// A connection whose heads are looked at before the library reads them. A head that is refused reaches it as a NUL, which it
 /// answers with 400 and the end of the connection.
-struct Strict {
-    stream: TcpStream,
+struct Strict<S> {
+    stream: S,
     scanner: HeadScanner,
     /// Set once the connection speaks WebSocket.
     upgraded: Arc<AtomicBool>,
 }
 
-impl AsyncRead for Strict {
+impl<S: AsyncRead + Unpin> AsyncRead for Strict<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let this = &mut *self;
@@ -241,7 +304,7 @@ impl AsyncRead for Strict {
     }
 }
 
-impl AsyncWrite for Strict {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Strict<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.scanner.sent();
         Pin::new(&mut self.stream).poll_write(cx, bytes)

@@ -19,10 +19,12 @@ pub mod events;
 pub mod guard;
 pub mod head;
 mod listener;
+pub mod openapi;
 pub mod pages;
 pub mod pairing;
 pub mod peer;
 pub mod router;
+pub mod routes;
 pub mod websocket;
 
 use std::sync::Arc;

@@ -8,11 +8,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
 
 use super::credential::Credentials;
+use super::openapi::DateTime;
+use crate::audit::{Event, Kind};
 use crate::consent::Origin;
 use crate::consent::grants::{Grant, Key, Once};
 use crate::consent::pairing::{PairingAnswer, PairingShown};
@@ -41,11 +44,13 @@ const FIRST_PAUSE: Duration = Duration::from_secs(15);
 const LONGEST_PAUSE: Duration = Duration::from_secs(4 * 3600);
 /// Most origins whose refusals are remembered; the one whose pause ends first is forgotten.
 const MAX_REFUSED: usize = 1024;
+/// Grants that a slow listener may miss.
+const BACKLOG: usize = 16;
 /// Longest label, in bytes.
 const MAX_LABEL: usize = 1024;
 
 /// `POST /v1/pairings`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PairingBody {
     /// What the page calls itself.
@@ -54,7 +59,7 @@ pub struct PairingBody {
 }
 
 /// `202` of `POST /v1/pairings`
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BegunPairing {
     /// Names it.
@@ -62,11 +67,12 @@ pub struct BegunPairing {
     /// Six digits for the page to show.
     pub code: String,
     /// When the question lapses.
+    #[schemars(with = "DateTime")]
     pub expires_at: Timestamp,
 }
 
 /// `GET /v1/pairings/{id}`
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PairingView {
     /// How it stands.
@@ -80,7 +86,7 @@ pub struct PairingView {
 }
 
 /// How a pairing stands.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PairingState {
     /// For the person.
@@ -98,6 +104,7 @@ pub struct Pairings {
     signer: Arc<Signer>,
     credentials: Arc<Credentials>,
     table: Arc<Mutex<Table>>,
+    granted: broadcast::Sender<Origin>,
 }
 
 #[derive(Default)]
@@ -119,7 +126,12 @@ struct Entry {
 impl Pairings {
     /// None yet.
     pub fn new(signer: Arc<Signer>, credentials: Arc<Credentials>) -> Self {
-        Self { signer, credentials, table: Arc::default() }
+        Self { signer, credentials, table: Arc::default(), granted: broadcast::channel(BACKLOG).0 }
+    }
+
+    /// Origins whose pairing was granted just now.
+    pub fn granted(&self) -> broadcast::Receiver<Origin> {
+        self.granted.subscribe()
     }
 
     /// Begins one for a page of this origin. Must be called in a runtime.
@@ -141,10 +153,18 @@ impl Pairings {
         }
         let shown = PairingShown { origin: origin.clone(), code: code.clone(), label };
         let (signer, table, end) = (self.signer.clone(), self.table.clone(), now + LIFE);
+        let number = id.as_str().to_owned();
         let asked = tokio::spawn(async move {
             let answer = signer.prompts.ask_pairing(&shown, end, &cancel).await;
             tracing::info!(origin = %shown.origin, ?answer, "a pairing was asked for");
             lock(&table).note(&shown.origin, answer, Instant::now());
+            if answer == PairingAnswer::Refused
+                && let Err(failure) =
+                    record(&signer, Event::of_pairing(Kind::PairingRefused, &number, &shown.origin, &signer.user)).await
+            {
+                // Nothing follows from a refusal, so it stands without its line.
+                tracing::error!(code = %failure.code, "a refused pairing is not in the record");
+            }
             ended.send_replace(Some(answer));
         });
         tokio::spawn(watch_over(Arc::downgrade(&self.table), id.as_str().to_owned(), asked));
@@ -172,10 +192,10 @@ impl Pairings {
         };
         // Taken out under the lock: of two that ask at once, one gets the key.
         let entry = self.lock().entries.remove(id).ok_or(Code::NotFound)?;
-        self.grant(entry, once).await
+        self.grant(id, entry, once).await
     }
 
-    async fn grant(&self, entry: Entry, once: bool) -> Result<PairingView, Failure> {
+    async fn grant(&self, id: &str, entry: Entry, once: bool) -> Result<PairingView, Failure> {
         let internal = |error: std::io::Error| {
             tracing::error!(%error, "a pairing cannot be kept");
             Failure::from(Code::Internal)
@@ -191,8 +211,11 @@ impl Pairings {
         };
         let view =
             PairingView { state: PairingState::Granted, id: Some(grant.id.clone()), key: Some(grant.key.to_text().to_string()) };
-        let grants = self.credentials.grants().clone();
+        let kind = if once { Kind::PairedOnce } else { Kind::Paired };
+        record(&self.signer, Event::of_pairing(kind, id, &grant.origin, &self.signer.user)).await?;
+        let (grants, origin) = (self.credentials.grants().clone(), grant.origin.clone());
         self.signer.in_pool(move || grants.add(&grant)).await?.map_err(internal)?;
+        let _ = self.granted.send(origin); // an error says that nobody listens
         Ok(view)
     }
 
@@ -258,6 +281,16 @@ impl Table {
             }
         }
     }
+}
+
+/// Puts a line into the record.
+pub(super) async fn record(signer: &Signer, event: Event) -> Result<(), Failure> {
+    let (audit, at) = (signer.audit.clone(), (signer.clock)());
+    let written = tokio::task::spawn_blocking(move || audit.append(at, &event)).await;
+    written.map_err(|_| Code::Internal)?.map_err(|error| {
+        tracing::error!(%error, "a pairing cannot be recorded");
+        Code::AuditUnavailable.into()
+    })
 }
 
 /// Withdraws a pairing whose page is gone, and forgets one that has ended and is not fetched.

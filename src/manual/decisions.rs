@@ -116,6 +116,26 @@
 //! and would hold back every one of them today; what protects a user is that each signature is verified on the host, and that no PIN is
 //! sent twice, whatever a library does. *Would change our mind:* a device on which a wrong profile does harm.
 //!
+//! # D23. The contract is written from the table of paths that the router obeys
+//!
+//! `GET /v1/openapi.json` comes from `http::routes`, by which each request is matched, and from schemas that `schemars` derives of the types
+//! that are read and sent. A path without a description cannot be reached. *Else:* `utoipa` brings macros that describe handlers beside the
+//! router, so that the two can differ; a file written by hand differs from the first day. `schemars` costs two small crates and a derive
+//! on each type; tests hold every answer against the result, and openapi-spec-validator judges it.
+//!
+//! # D19. The local authority throws its key away
+//!
+//! The certificate for `https://127.0.0.1` needs an issuer that a browser can be told to trust. That issuer is made together with the one
+//! certificate, may vouch for `localhost` and `127.0.0.1` alone, and its key never reaches the disk: a renewal is a new authority, and a
+//! person's trust once more. Programs that kept such a key were how others' pages got signed. No store is written to; the person runs the
+//! line that is printed. rustls with ring: the one provider that needs no more than a C compiler, on Windows as well.
+//!
+//! # D20. Without a screen the terminal asks; there is no pinentry
+//!
+//! A `pinentry` program takes a text and gives a PIN. It accepts at once what was typed for another window, takes a pasted PIN, shows no
+//! seal and cuts long texts where it likes, and the PIN would pass one more program. The terminal prompt keeps all the rules of the window
+//! but the pictures. *Would change our mind:* a machine where neither a terminal nor a screen can be had, and a person can.
+//!
 //! # D21. Facts about bytes are remembered from one document to the next, verdicts never
 //!
 //! An archive carries few seals under many documents, and two thirds of the SM2 work of a document is the same as in the one before.

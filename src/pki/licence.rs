@@ -35,6 +35,7 @@ pub const MAX_LICENCE: usize = 64 << 10;
 
 /// State of a company in its registry.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, serde::Deserialize, serde::Serialize)]
+#[cfg_attr(feature = "agent", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum LicenceState {
     /// 存续

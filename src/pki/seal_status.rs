@@ -51,6 +51,7 @@ const NONCE: std::ops::RangeInclusive<usize> = 16..=32;
 
 /// State of a seal in its region's seal system (trust.md §8).
 #[derive(Clone, Copy, Debug, Eq, PartialEq, serde::Deserialize, serde::Serialize)]
+#[cfg_attr(feature = "agent", derive(schemars::JsonSchema), schemars(rename = "SealStatus"))]
 #[serde(rename_all = "camelCase")]
 #[allow(missing_docs, reason = "the names are the field's")]
 pub enum SealState {

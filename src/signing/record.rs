@@ -81,6 +81,7 @@ impl Signer {
             items: request.items.iter().enumerate().filter_map(record).collect(),
             code: None,
             token,
+            origin: None,
         }
     }
 }

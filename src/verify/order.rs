@@ -6,6 +6,7 @@ use super::report::{Layer, LayerState, Level, SignatureReport};
 
 /// The signatures of a document in the order in which they were put on it.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "agent", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Order {
     /// Names of the signers as their certificates have them; the id of a signature whose signer is not known.

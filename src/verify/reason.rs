@@ -10,6 +10,7 @@ macro_rules! codes {
     ($($layer:ident { $($code:ident => $name:literal,)* })*) => {
         /// Code of a finding, in the order of report.md's table.
         #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+        #[cfg_attr(feature = "agent", derive(schemars::JsonSchema), schemars(rename = "FindingCode"))]
         #[allow(missing_docs, reason = "the table of report.md says what each means")]
         #[non_exhaustive]
         pub enum Code { $($(#[serde(rename = $name)] $code,)*)* }

@@ -12,6 +12,7 @@ use crate::ses::PictureFormat;
 
 /// What a file turned out to be.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "agent", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum FileFormat {
@@ -31,6 +32,7 @@ pub enum FileFormat {
 
 /// What kind of signed value a signature has.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "agent", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub enum SignatureKind {
     /// `SEQUENCE { r, s }` or 64 bytes, and nothing else.
@@ -61,6 +63,7 @@ pub enum SignatureKind {
 
 /// The verdict about a file.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "agent", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
     /// What the file is.
@@ -68,6 +71,7 @@ pub struct Report {
     /// The worst of its signatures, seals and findings.
     pub indication: Indication,
     /// The moment of judging.
+    #[cfg_attr(feature = "agent", schemars(with = "crate::http::openapi::DateTime"))]
     pub verified_at: Timestamp,
     /// In the order of the document.
     pub signatures: Vec<SignatureReport>,
@@ -83,6 +87,7 @@ pub struct Report {
 
 /// The verdict about one signature, or about a seal by itself (then without signer and signing time).
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "agent", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SignatureReport {
     /// The id in the document; for a file that is a signed value, its kind.
@@ -106,6 +111,7 @@ pub struct SignatureReport {
     pub seal: Option<SealSummary>,
     /// The signing time, stamped or claimed.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "agent", schemars(with = "Option<crate::http::openapi::DateTime>"))]
     pub signed_at: Option<Timestamp>,
     /// Who says so.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -120,6 +126,7 @@ pub struct SignatureReport {
 
 /// Who signed.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "agent", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Signer {
     /// CN, else O, else the whole name.
@@ -149,6 +156,7 @@ pub struct Signer {
 
 /// A company as its registry knows it.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "agent", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct LicenceSummary {
     /// Its name.
@@ -161,6 +169,7 @@ pub struct LicenceSummary {
     /// Its state.
     pub state: crate::pki::licence::LicenceState,
     /// When that was so.
+    #[cfg_attr(feature = "agent", schemars(with = "crate::http::openapi::DateTime"))]
     pub as_of: Timestamp,
     /// Where the registry took it from.
     pub source: String,
@@ -168,6 +177,7 @@ pub struct LicenceSummary {
 
 /// A seal.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "agent", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SealSummary {
     /// Seal code.
@@ -180,8 +190,10 @@ pub struct SealSummary {
     #[serde(rename = "type")]
     pub kind: u64,
     /// validStart
+    #[cfg_attr(feature = "agent", schemars(with = "crate::http::openapi::DateTime"))]
     pub valid_from: Timestamp,
     /// validEnd
+    #[cfg_attr(feature = "agent", schemars(with = "crate::http::openapi::DateTime"))]
     pub valid_to: Timestamp,
     /// The maker's name.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -191,6 +203,7 @@ pub struct SealSummary {
     pub status: Option<crate::pki::trust::SealState>,
     /// When that was so.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "agent", schemars(with = "Option<crate::http::openapi::DateTime>"))]
     pub status_as_of: Option<Timestamp>,
     /// The region whose list names the maker.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -199,6 +212,7 @@ pub struct SealSummary {
 
 /// Who says when a document was signed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "agent", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum TimeSource {
     /// The signer.
@@ -222,6 +236,7 @@ pub struct SealPicture {
 
 /// One reason.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "agent", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Finding {
     /// Stable code.
@@ -244,6 +259,7 @@ pub struct Finding {
 
 /// The conclusion, in the terms of ETSI EN 319 102-1. Ordered from best to worst.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[cfg_attr(feature = "agent", derive(schemars::JsonSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Indication {
     /// Every check was made and passed.
@@ -256,6 +272,7 @@ pub enum Indication {
 
 /// Why not `TOTAL_PASSED` (ETSI EN 319 102-1 clause 5.1.3).
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "agent", derive(schemars::JsonSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[allow(missing_docs, reason = "the names are the standard's; the table of report.md says when each is given")]
 #[non_exhaustive]
@@ -281,6 +298,7 @@ pub enum SubIndication {
 
 /// What was judged, a layer at a time, so that a person sees which recognition is missing.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[cfg_attr(feature = "agent", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum Layer {
     /// The bytes are what they should be.
@@ -301,6 +319,7 @@ pub enum Layer {
 
 /// State of a layer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "agent", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 #[allow(missing_docs, reason = "the names say it")]
 pub enum LayerState {
@@ -312,6 +331,7 @@ pub enum LayerState {
 
 /// Weight of a finding; only the first two change a verdict.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[cfg_attr(feature = "agent", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 #[allow(missing_docs, reason = "the names say it")]
 pub enum Level {

@@ -23,7 +23,7 @@ const EVENT_BACKLOG: usize = 64;
 
 /// Names one token towards the rest of the agent and pages: a digest of the driver's name and the token's id in it, so it is stable
 /// over a re-plug and a restart, and says nothing of library, slot or path.
-#[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, schemars::JsonSchema, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(transparent)]
 pub struct TokenHandle(pub String);
 

@@ -1,12 +1,12 @@
 // Chromium on public pages, through the client and the demo page, to an agent whose person answers by the document's name. Started
 // by tests/browsers.rs, which also judges what the agent saw. Numbers are those of the list of attacks.
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { after, before } from 'node:test';
 import { chromium } from 'playwright-core';
-import { serve } from './site.mjs';
+import { QUIET, ask, serve, test } from './site.mjs';
 
 const folder = process.env.BROWSER_TEST_FOLDER;
 const agentPort = Number(process.env.BROWSER_TEST_AGENT_PORT);
@@ -18,7 +18,7 @@ const closedPort = Number(process.env.BROWSER_TEST_CLOSED_PORT);
 const seal = process.env.BROWSER_TEST_SEAL;
 
 const args = [
-  '--no-sandbox',
+  ...QUIET,
   '--host-resolver-rules=MAP *.example 127.0.0.1',
   `--ip-address-space-overrides=127.0.0.1:${port}=public`,
   '--ignore-certificate-errors',
@@ -33,7 +33,6 @@ before(async () => {
 
 after(async () => {
   await browser?.close();
-  server?.closeAllConnections();
   server?.close();
 });
 
@@ -150,6 +149,50 @@ test('a port where nothing listens is not running', async () => {
   await close();
 });
 
+test('a port that takes calls and never answers is passed by, and named when there is no other', async () => {
+  const { page, close } = await open(`${site('sign')}/empty.html`);
+  assert.equal((await run(page, connect, { ports: [server.silentPort] })).error, 'TimedOut');
+  assert.equal((await run(page, (agent) => agent.connect().then((info) => info.paired), { ports: [server.silentPort, agentPort] })).value, true);
+  await close();
+});
+
+// Attack item 40.
+test('a page hears that the UKey is pulled out and put back, and is told what is missing', async () => {
+  const { page, close } = await open(`${site('third')}/empty.html`);
+  await page.evaluate(`import('/sealagent.js').then(async ({ SealAgent }) => {
+    window.events = [];
+    window.agent = new SealAgent({ ports: [${agentPort}] });
+    await agent.connect();
+    agent.listen((event) => events.push(event.type)).catch(() => {});
+    window.seal = async () => {
+      const file = await (await fetch('/sample.ofd')).blob();
+      return agent.sealDocument(file, '${seal}', { kind: 'none' }, { name: 'unplugged.ofd' }).then((sealed) => sealed.size > 1000, (error) => error.code);
+    };
+  })`);
+  const heard = (type) => page.waitForFunction((type) => window.events.includes(type), type);
+  assert.equal(await page.evaluate('agent.tokens().then((tokens) => tokens.length)'), 1);
+  await ask(folder, 'unplug');
+  await heard('tokenRemoved');
+  assert.equal(await page.evaluate('seal()'), 'seal_not_found');
+  await ask(folder, 'plug');
+  await heard('tokenAdded');
+  assert.equal(await page.evaluate('seal()'), true);
+  await close();
+});
+
+// Six HTTP streams would stall every further call of the site.
+test('seven streams of one site leave room for its calls', async () => {
+  const { page, close } = await open(`${site('sign')}/empty.html`);
+  const { value } = await run(page, async (agent) => {
+    await agent.connect();
+    for (let n = 0; n < 7; n += 1) agent.listen(() => {}).catch(() => {});
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    return (await Promise.all([agent.seals(), agent.tokens()])).map((list) => list.length);
+  });
+  assert.deepEqual(value, [1, 1]);
+  await close();
+});
+
 // Attack item 22.
 test('a new site pairs by a code, and its key survives a reload', async () => {
   const { page, close } = await open(`${site('pair')}/empty.html`);
@@ -222,6 +265,17 @@ test('what a page can do without the client reaches nothing', async () => {
   const navigated = await page.context().newPage();
   const answer = await navigated.goto(`http://127.0.0.1:${agentPort}/v1/seals`);
   assert.equal(answer.status(), 403);
+  // A form needs neither permission nor preflight.
+  const [posted] = await Promise.all([
+    page.waitForNavigation(),
+    page.evaluate((agent) => {
+      const form = Object.assign(document.createElement('form'), { method: 'POST', action: `${agent}/v1/signatures`, enctype: 'text/plain' });
+      form.append(Object.assign(document.createElement('input'), { name: '{"items":[], "x":"', value: '"}' }));
+      document.body.append(form);
+      form.submit();
+    }, `http://127.0.0.1:${agentPort}`),
+  ]);
+  assert.equal(posted.status(), 403);
   await close();
 });
 
@@ -236,17 +290,19 @@ test('a name that leads to the agent is misdirected', async () => {
 
 // A grant by the debugger goes past the frame's permission policy; a managed policy does not. It is put over the system's folder in a
 // mount namespace of this browser's own.
-const policies = '/etc/chromium/policies/managed';
+const policies = '/etc/chromium';
 const mayMount = existsSync(policies) && spawnSync('unshare', ['-m', 'true']).status === 0;
 
 test('a frame of another site needs allow=, and a sandboxed one is nobody', { skip: mayMount ? false : `SKIPPED: needs root and ${policies}` }, async () => {
-  const managed = mkdtempSync(join(folder, 'policy-'));
+  const settings = mkdtempSync(join(folder, 'etc-'));
+  const managed = join(settings, 'policies', 'managed');
+  mkdirSync(managed, { recursive: true });
   const allowed = [site('portal'), site('sign')];
   writeFileSync(join(managed, 'test.json'), JSON.stringify({ LoopbackNetworkAllowedForUrls: allowed }));
   const bin = join(folder, 'bin');
   mkdirSync(bin);
   const wrapper = join(bin, 'chromium');
-  writeFileSync(wrapper, `#!/bin/sh\nexec unshare -m sh -c 'mount --bind "$0" ${policies} && exec "$@"' '${managed}' '${executablePath}' "$@"\n`, { mode: 0o700 });
+  writeFileSync(wrapper, `#!/bin/sh\nexec unshare -m sh -c 'mount --bind "$0" ${policies} && exec "$@"' '${settings}' '${executablePath}' "$@"\n`, { mode: 0o700 });
   const own = await chromium.launch({ executablePath: wrapper, args });
   try {
     const framed = async (name) => {
@@ -267,11 +323,42 @@ test('a frame of another site needs allow=, and a sandboxed one is nobody', { sk
   }
 });
 
+// The question itself, on a screen, answered with keys: F6 goes to it, Tab to Allow. The agent must have kept the connection on which the
+// browser waited all that time.
+const hasScreen = ['Xvfb', 'xdotool'].every((program) => spawnSync(program, ['-help']).error === undefined);
+
+test('the browser asks the person, and Allow after half a minute still counts', { skip: hasScreen ? false : 'SKIPPED: needs Xvfb and xdotool' }, async () => {
+  const screen = spawn('Xvfb', ['-displayfd', '1', '-screen', '0', '1024x768x24', '-nolisten', 'tcp'], { stdio: ['ignore', 'pipe', 'ignore'] });
+  const number = await new Promise((resolve) => screen.stdout.once('data', (text) => resolve(String(text).trim())));
+  const env = { ...process.env, DISPLAY: `:${number}` };
+  const own = await chromium.launch({ executablePath, args, env, headless: false });
+  try {
+    const { page, close } = await open(`${site('sign')}/empty.html`, 'asked', own);
+    const result = run(page, async (agent) => {
+      let told = 0;
+      const { paired } = await agent.connect({ onPermission: () => { told += 1; } });
+      return { paired, told };
+    });
+    const state = () => page.evaluate("navigator.permissions.query({ name: 'loopback-network' }).then(({ state }) => state)");
+    await new Promise((resolve) => setTimeout(resolve, 32_000));
+    assert.equal(await state(), 'prompt');
+    for (let tries = 0; tries < 10 && (await state()) === 'prompt'; tries += 1) {
+      spawnSync('xdotool', ['key', '--delay', '150', 'F6', 'Tab', 'Return'], { env });
+      await new Promise((resolve) => setTimeout(resolve, 1500));
+    }
+    assert.equal(await state(), 'granted');
+    assert.deepEqual(await result, { value: { paired: true, told: 1 } });
+    await close();
+  } finally {
+    await own.close();
+    screen.kill();
+  }
+});
+
 test('an agent that is stopped is lost, then not running', async () => {
   const { page, close } = await open(`${site('sign')}/empty.html`);
   await page.evaluate(`import('/sealagent.js').then(async ({ SealAgent }) => { window.agent = new SealAgent({ ports: [${agentPort}] }); await agent.seals(); })`);
-  writeFileSync(join(folder, 'stop'), '');
-  while (!existsSync(join(folder, 'stopped'))) await new Promise((resolve) => setTimeout(resolve, 50));
+  await ask(folder, 'stop');
   const failed = () => page.evaluate('agent.seals().then(() => "answered", (error) => error.name)');
   assert.equal(await failed(), 'ConnectionLost');
   assert.equal(await failed(), 'NotRunning');

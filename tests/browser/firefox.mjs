@@ -12,6 +12,7 @@ export async function launch({ executablePath, folder, preferences }) {
   const started = ['--headless', '--no-remote', '--profile', folder, '--remote-debugging-port', '0'];
   const child = spawn(executablePath, started, { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, HOME: folder } });
   const ended = new Promise((resolve) => child.once('exit', resolve));
+  process.once('exit', () => child.kill());
   const address = await new Promise((resolve, reject) => {
     let said = '';
     child.stderr.on('data', (text) => {
@@ -38,24 +39,26 @@ export async function launch({ executablePath, folder, preferences }) {
     socket.send(JSON.stringify({ id: last, method, params }));
   });
   await send('session.new', { capabilities: { alwaysMatch: { acceptInsecureCerts: true } } });
+  /** A page or a frame. */
+  const frame = (context) => ({
+    context,
+    /** The value of an expression, awaited; by way of JSON. */
+    async evaluate(expression) {
+      const awaited = `Promise.resolve(${expression}).then((value) => JSON.stringify(value))`;
+      const { result, exceptionDetails } = await send('script.evaluate', { expression: awaited, target: { context }, awaitPromise: true });
+      if (exceptionDetails) throw new Error(exceptionDetails.text);
+      return result.value === undefined ? undefined : JSON.parse(result.value);
+    },
+  });
   return {
     send,
+    frame,
     /** `granted`, `denied` or `prompt` for the pages of an origin. */
     permit: (origin, state) => send('permissions.setPermission', { descriptor: { name: 'loopback-network' }, state, origin }),
     async open(url) {
       const { context } = await send('browsingContext.create', { type: 'tab' });
       await send('browsingContext.navigate', { context, url, wait: 'complete' });
-      return {
-        context,
-        /** The value of an expression, awaited; by way of JSON. */
-        async evaluate(expression) {
-          const awaited = `Promise.resolve(${expression}).then((value) => JSON.stringify(value))`;
-          const { result, exceptionDetails } = await send('script.evaluate', { expression: awaited, target: { context }, awaitPromise: true });
-          if (exceptionDetails) throw new Error(exceptionDetails.text);
-          return result.value === undefined ? undefined : JSON.parse(result.value);
-        },
-        close: () => send('browsingContext.close', { context }),
-      };
+      return { ...frame(context), close: () => send('browsingContext.close', { context }) };
     },
     async close() {
       await send('browser.close', {}).catch(() => {});

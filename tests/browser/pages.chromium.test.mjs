@@ -3,8 +3,9 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { after, before } from 'node:test';
 import { chromium } from 'playwright-core';
+import { QUIET, root, test } from './site.mjs';
 import { address, agentPort, asksForALink, drawsPages, judgesFiles, own, ready, revokesGrant, saysHowThingsAre, sealsOwnFile } from './pages.mjs';
 
 const folder = process.env.BROWSER_TEST_FOLDER;
@@ -14,7 +15,7 @@ const complaints = [];
 const shots = process.env.BROWSER_TEST_SHOTS;
 
 before(async () => {
-  browser = await chromium.launch({ executablePath: process.env.BROWSER_TEST_PROGRAM, args: ['--no-sandbox'] });
+  browser = await chromium.launch({ executablePath: process.env.BROWSER_TEST_PROGRAM, args: QUIET });
   if (shots) mkdirSync(shots, { recursive: true });
 });
 after(() => browser?.close());
@@ -101,7 +102,6 @@ test('another site gets nothing of the pages', async () => {
 
 const TYPES = { html: 'text/html; charset=utf-8', js: 'text/javascript; charset=utf-8', css: 'text/css', json: 'application/json', ofd: 'application/ofd' };
 test('the demo page places the seal by a click and seals several files at once', async () => {
-  const root = join(import.meta.dirname, '..', '..');
   const files = { '/demo.json': JSON.stringify({ ports: [agentPort], sampleName: '合同.ofd', stamp: { kind: 'page', pages: [1], x: 100, y: 100 } }), '/sample.ofd': readFileSync(join(folder, 'plain.ofd')), '/sealagent.js': readFileSync(join(root, 'sdk/js/dist/sealagent.js')) };
   for (const name of ['index.html', 'style.css', 'app.js', 'seal.js', 'texts.json']) files[`/${name}`] = readFileSync(join(root, 'src/demo/assets', name));
   const server = createServer((request, answer) => {

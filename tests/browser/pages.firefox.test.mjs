@@ -1,8 +1,9 @@
 // The agent's own pages in Firefox, as pages.chromium.test.mjs has it.
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { after, before } from 'node:test';
 import { launch } from './firefox.mjs';
 import { asksForALink, drawsPages, judgesFiles, revokesGrant, saysHowThingsAre, sealsOwnFile } from './pages.mjs';
+import { test } from './site.mjs';
 
 let browser;
 

@@ -2,6 +2,9 @@
 
 #![allow(dead_code, reason = "several tests share it, and each uses its part")]
 
+#[path = "contract.rs"]
+pub mod contract;
+
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
@@ -204,7 +207,7 @@ impl Rig {
         answer
     }
 
-    /// One request with exactly these headers beside `Host` and `Content-Length`.
+    /// One request with exactly these headers beside `Host` and `Content-Length`. The answer must be one that the contract has.
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
         let mut request = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
         if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
@@ -217,7 +220,11 @@ impl Rig {
             request += &format!("Content-Length: {}\r\n", body.len());
         }
         request += "\r\n";
-        parse(&self.raw(&[request.as_bytes(), body].concat()))
+        let answer = parse(&self.raw(&[request.as_bytes(), body].concat()));
+        if answer.status != 0 {
+            contract::check(method, path, answer.status, answer.header("content-type"), &answer.body);
+        }
+        answer
     }
 
     /// `GET` of the allowed page.
@@ -238,11 +245,16 @@ impl Rig {
         answer.json()["documentId"].as_str().unwrap().to_owned()
     }
 
-    /// Asks for one seal on page 1 and returns the request's id.
-    pub fn ask(&self, document: &str) -> String {
+    /// Asks for one seal on page 1.
+    pub fn try_ask(&self, document: &str) -> Answer {
         let stamp = serde_json::json!({"kind": "page", "pages": [1], "x": 100.0, "y": 100.0});
         let item = serde_json::json!({"documentId": document, "seal": self.seal.es_id(), "stamp": stamp});
-        let answer = self.post("/v1/signatures", &serde_json::json!({"items": [item]}));
+        self.post("/v1/signatures", &serde_json::json!({"items": [item]}))
+    }
+
+    /// Asks for one seal on page 1 and returns the request's id.
+    pub fn ask(&self, document: &str) -> String {
+        let answer = self.try_ask(document);
         assert_eq!(answer.status, 202, "{answer:?}");
         answer.json()["signatureId"].as_str().unwrap().to_owned()
     }

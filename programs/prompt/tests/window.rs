@@ -29,6 +29,7 @@ fn main() {
         ("right_to_left_title_of_10_000_characters_is_still_answered", long_title),
         ("page_down_turns_to_the_next_page_and_types_nothing", leafing),
         ("one_copy_of_the_pin_is_in_memory_while_it_is_typed", one_copy),
+        ("a_prompt_that_is_killed_while_a_pin_is_typed_leaves_no_core", no_core),
     ];
     let trials =
         cases.into_iter().map(|(name, case)| Trial::test(name, move || case(&Desk::new())).with_ignored_flag(missing)).collect();
@@ -266,6 +267,23 @@ fn one_copy(desk: &Desk) -> Result<(), Failed> {
         Ok(1) => Ok(()),
         Ok(n) => Err(format!("{n} copies of the PIN").into()),
         Err(error) => Err(format!("the prompt's memory could not be read ({error}); run as root").into()),
+    }
+}
+
+/// Attack item 36.
+fn no_core(desk: &Desk) -> Result<(), Failed> {
+    use std::os::unix::process::ExitStatusExt as _;
+    let mut prompt = desk.ask(&question("采购合同.ofd"));
+    desk.await_window(&mut prompt);
+    desk.type_pin();
+    let limits = fs::read_to_string(format!("/proc/{}/limits", prompt.id()))?;
+    let core: Vec<&str> =
+        limits.lines().find(|line| line.starts_with("Max core file size")).unwrap_or("").split_whitespace().collect();
+    desk.run("kill", &["-ABRT", &prompt.id().to_string()]);
+    let status = prompt.wait()?;
+    match (core.get(4..6), status.signal(), status.core_dumped()) {
+        (Some(["0", "0"]), Some(6), false) => Ok(()),
+        found => Err(format!("{found:?}").into()),
     }
 }
 

@@ -30,7 +30,8 @@ use super::App;
 use super::answer::{self, Answer, AnswerBody};
 use super::events;
 use super::guard::{self, Caller};
-use super::router::{self, Query, Route};
+use super::router::{self, Query};
+use super::routes::Route;
 use crate::config::Config;
 use crate::consent::Origin;
 use crate::failure::{Code, Failure};
@@ -165,7 +166,7 @@ async fn call(app: &App, head: &Parts, body: Incoming) -> Result<Answer, Failure
         if !has_session {
             return Err(Code::SessionEnded.into());
         }
-        return router::routed(app, head, body, &route, &Caller::Own(app.pages.origin.clone())).await;
+        return router::routed(app, app.port, head, body, &route, &Caller::Own(app.pages.origin.clone())).await;
     }
     let path: Vec<&str> = head.uri.path().strip_prefix("/app/api/").ok_or(Code::NotFound)?.split('/').collect();
     let query = Query::parse(head.uri.query().unwrap_or(""))?;
@@ -198,7 +199,7 @@ async fn call(app: &App, head: &Parts, body: Incoming) -> Result<Answer, Failure
         ("GET", ["doctor"]) => settings::doctor(app, &query).await,
         ("GET", ["history"]) => history::answer(app, &query).await,
         ("GET", ["origins"]) => settings::origins(app, &query),
-        ("DELETE", ["origins"]) => settings::revoke(app, &query),
+        ("DELETE", ["origins"]) => settings::revoke(app, &query).await,
         (_, ["about" | "doctor" | "socket" | "session" | "reports" | "history" | "origins", ..]) => {
             Err(Code::MethodNotAllowed.into())
         }

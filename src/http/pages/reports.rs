@@ -13,7 +13,8 @@ use tokio::sync::Notify;
 
 use super::super::answer::{self, Answer, AnswerBody};
 use super::super::documents::{IDLE, SWEEP};
-use super::super::router::{self, PAGE_WIDTHS, Query, bad};
+use super::super::router::{self, Query, bad};
+use super::super::routes::PAGE_WIDTHS;
 use super::super::{App, api};
 use super::places::{self, Places};
 use crate::consent::summary::Shown;

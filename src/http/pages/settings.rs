@@ -5,10 +5,12 @@ use serde::Serialize;
 
 use super::super::App;
 use super::super::answer::{self, Answer};
+use super::super::pairing;
 use super::super::router::{Query, bad};
+use crate::audit::Event;
 use crate::config::PromptKind;
-use crate::consent::Origin;
 use crate::consent::grants::Grants;
+use crate::consent::{Origin, Requester};
 use crate::failure::{Code, Failure, Language};
 use crate::views::OriginView;
 use crate::workers::DriverState;
@@ -99,12 +101,16 @@ pub(super) fn origins(app: &App, query: &Query) -> Result<Answer, Failure> {
 }
 
 /// Ends all pairings of a web site, at once.
-pub(super) fn revoke(app: &App, query: &Query) -> Result<Answer, Failure> {
+pub(super) async fn revoke(app: &App, query: &Query) -> Result<Answer, Failure> {
     query.only(&["origin"])?;
     let origin = query.get("origin").and_then(|text| Origin::parse(text).ok()).ok_or_else(|| bad("origin"))?;
     match grants(app).revoke(&origin).map_err(|error| unreadable(&error))? {
         0 => Err(Code::NotFound.into()),
-        _ => Ok(answer::status(StatusCode::NO_CONTENT)),
+        _ => {
+            let line = Event::of_revocation(&origin, Requester::OwnPage, &app.signer.user);
+            pairing::record(&app.signer, line).await?;
+            Ok(answer::status(StatusCode::NO_CONTENT))
+        }
     }
 }
 

@@ -3,8 +3,8 @@ import { fill, fresh, h, rows, strange, t, time } from './dom.js';
 import { json, told } from './agent.js';
 import { mark } from './report.js';
 
-const EVENTS = ['signed', 'accepted', 'declined', 'expired', 'cancelled', 'failed', 'refused', 'notDelivered'];
-const KIND = { signed: 'passed', failed: 'failed', refused: 'failed', declined: 'skipped', cancelled: 'skipped', expired: 'skipped', notDelivered: 'indeterminate', accepted: 'busy' };
+const EVENTS = ['signed', 'accepted', 'declined', 'expired', 'cancelled', 'failed', 'refused', 'notDelivered', 'paired', 'pairedOnce', 'pairingRefused', 'revoked'];
+const KIND = { signed: 'passed', failed: 'failed', refused: 'failed', declined: 'skipped', cancelled: 'skipped', expired: 'skipped', notDelivered: 'indeterminate', accepted: 'busy', paired: 'passed', pairedOnce: 'passed', pairingRefused: 'skipped', revoked: 'skipped' };
 /** Names of documents in one line. */
 const NAMED = 3;
 
@@ -47,7 +47,7 @@ export function show(main) {
     const names = one.items.slice(0, NAMED).map((item, n) => [n > 0 && '、', strange(item.name)]);
     return h('details', { class: 'entry' },
       h('summary', {}, h('span', { class: `state ${kind}` }, mark(kind), ' ', t(`event.${one.event}`)), h('span', { class: 'entry-name' }, names, one.items.length > NAMED && t('andMore', { n: one.items.length - NAMED })), h('small', {}, who(one.requester)), h('small', {}, time(one.at))),
-      rows([[t('number'), h('code', {}, String(one.n))], [t('asked'), who(one.requester)], [t('user'), strange(one.user)], [t('token'), one.token && strange(one.token)], [t('request'), h('code', {}, strange(one.request))]]),
+      rows([[t('number'), h('code', {}, String(one.n))], [t('asked'), who(one.requester)], [t('site'), one.origin && strange(one.origin)], [t('user'), strange(one.user)], [t('token'), one.token && strange(one.token)], [t('request'), h('code', {}, strange(one.request))]]),
       h('ul', { class: 'items' }, one.items.map((item) => h('li', {}, rows([
         [t('document'), [strange(item.name), item.digestOnly && h('small', { class: 'state indeterminate' }, ` ! ${t('unseenContent')}`)]],
         [t('sealCode'), strange(item.seal)],
