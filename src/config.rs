@@ -48,6 +48,8 @@ pub struct Config {
     pub fetch: Fetch,
     /// Regions that the policy accepts.
     pub presets: Presets,
+    /// Whether every signature needs a licence statement of the signer's registry.
+    pub licence_required: bool,
     /// Where things are kept.
     pub places: Places,
 }
@@ -196,6 +198,9 @@ pub struct Limit {
     /// The only formats it may have signed: "ofd", "pdf".
     #[serde(default)]
     pub formats: Option<BTreeSet<String>>,
+    /// Whether its requests need a licence statement of the signer's registry.
+    #[serde(default)]
+    pub licence_required: bool,
 }
 
 /// Where the agent keeps things. All are created 0700 when first needed, files in them 0600.
@@ -376,6 +381,8 @@ struct RegionFile {
     id: String,
     /// SHA-256 of the certificate that may sign its first list.
     signer: String,
+    /// Its list, which the agent takes when it starts.
+    list: Option<PathBuf>,
 }
 
 impl PdfFile {
@@ -418,6 +425,9 @@ struct PolicyFile {
     /// Whether the person may accept further regions.
     #[serde(default)]
     user_regions: bool,
+    /// Whether every signature needs a licence statement of the signer's registry.
+    #[serde(default)]
+    licence_required: bool,
 }
 
 impl Config {
@@ -460,6 +470,7 @@ impl Config {
             pdf: Pdf::default(),
             fetch: Fetch::default(),
             presets: Presets::none(),
+            licence_required: false,
             places,
         }
     }
@@ -504,11 +515,13 @@ impl Config {
         if !user.region.is_empty() {
             return Err(value("[[region]] belongs into the policy file alone"));
         }
+        config.licence_required = rules.licence_required;
         config.presets.others = !managed || rules.user_regions;
         for region in policy.region {
             let signer = crate::regions::unhex(&region.signer).filter(|_| crate::pki::signed::is_region_name(&region.id));
             let signer = signer.ok_or_else(|| value("region.id or region.signer (64 hexadecimal digits)"))?;
             config.presets.regions.push((region.id, signer));
+            config.presets.lists.extend(region.list);
         }
         config.http.silent = rules.silent;
         config.http.pairing = !managed || rules.pairing.unwrap_or(rules.user_origins);

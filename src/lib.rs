@@ -49,6 +49,8 @@ pub mod signing;
 #[cfg(feature = "agent")]
 pub mod trust_dir;
 #[cfg(feature = "agent")]
+pub mod trusted;
+#[cfg(feature = "agent")]
 pub mod views;
 #[cfg(feature = "agent")]
 pub mod workers;

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::finish::is_intact;
+use super::licence;
 use super::pipeline::Ended;
 use super::subject::{Bytes, Format, PreparedDocument, of_document};
 use super::{ItemStatus, SignedValueKind, SigningItem, State, Subject};
@@ -32,6 +33,8 @@ pub(super) struct Job {
     /// Whether a later item follows on the same document.
     pub followed: bool,
     pub room: Room,
+    /// What the registry says of the signer.
+    pub licence: Option<Shown>,
     pub outcome: Result<Option<Sm3Digest>, Failure>,
 }
 
@@ -51,6 +54,7 @@ pub(super) fn plan(
     bound: Vec<(KnownSeal, Holder)>,
     keywords: &[Vec<Spot>],
     config: &Config,
+    licence_required: bool,
     trust: &TrustStore,
     now: Timestamp,
 ) -> Result<Vec<Job>, Ended> {
@@ -63,10 +67,12 @@ pub(super) fn plan(
         }
         let planned = plan_one(item, &seal, &holder, after.map(|a| &jobs[a]), &keywords[n], config, trust, now);
         let (placements, room) = planned.map_err(|failure| Ended::Failed(n, failure))?;
+        let licence = licence::check(licence_required, &seal.seal, &holder, trust, now);
+        let licence = licence.map_err(|failure| Ended::Failed(n, failure))?;
         if let Some(after) = after {
             jobs[after].followed = true;
         }
-        jobs.push(Job { item: item.clone(), seal, holder, placements, after, followed: false, room, outcome: Ok(None) });
+        jobs.push(Job { item: item.clone(), seal, holder, placements, after, followed: false, room, licence, outcome: Ok(None) });
     }
     Ok(jobs)
 }

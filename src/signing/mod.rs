@@ -3,6 +3,7 @@
 mod finish;
 mod job;
 mod keywords;
+mod licence;
 mod pages;
 pub mod pipeline;
 mod record;

@@ -22,10 +22,10 @@ use crate::consent::summary::Shown;
 use crate::consent::{self, Asked, Consent, Outcome, Refusal};
 use crate::document::Prepared as _;
 use crate::failure::{Code, Failure};
-use crate::pki::trust::TrustStore;
 use crate::preview;
 use crate::seals::{self, Holder, KnownSeal};
 use crate::sm::Sm3Digest;
+use crate::trusted::Trusted;
 use crate::workers::{Client, LoggedIn, WorkerError};
 
 /// Gives the time. A value, so that tests can stop it.
@@ -42,7 +42,7 @@ pub struct Signer {
     /// The person.
     pub prompts: PromptQueue,
     /// Trust for the checks before and after signing.
-    pub trust: Arc<TrustStore>,
+    pub trust: Arc<Trusted>,
     /// The time.
     pub clock: Clock,
     /// How many documents are worked on at once.
@@ -297,7 +297,8 @@ impl Signer {
             keywords = self.keywords(&request.items) => keywords?,
         };
         let (items, config, trust) = (request.items.clone(), self.config.clone(), self.trust.clone());
-        self.in_pool(move || plan(&items, bound, &keywords, &config, &trust, now))
+        let licence_required = policy::licence_required(&config, &request.requester);
+        self.in_pool(move || plan(&items, bound, &keywords, &config, licence_required, &trust.current(), now))
             .await
             .map_err(|failure| Ended::Failed(0, failure))?
     }
@@ -389,7 +390,7 @@ impl Signer {
         };
         let new_signatures = jobs[..=n].iter().filter(|j| j.item.subject.is(&document)).count();
         let complete = !jobs[n].followed;
-        let (trust, now, scratch) = (self.trust.clone(), (self.clock)(), scratch.clone());
+        let (trust, now, scratch) = (self.trust.current(), (self.clock)(), scratch.clone());
         let (draft, sm3) = self
             .in_pool(move || {
                 let (draft, sm3) = embed(*prepared, &value, &scratch)?;
