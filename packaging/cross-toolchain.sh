@@ -9,6 +9,7 @@ MIRROR=${DEBIAN_MIRROR:-$(grep -rhoE 'https?://[^ ]+/debian/?( |$)' /etc/apt/sou
 TC=${CROSS_TOOLCHAIN_DIR:-$HOME/.local/share/cross195}
 [ $# -gt 0 ] || set -- x86_64-pc-windows-gnu i686-pc-windows-gnu
 WORK=$TC.work; mkdir -p "$WORK"
+exec 9>"$TC.lock"; flock 9 # two builds may want it at once
 
 # 1. a private copy of the stock toolchain (hard links when the file system allows: no extra disk)
 if [ ! -x "$TC/bin/rustc" ]; then

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -91,7 +91,7 @@ impl Agent {
     pub fn start(config: Config, means: Means) -> Result<Self, StartError> {
         let audit = Audit::open(&config.places.audit())?;
         let trust = Trusted::open(config.places.trust(), &config.presets, (means.clock)())?;
-        let workers = Workers::start(drivers(&config, &means), means.timing);
+        let workers = Workers::start(drivers(&config, &means.worker, means.faults), means.timing);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let signer = Signer {
             workers: workers.client(),
@@ -122,7 +122,7 @@ impl Agent {
 }
 
 /// The drivers of the configuration under unique names: the kind, then the kind and a number.
-fn drivers(config: &Config, means: &Means) -> Vec<DriverConfig> {
+pub(crate) fn drivers(config: &Config, worker: &Path, faults: bool) -> Vec<DriverConfig> {
     let mut count = BTreeMap::new();
     let mut out = Vec::new();
     for driver in &config.drivers {
@@ -137,10 +137,10 @@ fn drivers(config: &Config, means: &Means) -> Vec<DriverConfig> {
             Kind::Skf => DriverKind::Skf { library: library(), profile: profile() },
             Kind::Virtual => {
                 let folder = driver.library.clone().unwrap_or_else(|| config.places.virtual_token());
-                DriverKind::Virtual { folder, faults: means.faults }
+                DriverKind::Virtual { folder, faults }
             }
         };
-        out.push(DriverConfig { name, program: means.worker.clone(), kind });
+        out.push(DriverConfig { name, program: worker.to_owned(), kind });
     }
     out
 }

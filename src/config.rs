@@ -14,9 +14,14 @@ use crate::consent::Origin;
 use crate::failure::Language;
 use crate::regions::Presets;
 
+mod machine;
 mod sys;
 
-pub use sys::user;
+#[cfg(windows)]
+pub use sys::locale;
+#[cfg(target_os = "linux")]
+pub(crate) use sys::user_of_number;
+pub use sys::{policy_path, user};
 
 /// The first port that is tried; fixed because sites put it into their Content-Security-Policy.
 pub const FIRST_PORT: u16 = 17329;
@@ -50,6 +55,8 @@ pub struct Config {
     pub presets: Presets,
     /// Whether every signature needs a licence statement of the signer's registry.
     pub licence_required: bool,
+    /// Where newer versions are offered; `None` where the policy names nothing.
+    pub update: Option<crate::update::Channel>,
     /// Where things are kept.
     pub places: Places,
 }
@@ -120,6 +127,13 @@ pub enum PromptKind {
     Terminal,
     /// A window of its own, by the program `sealagent-prompt`.
     Window,
+}
+
+impl PromptKind {
+    /// Where nobody says: the terminal that this program was started in, else a window, as for an agent that starts with the session.
+    fn of_session() -> Self {
+        if io::IsTerminal::is_terminal(&io::stdin()) { Self::Terminal } else { Self::Window }
+    }
 }
 
 /// One way to reach tokens, as `[[driver]]` names it.
@@ -329,6 +343,8 @@ struct File {
     #[serde(default)]
     region: Vec<RegionFile>,
     #[serde(default)]
+    update: Option<crate::update::Channel>,
+    #[serde(default)]
     places: Option<PlacesFile>,
     #[serde(default)]
     policy: Option<PolicyFile>,
@@ -433,7 +449,7 @@ struct PolicyFile {
 impl Config {
     /// Reads the policy of this machine, then `file` or the user's own configuration (which may be absent).
     pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
-        let policy = read_policy(&sys::policy_path())?;
+        let policy = machine::with_registry(read_policy(&sys::policy_path())?)?;
         let (path, user) = match file {
             Some(path) => (path.to_owned(), read(path)?.ok_or_else(|| absent(path))?),
             None => {
@@ -471,6 +487,7 @@ impl Config {
             fetch: Fetch::default(),
             presets: Presets::none(),
             licence_required: false,
+            update: None,
             places,
         }
     }
@@ -479,6 +496,9 @@ impl Config {
         let value = |what: &str| ConfigError::Value { path: path.to_owned(), what: what.to_owned() };
         if user.policy.is_some() {
             return Err(value("[policy] belongs into the policy file alone"));
+        }
+        if user.update.is_some() {
+            return Err(value("[update] belongs into the policy file alone"));
         }
         let places = match user.places {
             Some(places) if places.data.is_absolute() && places.state.is_absolute() => {
@@ -525,7 +545,7 @@ impl Config {
         }
         config.http.silent = rules.silent;
         config.http.pairing = !managed || rules.pairing.unwrap_or(rules.user_origins);
-        config.prompt.kind = policy.prompt.kind.or(user.prompt.kind).unwrap_or_default();
+        config.prompt.kind = policy.prompt.kind.or(user.prompt.kind).unwrap_or_else(PromptKind::of_session);
         if let Some(seconds) = policy.prompt.timeout_seconds.or(user.prompt.timeout_seconds) {
             if !(10..=3600).contains(&seconds) {
                 return Err(value("prompt.timeout_seconds must be between 10 and 3600"));
@@ -547,6 +567,7 @@ impl Config {
         // Every limit binds: a user may narrow further, never widen.
         config.limits = policy.limit;
         config.limits.extend(user.limit);
+        config.update = policy.update;
         config.pin_fd = !managed || rules.pin_fd;
         config.pdf.identifiers = policy.pdf.identifiers.or(user.pdf.identifiers).unwrap_or_default();
         let (ruled, wished) = (policy.pdf.filters().map_err(value)?, user.pdf.filters().map_err(value)?);

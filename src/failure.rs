@@ -20,9 +20,11 @@ pub enum Language {
 }
 
 impl Language {
-    /// From `LC_ALL`, `LC_MESSAGES` or `LANG`, in that order, as POSIX has it.
+    /// From `LC_ALL`, `LC_MESSAGES` or `LANG`, in that order, as POSIX has it; on Windows else the user's own setting.
     pub fn of_environment() -> Self {
         let locale = ["LC_ALL", "LC_MESSAGES", "LANG"].iter().filter_map(|name| std::env::var(name).ok()).find(|v| !v.is_empty());
+        #[cfg(windows)] // which sets none of them
+        let locale = locale.or_else(crate::config::locale);
         Self::of_locale(locale.as_deref().unwrap_or(""))
     }
 
@@ -108,6 +110,8 @@ codes! {
     PageNotFound = "page_not_found",
     /// The PIN is locked.
     PinBlocked = "pin_blocked",
+    /// The token's PIN cannot be changed by this program (command line only).
+    PinChangeUnsupported = "pin_change_unsupported",
     /// The PIN was wrong, and nobody is there to ask again (command line only).
     PinIncorrect = "pin_incorrect",
     /// One try is left, and nobody is there to confirm it (command line only).

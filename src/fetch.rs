@@ -366,7 +366,8 @@ mod tests {
 
     #[tokio::test]
     async fn answers_beyond_the_limit_redirects_and_broken_ones_are_refused() {
-        let cases: [(&[u8], fn(&FetchError) -> bool); 5] = [
+        type Case = (&'static [u8], fn(&FetchError) -> bool);
+        let cases: [Case; 5] = [
             (b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nabcd", |e| matches!(e, FetchError::TooLong { limit: 3, .. })),
             (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nabcd\r\n0\r\n\r\n", |e| {
                 matches!(e, FetchError::TooLong { .. })

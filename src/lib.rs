@@ -41,6 +41,8 @@ pub mod fetch;
 #[cfg(feature = "agent")]
 pub mod http;
 #[cfg(feature = "agent")]
+pub mod pin;
+#[cfg(feature = "agent")]
 pub mod regions;
 #[cfg(feature = "agent")]
 pub mod seals;
@@ -50,6 +52,8 @@ pub mod signing;
 pub mod trust_dir;
 #[cfg(feature = "agent")]
 pub mod trusted;
+#[cfg(feature = "agent")]
+pub mod update;
 #[cfg(feature = "agent")]
 pub mod views;
 #[cfg(feature = "agent")]

@@ -6,6 +6,9 @@
 use serde::{Deserialize, Serialize};
 use ukey::wire::Bytes;
 
+/// Fewest characters of a new PIN (GM/T 0027 clause 9.2, GM/T 0016 clause 8.2.4).
+pub const MIN_NEW_PIN: usize = 6;
+
 /// What the person is asked. All texts may come from hostile places; the window makes them harmless once more ([`crate::harmless`]).
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -5,8 +5,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[path = "common/worker.rs"]
-mod worker;
+mod common {
+    pub mod command;
+}
 
 #[cfg(unix)]
 #[path = "../drivers/pcsc/tests/card/service.rs"]
@@ -16,31 +17,17 @@ use std::{
     fs,
     io::{Read as _, Write as _},
     path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
-use jiff::{SignedDuration, Timestamp};
+use common::command::{Kind, PIN, Rig, driver_section, library, said, with_pin};
 use libtest_mimic::{Arguments, Trial};
 use sealagent::{
     ofd::write::{Item, NewDocument, NewPage},
-    ses::{CertList, Picture, PictureFormat, SealDraft, SesSignature, Version},
+    ses::SesSignature,
     stamp::SizeMm,
 };
-use sealauthority::{CertificateProfile, CertificationRequest, KeyProtection, Name, Region, RegionNames};
-use tempfile::TempDir;
-use ukey::{KeyUsage, Pin, Sm2PublicKey};
-use ukey_virtual::{Token, TokenOptions};
-
-const PIN: &str = "73826190";
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Kind {
-    Pcsc,
-    Pkcs11,
-    Skf,
-    Virtual,
-}
 
 fn main() {
     let mut arguments = Arguments::from_args();
@@ -68,6 +55,12 @@ fn main() {
         };
         let ignored = !possible || !sample.is_file();
         trials.push(Trial::test(format!("{name}_signs_the_sample"), of_sample).with_ignored_flag(ignored));
+        let change = move || {
+            changes_the_pin(kind);
+            Ok(())
+        };
+        let ignored = !possible || !Path::new(SCRIPT).is_file();
+        trials.push(Trial::test(format!("{name}_changes_the_pin_at_a_terminal"), change).with_ignored_flag(ignored));
     }
     let faulty = || {
         broken_drivers_hide_no_other();
@@ -94,129 +87,86 @@ fn own_document() -> Vec<u8> {
     bytes
 }
 
-/// A company with its seal and token, and the folders of the agent.
-struct Rig {
-    dir: TempDir,
-    token: Token,
-    public_key: Sm2PublicKey,
-    seal_code: String,
-    seal: Vec<u8>,
+/// Puts the token where this kind of driver finds it, and waits until it is listed.
+struct Plugged {
+    #[cfg(unix)]
+    _card: Option<ukey_virtual_card::Inserted>,
 }
 
-impl Rig {
-    fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let yesterday = Timestamp::now() - SignedDuration::from_hours(24);
-        let names = RegionNames { id: "shenzhen".into(), name: "深圳".into(), division: "440300".into() };
-        let mut region = Region::init(&dir.path().join("region"), &names, &KeyProtection::PlainForPilot, yesterday).unwrap();
-        region.write_trust_folder(&dir.path().join("trust")).unwrap();
-        let pin = Pin::new(PIN.as_bytes().to_vec()).unwrap();
-        let token = Token::create(&dir.path().join("tokens"), "公章", &pin, TokenOptions::default()).unwrap();
-        let mut unlocked = token.login(&pin).unwrap();
-        let (key, public_key) = unlocked.generate_key(KeyUsage::Signing).unwrap();
-        unlocked.generate_key(KeyUsage::Encryption).unwrap();
-        let code = region.next_seal_code().unwrap();
-        let subject = Name::seal_owner("91110108756730417W", "深圳市某某科技有限公司", &code);
-        let info = CertificationRequest::to_be_signed(&public_key, &subject).unwrap();
-        let signature = unlocked.sign_message(&key, &info).unwrap();
-        let request = CertificationRequest::read(&CertificationRequest::assemble(&info, &signature)).unwrap();
-        let profile = CertificateProfile::CompanySigning;
-        let certificate = region.issue(profile, request.subject(), request.public_key(), yesterday, 365).unwrap();
-        token.put_certificate(&key, &certificate).unwrap();
-        let draft = SealDraft {
-            es_id: code.clone(),
-            vid: "sealagent".into(),
-            kind: 1,
-            name: "深圳市某某科技有限公司合同专用章".into(),
-            cert_list: CertList::Certificates(vec![certificate]),
-            created: yesterday,
-            valid_from: yesterday,
-            valid_to: yesterday + SignedDuration::from_hours(24 * 365),
-            picture: picture(),
-            extensions: Vec::new(),
+impl Plugged {
+    fn new(kind: Kind, rig: &Rig) -> Self {
+        rig.configure(kind);
+        let plugged = Self {
+            #[cfg(unix)]
+            _card: (kind == Kind::Pcsc).then(|| {
+                let switches = ukey_virtual_card::Switches { openpgp: false, ..Default::default() };
+                let card = ukey_virtual_card::Card::new(rig.token.clone(), switches);
+                ukey_virtual_card::Inserted::new(service::port(0), card).unwrap()
+            }),
         };
-        let seal = region.make_seal(&draft, Version::V4).unwrap().raw().to_vec();
-        token.put_seal(&seal).unwrap();
-        Self { dir, token, public_key, seal_code: code, seal }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    fn agent(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sealagent"));
-        assert!(worker::program().is_file());
-        command.arg("--config").arg(self.path("config.toml")).args(arguments).env("LC_ALL", "C.UTF-8");
-        for (variable, folder) in [("XDG_DATA_HOME", "data"), ("XDG_STATE_HOME", "state"), ("XDG_CONFIG_HOME", "config")] {
-            command.env(variable, self.path(folder));
+        let start = Instant::now();
+        loop {
+            let tokens = rig.agent(&["tokens"]).output().unwrap();
+            if String::from_utf8_lossy(&tokens.stdout).contains(if kind == Kind::Pcsc { "CanoKey" } else { "公章" }) {
+                return plugged;
+            }
+            assert!(start.elapsed() < Duration::from_secs(20), "{}", said(&tokens));
         }
-        let switches = self.path("switches.json");
-        fs::write(&switches, serde_json::json!({ "folder": self.path("tokens") }).to_string()).unwrap();
-        command.env("UKEY_VIRTUAL_SKF", &switches).env("UKEY_VIRTUAL_PKCS11", &switches);
-        command
-    }
-
-    fn configure(&self, kind: Kind) {
-        let driver = match kind {
-            Kind::Pcsc => "[[driver]]\nkind = \"pcsc\"\n".to_owned(),
-            Kind::Pkcs11 => driver_section("pkcs11", &library("pkcs11")),
-            Kind::Skf => driver_section("skf", &library("skf")),
-            Kind::Virtual => driver_section("virtual", &self.path("tokens")),
-        };
-        fs::write(self.path("config.toml"), driver).unwrap();
     }
 }
 
-fn driver_section(kind: &str, library: &Path) -> String {
-    format!("[[driver]]\nkind = \"{kind}\"\nlibrary = '{}'\n", library.display())
-}
+/// Runs a command on a terminal of its own (Debian's bsdutils).
+const SCRIPT: &str = "/usr/bin/script";
 
-/// What cargo built beside the test program.
-fn library(name: &str) -> PathBuf {
-    let folder = std::env::current_exe().unwrap().parent().unwrap().to_owned();
-    folder.join(format!("{}ukey_virtual_{name}{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX))
-}
-
-/// The smallest PNG there is: one red pixel.
-fn picture() -> Picture {
-    const PNG: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC";
-    let data = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, PNG).unwrap();
-    Picture { kind: "png".into(), format: PictureFormat::Png, data, width_mm: 40, height_mm: 40 }
-}
-
-fn said(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
-}
-
-fn with_pin(mut command: Command) -> Output {
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(PIN.as_bytes()).unwrap();
-    child.wait_with_output().unwrap()
+/// `pin change` as a person does it: each answer is typed when its question stands on the screen.
+fn changes_the_pin(kind: Kind) {
+    const NEW_PIN: &str = "19062837";
+    let rig = Rig::new(365);
+    let _plugged = Plugged::new(kind, &rig);
+    let agent = rig.agent(&["pin", "change"]);
+    let words: Vec<_> =
+        [agent.get_program()].into_iter().chain(agent.get_args()).map(|word| format!("'{}'", word.to_str().unwrap())).collect();
+    let mut command = Command::new(SCRIPT);
+    command.args(["--quiet", "--return", "--flush", "--command", &words.join(" "), "/dev/null"]);
+    command.envs(agent.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let (mut keyboard, mut screen) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let mut shown = String::new();
+    let mut wait_for = |words: &str| {
+        let mut bytes = [0; 1024];
+        while !shown.contains(words) {
+            let count = screen.read(&mut bytes).unwrap();
+            assert!(count > 0, "{words} does not come: {shown}");
+            shown += &String::from_utf8_lossy(&bytes[..count]);
+        }
+        shown.clone()
+    };
+    for (question, answer) in [("Old PIN", PIN), ("New PIN, 6", NEW_PIN), ("New PIN again", NEW_PIN)] {
+        wait_for(question);
+        keyboard.write_all(format!("{answer}\n").as_bytes()).unwrap();
+    }
+    let shown = wait_for("The PIN was changed.");
+    drop(keyboard);
+    assert!(child.wait().unwrap().success(), "{shown}");
+    assert!(!shown.contains(PIN) && !shown.contains(NEW_PIN), "{shown}");
+    let tries = if kind == Kind::Pkcs11 { "does not say how many tries" } else { "Tries left: " };
+    assert!(shown.find(tries).unwrap() < shown.find("Old PIN").unwrap(), "{shown}");
+    assert!(rig.token.login(&ukey::Pin::new(NEW_PIN.as_bytes().to_vec()).unwrap()).is_ok());
+    let record = rig.agent(&["audit", "export"]).output().unwrap();
+    let record = String::from_utf8(record.stdout).unwrap();
+    assert!(record.contains("pinChanged") && !record.contains(PIN) && !record.contains(NEW_PIN), "{record}");
 }
 
 fn signs_and_verifies(kind: Kind, document: &[u8]) {
-    let rig = Rig::new();
-    rig.configure(kind);
+    let rig = Rig::new(365);
     let input = rig.path("input.ofd");
     fs::write(&input, document).unwrap();
-    #[cfg(unix)]
-    let _card = (kind == Kind::Pcsc).then(|| {
+    let _plugged = Plugged::new(kind, &rig);
+    if kind == Kind::Pcsc {
         // A card holds no seal: it comes from the store.
         fs::write(rig.path("seal.esl"), &rig.seal).unwrap();
         let imported = rig.agent(&["seal", "import"]).arg(rig.path("seal.esl")).output().unwrap();
         assert!(imported.status.success(), "{}", said(&imported));
-        let card =
-            ukey_virtual_card::Card::new(rig.token.clone(), ukey_virtual_card::Switches { openpgp: false, ..Default::default() });
-        ukey_virtual_card::Inserted::new(service::port(0), card).unwrap()
-    });
-    let start = Instant::now();
-    loop {
-        let tokens = rig.agent(&["tokens"]).output().unwrap();
-        if String::from_utf8_lossy(&tokens.stdout).contains(if kind == Kind::Pcsc { "CanoKey" } else { "公章" }) {
-            break;
-        }
-        assert!(start.elapsed() < Duration::from_secs(5), "{}", said(&tokens));
     }
     let signed = rig.path("signed.ofd");
     let mut command = rig.agent(&["sign", "--seal", &rig.seal_code, "--page", "1", "--at", "20,20", "--pin-fd", "0"]);
@@ -253,7 +203,7 @@ fn openssl_verifies(rig: &Rig, signed: &Path) {
 
 /// A library that is absent, one that is no library, two of another kind: each is told why, and the driver that works goes on.
 fn broken_drivers_hide_no_other() {
-    let rig = Rig::new();
+    let rig = Rig::new(365);
     let broken = Path::new(env!("CARGO_TARGET_TMPDIR")).join("no-library.so");
     fs::write(&broken, "no library").unwrap();
     let sections = [

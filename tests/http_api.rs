@@ -606,7 +606,7 @@ fn codes_and_statuses_are_those_of_the_contract() {
     use sealagent::failure::Code;
     let contract = [
         (400, "bad_request"),
-        (401, "not_paired"),
+        (401, "not_paired session_ended"),
         (403, "origin_refused policy_refused"),
         (404, "not_found seal_not_found document_not_found"),
         (405, "method_not_allowed"),
@@ -633,7 +633,7 @@ fn codes_and_statuses_are_those_of_the_contract() {
         }
     }
     let items = "token_absent token_removed token_busy pin_blocked driver_timeout driver_crashed token_signature_invalid \
-                 timestamp_failed prompt_unavailable pin_incorrect pin_last_try pin_unacceptable";
+                 timestamp_failed prompt_unavailable pin_change_unsupported pin_incorrect pin_last_try pin_unacceptable";
     known.extend(items.split_whitespace());
     assert_eq!(Code::ALL.iter().map(|c| c.as_str()).collect::<BTreeSet<_>>(), known);
 }

@@ -312,6 +312,31 @@ fn a40_another_token_with_the_same_label_never_signs() {
     nothing_came_out(&rig, &signed);
 }
 
+/// 40: the same serial number and the same name of the key, but another key.
+#[test]
+fn a40_another_key_under_the_agreed_name_never_signs_and_spends_no_try() {
+    let swap: Arc<Mutex<Option<std::path::PathBuf>>> = Arc::default();
+    let act = swap.clone();
+    let rig = Rig::with(
+        move |_| {
+            let file = act.lock().unwrap().take().unwrap();
+            let elsewhere = tempfile::tempdir().unwrap();
+            let pin = ukey::Pin::new(WRONG.as_bytes().to_vec()).unwrap();
+            let options = ukey_virtual::TokenOptions { max_tries: TRIES, ..Default::default() };
+            let other = ukey_virtual::Token::create(elsewhere.path(), "公章", &pin, options).unwrap();
+            other.login(&pin).unwrap().generate_key(ukey::KeyUsage::Signing).unwrap();
+            fs::copy(elsewhere.path().join(format!("{}.token.json", other.id())), file).unwrap();
+            Reply::Approve(PIN)
+        },
+        |_| {},
+    );
+    *swap.lock().unwrap() = Some(rig.dir.path().join(format!("tokens/{}.token.json", rig.token.id())));
+    let signed = sign_one(&rig);
+    assert_eq!(codes(&signed), [Some(Code::TokenRemoved)]);
+    assert_eq!(rig.tries_left(), TRIES, "the PIN was not used");
+    nothing_came_out(&rig, &signed);
+}
+
 /// 28
 #[test]
 fn a28_a_file_that_is_changed_while_the_person_reads_is_signed_as_it_was_shown() {
@@ -494,7 +519,7 @@ fn signed_data_of_gbt35275_is_made_and_judged() {
 mod full_disk {
     use std::process::{Command, Output, Stdio};
 
-    use sealagent::audit::{Audit, Event, ItemRecord, Kind};
+    use sealagent::audit::{Audit, Event, ItemRecord, Kind, Matter};
     use sealagent::consent::summary::Shown;
 
     use super::*;
@@ -563,6 +588,7 @@ mod full_disk {
         fn fill_record(&self, kib: u64, left: u64) {
             let event = |padding: u64| Event {
                 event: Kind::Signed,
+                matter: Matter::default(),
                 request: "0".repeat(padding as usize),
                 requester: Requester::CommandLine,
                 user: "u".into(),
@@ -574,6 +600,7 @@ mod full_disk {
                     signed: None,
                     code: None,
                 }],
+                code: None,
                 token: None,
             };
             let (audit, now) = (self.audit(), jiff::Timestamp::now());

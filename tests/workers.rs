@@ -17,11 +17,10 @@ use std::{
 
 use consent::consented;
 use sealagent::workers::{
-    Client, DriverConfig, DriverKind, DriverState, Misbehaviour, SigningKey, Timing, TokenEvent, TokenHandle, WorkerError,
-    Workers,
+    Client, DriverConfig, DriverKind, DriverState, SigningKey, Timing, TokenEvent, TokenHandle, WorkerError, Workers,
 };
 use tempfile::TempDir;
-use ukey::{Credential, DriverError, KeyId, KeyUsage, Pin, PinStatus, Sm2PublicKey, Sm2Signature};
+use ukey::{Credential, DriverError, KeyId, KeyUsage, Pin, PinStatus, Sm2PublicKey, Sm2Signature, check::SignatureKind};
 use ukey_virtual::{
     Token, TokenOptions,
     faults::{self, Fault, Rule, Step},
@@ -308,11 +307,11 @@ async fn signature_that_does_not_verify_is_named_and_not_passed_on() {
     let key = Key::new();
     let workers = Workers::start(vec![key.config("faulty")], timing());
     for (fault, expected) in [
-        (Fault::BadSignature, Misbehaviour::Unknown),
-        (Fault::DoubleHash, Misbehaviour::DoubleHash),
-        (Fault::Ecdsa, Misbehaviour::Ecdsa),
-        (Fault::NoZ, Misbehaviour::NoZ),
-        (Fault::OtherKey, Misbehaviour::Unknown),
+        (Fault::BadSignature, SignatureKind::Unrelated),
+        (Fault::DoubleHash, SignatureKind::DoubleHashed),
+        (Fault::Ecdsa, SignatureKind::Ecdsa),
+        (Fault::NoZ, SignatureKind::WithoutZ),
+        (Fault::OtherKey, SignatureKind::Unrelated),
     ] {
         key.script(&[Rule::once(Step::Sign, fault)]);
         let error = sign(&workers.client(), &key.signing_key("faulty"), PIN).await.unwrap_err();

@@ -18,7 +18,7 @@ use crate::config::{make_private_dir, private_file};
 use crate::sm::{Sm3Digest, sm3};
 
 pub use chain::{Problem, Verification, verify};
-pub use record::{Event, ItemRecord, Kind, Line};
+pub use record::{Event, ItemRecord, Kind, Line, Matter};
 
 use record::Head;
 

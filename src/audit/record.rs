@@ -28,10 +28,30 @@ pub enum Kind {
     Failed,
     /// It was signed, and nobody fetched the result.
     NotDelivered,
+    /// The PIN of the token was changed.
+    PinChanged,
     /// Policy refused the request.
     Refused,
     /// All items were signed.
     Signed,
+}
+
+/// What was asked for.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub enum Matter {
+    /// A new PIN for the token.
+    PinChange,
+    /// The items of the line. Not written, as it is the usual one.
+    #[default]
+    Signatures,
+}
+
+impl Matter {
+    fn is_usual(&self) -> bool {
+        *self == Self::Signatures
+    }
 }
 
 /// One event.
@@ -40,6 +60,9 @@ pub enum Kind {
 pub struct Event {
     /// What happened.
     pub event: Kind,
+    /// What was asked for.
+    #[serde(default, skip_serializing_if = "Matter::is_usual")]
+    pub matter: Matter,
     /// Number of the request, the same in all its lines.
     pub request: String,
     /// Who asked: an origin, or the command line.
@@ -48,6 +71,9 @@ pub struct Event {
     pub user: String,
     /// What was to be signed.
     pub items: Vec<ItemRecord>,
+    /// Why not, for what has no items.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<Code>,
     /// Serial number of the token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<Shown>,
@@ -132,6 +158,7 @@ pub mod tests {
     pub fn event(kind: Kind) -> Event {
         Event {
             event: kind,
+            matter: Matter::default(),
             request: "00112233445566778899aabbccddeeff".into(),
             requester: Requester::CommandLine,
             user: "user (1000)".into(),
@@ -143,6 +170,7 @@ pub mod tests {
                 signed: None,
                 code: None,
             }],
+            code: None,
             token: Some(Shown::new("V0001")),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use super::doctor::untested;
 use super::{Output, Problem, with_agent};
 use crate::agent::Agent;
 use crate::config::Config;
@@ -17,9 +18,16 @@ async fn all(agent: &Agent) -> Seals {
 
 /// Runs `tokens`.
 pub fn tokens(config: Config, output: Output, language: Language) -> Result<ExitCode, Problem> {
-    let known = with_agent(config, None, language, all)?;
+    let (known, drivers) =
+        with_agent(config, None, language, async |agent: &Agent| (all(agent).await, agent.signer.workers.status()))?;
+    let hint = language.pick("hint: ", "提示：");
     for (driver, error) in &known.tokens.failures {
-        eprintln!("{}{driver}: {error}", language.pick("hint: ", "提示："));
+        eprintln!("{hint}{driver}: {error}");
+    }
+    for driver in drivers.iter().filter(|driver| known.tokens.tokens.iter().any(|token| token.driver == driver.name)) {
+        if let Some(check) = untested(driver, language) {
+            eprintln!("{hint}{}", check.what);
+        }
     }
     let views = TokenView::all(&known);
     if output.json {

@@ -1,14 +1,17 @@
 //! The command line: one module per subcommand, each with its arguments and one function that returns the exit code.
 
 pub mod audit;
+pub mod doctor;
 pub mod lists;
 pub mod open;
 pub mod origins;
+pub mod pin;
 pub mod preview;
 pub mod run;
 pub mod seal;
 pub mod sign;
 pub mod trust;
+pub mod update;
 pub mod verify;
 
 use std::fmt::Display;
@@ -50,6 +53,8 @@ pub enum Command {
     Preview(preview::Args),
     /// Judge signed documents, seals and signatures.
     Verify(verify::Args),
+    /// Look for what is wrong, and say what to do about it.
+    Doctor(doctor::Args),
     /// List the tokens that are plugged in.
     Tokens(Output),
     /// List the seals and which of them can be used now.
@@ -58,12 +63,18 @@ pub enum Command {
     Trust(trust::Args),
     /// List the web sites that were paired, or end their pairings.
     Origins(origins::Args),
+    /// Change the PIN of a token.
+    #[command(subcommand)]
+    Pin(pin::Command),
     /// Put a seal into the seal store, or take one out.
     #[command(subcommand)]
     Seal(seal::Command),
     /// Check or export the record of signatures.
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Ask whether a newer version is offered. Never installs, never fetches.
+    #[command(subcommand)]
+    Update(update::Command),
 }
 
 /// How to print.
@@ -93,14 +104,17 @@ pub fn main(cli: Cli) -> ExitCode {
         Command::Verify(args) => return verify::run(&args, cli.config.as_deref()),
         Command::Trust(args) => configured(&cli.config, |config| trust::run(&config, &args, language)),
         Command::Preview(args) => preview::run(&args, language),
+        Command::Doctor(args) => doctor::run(&cli.config, args, language),
         Command::Run => configured(&cli.config, |config| run::run(config, language)),
         Command::Open(args) => configured(&cli.config, |config| open::run(&config, &args, language)),
         Command::Sign(args) => configured(&cli.config, |config| sign::run(config, &args, language)),
         Command::Tokens(output) => configured(&cli.config, |config| lists::tokens(config, output, language)),
         Command::Seals(output) => configured(&cli.config, |config| lists::seals(config, output, language)),
         Command::Origins(args) => configured(&cli.config, |config| origins::run(&config, &args, language)),
+        Command::Pin(command) => configured(&cli.config, |config| pin::run(config, &command, language)),
         Command::Seal(command) => configured(&cli.config, |config| seal::run(&config, &command, language)),
         Command::Audit(command) => configured(&cli.config, |config| audit::run(&config, &command, language)),
+        Command::Update(command) => configured(&cli.config, |config| update::run(&config, &command, language)),
     };
     result.unwrap_or_else(|problem| problem.tell(language))
 }

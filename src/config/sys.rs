@@ -9,6 +9,7 @@ mod os {
 
     use super::*;
 
+    /// Where an administrator puts the policy.
     pub fn policy_path() -> PathBuf {
         PathBuf::from("/etc/sealagent/policy.toml")
     }
@@ -20,7 +21,11 @@ mod os {
 
     /// Name and number of the user that this process runs as. The name is from the user database, never from the environment.
     pub fn user() -> String {
-        let id = rustix::process::geteuid().as_raw();
+        user_of_number(rustix::process::geteuid().as_raw())
+    }
+
+    /// Name and number of any user.
+    pub fn user_of_number(id: u32) -> String {
         let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
         let name = users.lines().find_map(|line| {
             let mut fields = line.split(':');
@@ -38,6 +43,7 @@ mod os {
     use std::ptr::null_mut;
 
     use windows_sys::Win32::Foundation::{ERROR_SUCCESS, LocalFree};
+    use windows_sys::Win32::Globalization::GetUserDefaultLocaleName;
     use windows_sys::Win32::Security::Authorization::{
         GetEffectiveRightsFromAclW, GetNamedSecurityInfoW, NO_MULTIPLE_TRUSTEE, SE_FILE_OBJECT, TRUSTEE_IS_SID,
         TRUSTEE_IS_UNKNOWN, TRUSTEE_W,
@@ -49,6 +55,7 @@ mod os {
     };
     use windows_sys::Win32::Storage::FileSystem::{DELETE, FILE_APPEND_DATA, FILE_WRITE_DATA, WRITE_DAC, WRITE_OWNER};
     use windows_sys::Win32::System::Com::CoTaskMemFree;
+    use windows_sys::Win32::System::SystemServices::LOCALE_NAME_MAX_LENGTH;
     use windows_sys::Win32::System::WindowsProgramming::GetUserNameW;
     use windows_sys::Win32::UI::Shell::{FOLDERID_ProgramData, SHGetKnownFolderPath};
 
@@ -132,6 +139,15 @@ mod os {
         // SAFETY: by the contract above, and `trustee` names a SID that lives until the call is over.
         let result = unsafe { GetEffectiveRightsFromAclW(list, &trustee, &mut rights) };
         (result == ERROR_SUCCESS).then_some(rights)
+    }
+
+    /// The user's locale, such as `zh-CN`.
+    pub fn locale() -> Option<String> {
+        let mut name = [0u16; LOCALE_NAME_MAX_LENGTH as usize];
+        // SAFETY: the buffer has the length that is given, in units.
+        let written = unsafe { GetUserDefaultLocaleName(name.as_mut_ptr(), name.len() as i32) };
+        let written = usize::try_from(written).ok().filter(|n| *n > 0)?;
+        Some(String::from_utf16_lossy(name.get(..written - 1)?))
     }
 
     /// Name of the user that this process runs as.

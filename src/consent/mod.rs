@@ -8,6 +8,7 @@ pub mod descriptor;
 pub mod grants;
 pub mod origin;
 pub mod pairing;
+pub mod pin;
 pub mod policy;
 pub mod prompt;
 #[cfg(any(test, feature = "scripted-prompter"))]

@@ -10,6 +10,7 @@ use ukey::Credential;
 
 use super::descriptor::Descriptor;
 use super::pairing::{PairingAnswer, PairingShown};
+use super::pin::{PinChangeAnswer, PinChangeShown};
 #[cfg(any(test, feature = "scripted-prompter"))]
 use super::scripted::Scripted;
 use super::summary::{Requester, Summary};
@@ -106,7 +107,7 @@ impl Prompter {
         interrupt: impl Future<Output = I>,
     ) -> Result<PairingAnswer, I> {
         let stop = Arc::new(AtomicBool::new(false));
-        let answer = async {
+        let dialog = async {
             match self {
                 Self::Descriptor(_) => PairingAnswer::NoPrompt,
                 #[cfg(any(test, feature = "scripted-prompter"))]
@@ -115,21 +116,31 @@ impl Prompter {
                 Self::Window(window) => window.ask_pairing(shown, timeout).await,
             }
         };
-        tokio::pin!(answer);
-        let interrupted = tokio::select! {
-            answer = &mut answer => return Ok(answer),
-            interrupted = interrupt => interrupted,
+        self.until(dialog, interrupt, &stop).await
+    }
+
+    /// Shows a change of PIN until it is answered, or takes it away when `interrupt` completes.
+    pub(super) async fn ask_pin_change<I>(
+        &self,
+        shown: &PinChangeShown,
+        interrupt: impl Future<Output = I>,
+    ) -> Result<PinChangeAnswer, I> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let dialog = async {
+            match self {
+                Self::Descriptor(_) => PinChangeAnswer::NoPrompt,
+                #[cfg(any(test, feature = "scripted-prompter"))]
+                Self::Scripted(scripted) => scripted.ask_pin_change(shown).await,
+                Self::Terminal(terminal) => terminal.ask_pin_change(shown, &stop).await,
+                Self::Window(window) => window.ask_pin_change(shown).await,
+            }
         };
-        stop.store(true, Ordering::Relaxed);
-        if let Self::Terminal(_) = self {
-            answer.await; // leaves the terminal as it was found
-        }
-        Err(interrupted)
+        self.until(dialog, interrupt, &stop).await
     }
 
     async fn ask(&self, summary: &Summary, timeout: Duration, mut cancel: Cancel) -> Answer {
         let stop = Arc::new(AtomicBool::new(false));
-        let answer = async {
+        let dialog = async {
             match self {
                 Self::Descriptor(descriptor) => descriptor.ask(summary),
                 #[cfg(any(test, feature = "scripted-prompter"))]
@@ -138,17 +149,32 @@ impl Prompter {
                 Self::Window(window) => window.ask(summary).await,
             }
         };
-        tokio::pin!(answer);
+        let interrupt = async {
+            tokio::select! {
+                () = cancel.cancelled() => Answer::Cancelled,
+                () = tokio::time::sleep(timeout) => Answer::TimeOut,
+            }
+        };
+        self.until(dialog, interrupt, &stop).await.unwrap_or_else(|interrupted| interrupted)
+    }
+
+    /// Runs one dialog to its end, or takes it away when `interrupt` completes.
+    async fn until<T, I>(
+        &self,
+        dialog: impl Future<Output = T>,
+        interrupt: impl Future<Output = I>,
+        stop: &AtomicBool,
+    ) -> Result<T, I> {
+        tokio::pin!(dialog);
         let interrupted = tokio::select! {
-            answer = &mut answer => return answer,
-            () = cancel.cancelled() => Answer::Cancelled,
-            () = tokio::time::sleep(timeout) => Answer::TimeOut,
+            answer = &mut dialog => return Ok(answer),
+            interrupted = interrupt => interrupted,
         };
         stop.store(true, Ordering::Relaxed);
         if let Self::Terminal(_) = self {
-            answer.await; // leaves the terminal as it was found; a PIN that came at the last moment is dropped and wiped
+            dialog.await; // leaves the terminal as it was found; a PIN that came at the last moment is dropped and wiped
         }
-        interrupted
+        Err(interrupted)
     }
 }
 
@@ -214,6 +240,10 @@ impl PromptQueue {
 
     pub(super) fn prompter(&self) -> &Prompter {
         &self.prompter
+    }
+
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeout
     }
 
     pub(super) fn pairings(&self) -> &tokio::sync::Mutex<()> {

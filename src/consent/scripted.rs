@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ukey::{Credential, Pin};
 
 use super::pairing::{PairingAnswer, PairingShown};
+use super::pin::{self, PinChangeAnswer, PinChangeShown};
 use super::prompt::Answer;
 use super::summary::Summary;
 
@@ -25,6 +26,8 @@ pub enum Reply {
 }
 
 type Script = dyn Fn(&Summary) -> Reply + Send + Sync;
+/// Old and new PIN, or no.
+type PinScript = dyn Fn(&PinChangeShown) -> Option<(&'static str, &'static str)> + Send + Sync;
 type PairingScript = dyn Fn(&PairingShown) -> Option<PairingAnswer> + Send + Sync;
 
 /// Answers by a function and keeps what was shown.
@@ -34,6 +37,8 @@ pub struct Scripted {
     shown: Arc<Mutex<Vec<Summary>>>,
     pairing_script: Arc<Mutex<Arc<PairingScript>>>,
     pairings: Arc<Mutex<Vec<PairingShown>>>,
+    pin_script: Arc<Mutex<Arc<PinScript>>>,
+    pin_changes: Arc<Mutex<Vec<PinChangeShown>>>,
 }
 
 impl Scripted {
@@ -45,7 +50,29 @@ impl Scripted {
             shown: Arc::default(),
             pairing_script: Arc::new(Mutex::new(refuse)),
             pairings: Arc::default(),
+            pin_script: Arc::new(Mutex::new(Arc::new(|_| None))),
+            pin_changes: Arc::default(),
         }
+    }
+
+    /// Answers changes of PIN by `script` from now on. Before, each is refused.
+    pub fn on_pin_change(
+        &self,
+        script: impl Fn(&PinChangeShown) -> Option<(&'static str, &'static str)> + Send + Sync + 'static,
+    ) {
+        *self.pin_script.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(script);
+    }
+
+    /// All changes of PIN that were shown so far.
+    pub fn pin_changes(&self) -> Vec<PinChangeShown> {
+        self.pin_changes.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) async fn ask_pin_change(&self, shown: &PinChangeShown) -> PinChangeAnswer {
+        self.pin_changes.lock().unwrap_or_else(PoisonError::into_inner).push(shown.clone());
+        let script = self.pin_script.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let pin = |text: &str| Pin::new(text.as_bytes().to_vec());
+        script(shown).map_or(PinChangeAnswer::Decline, |(old, new)| pin::approved(pin(old), pin(new)))
     }
 
     /// Answers pairings by `script` from now on; `None` is silence. Before, each is refused.

@@ -7,7 +7,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
-use ukey::{PinStatus, Sm3Digest};
+use ukey::{PinStatus, Sm3Digest, TokenInfo};
 
 use super::Origin;
 use crate::harmless;
@@ -238,6 +238,15 @@ pub struct TokenShown {
     pub label: Shown,
     /// The last four characters of its serial number.
     pub serial_tail: Shown,
+}
+
+impl TokenShown {
+    /// From what the token says of itself.
+    pub fn of(info: &TokenInfo) -> Self {
+        let serial: Vec<char> = info.serial.chars().collect();
+        let tail: String = serial[serial.len().saturating_sub(4)..].iter().collect();
+        Self { label: Shown::new(&info.label), serial_tail: Shown::new(&tail) }
+    }
 }
 
 #[cfg(test)]

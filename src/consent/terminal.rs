@@ -8,9 +8,10 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use super::pairing::{PairingAnswer, PairingShown};
+use super::pin::{NewPinFault, PinChangeAnswer, PinChangeShown, approved};
 use super::prompt::Answer;
 use super::summary::Summary;
-use super::text::{lines, pairing_lines, text};
+use super::text::{lines, pairing_lines, pin_change_lines, text};
 use crate::failure::Language;
 
 /// How to ask on a terminal.
@@ -35,7 +36,17 @@ impl Terminal {
         let asked = tokio::task::spawn_blocking(move || os::ask_pairing(&terminal, &shown, &stop));
         asked.await.unwrap_or(PairingAnswer::NoPrompt)
     }
+
+    /// Asks for the old PIN and a new one, likewise.
+    pub(super) async fn ask_pin_change(&self, shown: &PinChangeShown, stop: &Arc<AtomicBool>) -> PinChangeAnswer {
+        let (terminal, shown, stop) = (self.clone(), shown.clone(), stop.clone());
+        let asked = tokio::task::spawn_blocking(move || os::ask_pin_change(&terminal, &shown, &stop));
+        asked.await.unwrap_or(PinChangeAnswer::NoPrompt)
+    }
 }
+
+/// So often the new PIN may be typed anew after a slip; no token has seen it then.
+const NEW_PIN_ROUNDS: usize = 5;
 
 /// What a typed line says to a pairing: one word is "yes", everything else is "no".
 fn pairing_answer(line: &[u8]) -> PairingAnswer {
@@ -79,6 +90,10 @@ mod os {
         own_terminal().map_or(PairingAnswer::NoPrompt, |tty| ask_pairing_on(tty, terminal, shown, stop))
     }
 
+    pub fn ask_pin_change(terminal: &Terminal, shown: &PinChangeShown, stop: &AtomicBool) -> PinChangeAnswer {
+        own_terminal().map_or(PinChangeAnswer::NoPrompt, |tty| ask_pin_change_on(tty, terminal, shown, stop))
+    }
+
     fn own_terminal() -> Option<File> {
         let tty = File::options().read(true).write(true).open("/dev/tty").ok()?;
         // A process in the background that changes the terminal is stopped by it, and the person would type into another program.
@@ -98,6 +113,30 @@ mod os {
         let last_word = match answer {
             PairingAnswer::Refused => t("pairing_refused"),
             PairingAnswer::Withdrawn => t("cancelled"),
+            _ => "",
+        };
+        let _ = dialog.say(&format!("\r\n{last_word}\r\n"));
+        answer
+    }
+
+    /// The dialog about a change of PIN on an open terminal.
+    pub(super) fn ask_pin_change_on(
+        tty: File,
+        terminal: &Terminal,
+        shown: &PinChangeShown,
+        stop: &AtomicBool,
+    ) -> PinChangeAnswer {
+        let Ok(mut dialog) = Dialog::begin(tty, stop) else { return PinChangeAnswer::NoPrompt };
+        let t = |key| text(key, terminal.language);
+        let answer = match dialog.run_pin_change(terminal, shown) {
+            Ok(answer) => answer,
+            Err(Ended::No) => PinChangeAnswer::Decline,
+            Err(Ended::Stopped) => PinChangeAnswer::Withdrawn,
+            Err(Ended::Broken) => PinChangeAnswer::NoPrompt,
+        };
+        let last_word = match answer {
+            PinChangeAnswer::Decline => t("pin_change_declined"),
+            PinChangeAnswer::Withdrawn => t("cancelled"),
             _ => "",
         };
         let _ = dialog.say(&format!("\r\n{last_word}\r\n"));
@@ -192,6 +231,39 @@ mod os {
                 return Err(Ended::No);
             }
             Ok(Pin::new(pin).map_or(Answer::Unacceptable, |pin| Answer::Approve(Credential::Pin(pin))))
+        }
+
+        fn run_pin_change(&mut self, terminal: &Terminal, shown: &PinChangeShown) -> Result<PinChangeAnswer, Ended> {
+            let t = |key| text(key, terminal.language);
+            for line in pin_change_lines(shown, terminal.language) {
+                self.say(&line)?;
+                self.say("\r\n")?;
+            }
+            self.wait(terminal.delay)?;
+            if shown.is_last_try() {
+                self.say(t("last_try_confirm"))?;
+                if self.line(true)?.as_slice() != b"LAST" {
+                    return Ok(PinChangeAnswer::Decline);
+                }
+            }
+            self.say(t("pin_old"))?;
+            let old = self.line(false)?;
+            if old.is_empty() {
+                return Ok(PinChangeAnswer::Decline);
+            }
+            for _ in 0..NEW_PIN_ROUNDS {
+                self.say(t("pin_new"))?;
+                let new = self.line(false)?;
+                if new.is_empty() {
+                    return Ok(PinChangeAnswer::Decline);
+                }
+                self.say(t("pin_again"))?;
+                match NewPinFault::of(&old, &new, &self.line(false)?) {
+                    None => return Ok(approved(Pin::new(old), Pin::new(new))),
+                    Some(fault) => self.say(&format!("{}\r\n", t(fault.key())))?,
+                }
+            }
+            Ok(PinChangeAnswer::Decline)
         }
 
         fn run_pairing(&mut self, terminal: &Terminal, shown: &PairingShown) -> Result<PairingAnswer, Ended> {
@@ -317,6 +389,45 @@ mod os {
             Ok(answer) => answer,
             Err(_) => PairingAnswer::Refused,
         }
+    }
+
+    pub fn ask_pin_change(terminal: &Terminal, shown: &PinChangeShown, stop: &AtomicBool) -> PinChangeAnswer {
+        if !io::stdin().is_terminal() {
+            return PinChangeAnswer::NoPrompt;
+        }
+        match run_pin_change(terminal, shown) {
+            _ if stop.load(Ordering::Relaxed) => PinChangeAnswer::Withdrawn,
+            Ok(answer) => answer,
+            Err(_) => PinChangeAnswer::Decline,
+        }
+    }
+
+    fn run_pin_change(terminal: &Terminal, shown: &PinChangeShown) -> io::Result<PinChangeAnswer> {
+        let t = |key| text(key, terminal.language);
+        let typed = |key| Ok::<_, io::Error>(Zeroizing::new(rpassword::prompt_password(t(key))?.into_bytes()));
+        let mut out = io::stderr().lock();
+        for line in pin_change_lines(shown, terminal.language) {
+            writeln!(out, "{line}")?;
+        }
+        std::thread::sleep(terminal.delay);
+        if shown.is_last_try() {
+            write!(out, "{}", t("last_try_confirm"))?;
+            if line()? != "LAST" {
+                return Ok(PinChangeAnswer::Decline);
+            }
+        }
+        let old = typed("pin_old")?;
+        for _ in 0..NEW_PIN_ROUNDS {
+            let new = typed("pin_new")?;
+            if old.is_empty() || new.is_empty() {
+                return Ok(PinChangeAnswer::Decline);
+            }
+            match NewPinFault::of(&old, &new, &typed("pin_again")?) {
+                None => return Ok(approved(Pin::new(old), Pin::new(new))),
+                Some(fault) => writeln!(out, "{}", t(fault.key()))?,
+            }
+        }
+        Ok(PinChangeAnswer::Decline)
     }
 
     fn run(terminal: &Terminal, summary: &Summary) -> io::Result<Answer> {
@@ -490,5 +601,46 @@ mod tests {
         };
         let (_, screen) = typed(blind, SOON, &[(300, "n\n")]);
         assert!(screen.contains("has not seen the document"), "{screen}");
+    }
+
+    fn change_typed(pin: ukey::PinStatus, keys: &[(u64, &str)]) -> (PinChangeAnswer, String) {
+        let terminal = Terminal { language: Language::English, delay: Duration::ZERO };
+        let shown = PinChangeShown { token: summary().token, pin, attempt: 1 };
+        with_typist(keys, |tty, stop| os::ask_pin_change_on(tty, &terminal, &shown, stop))
+    }
+
+    #[test]
+    fn a_new_pin_is_typed_twice_and_neither_is_shown() {
+        let pin = ukey::PinStatus { tries_left: Some(5), ..Default::default() };
+        let keys = [(200, "135790\r"), (100, "246824\r"), (100, "246825\r"), (100, "246824\r"), (100, "246824\r")];
+        let (answer, screen) = change_typed(pin, &keys);
+        let PinChangeAnswer::Approve(change) = answer else { panic!("{answer:?}: {screen}") };
+        assert_eq!((change.old.expose(), change.new.expose()), (b"135790".as_slice(), b"246824".as_slice()));
+        assert!(screen.find("Tries left: 5").unwrap() < screen.find("Old PIN").unwrap(), "said before it is asked: {screen}");
+        assert!(screen.contains("differ") && !screen.contains("2468") && !screen.contains("1357"), "{screen}");
+    }
+
+    #[test]
+    fn the_last_try_of_a_change_needs_its_own_word() {
+        for pin in [
+            ukey::PinStatus { tries_left: Some(1), ..Default::default() },
+            ukey::PinStatus { last_try: true, ..Default::default() },
+        ] {
+            let (answer, screen) = change_typed(pin, &[(200, "135790\r"), (100, "246824\r"), (100, "246824\r")]);
+            assert!(matches!(answer, PinChangeAnswer::Decline), "{answer:?}: {screen}");
+            let (answer, screen) = change_typed(pin, &[(200, "LAST\r"), (100, "135790\r"), (100, "246824\r"), (100, "246824\r")]);
+            assert!(matches!(answer, PinChangeAnswer::Approve(_)), "{answer:?}: {screen}");
+        }
+    }
+
+    #[test]
+    fn a_change_ends_with_escape_an_empty_line_or_too_many_slips() {
+        let pin = ukey::PinStatus { tries_left: Some(5), ..Default::default() };
+        let slips: Vec<(u64, &str)> = [(200, "135790\r")].into_iter().chain([(50, "1\r"); 2 * NEW_PIN_ROUNDS]).collect();
+        for keys in [vec![(200, "\x1b")], vec![(200, "\r")], vec![(200, "135790\r"), (100, "\r")], slips] {
+            let (answer, screen) = change_typed(pin, &keys);
+            assert!(matches!(answer, PinChangeAnswer::Decline), "{answer:?}: {screen}");
+            assert!(screen.contains("was not changed"), "{screen}");
+        }
     }
 }

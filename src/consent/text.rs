@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use jiff::{Timestamp, tz::TimeZone};
+use ukey::PinStatus;
 
 use super::pairing::PairingShown;
-use super::summary::{DocumentShown, PlacementShown, Requester, Summary, SummaryItem};
+use super::pin::PinChangeShown;
+use super::summary::{DocumentShown, PlacementShown, Requester, Summary, SummaryItem, TokenShown};
 use crate::failure::Language;
 
 static TEXTS: LazyLock<BTreeMap<String, [String; 2]>> = LazyLock::new(|| {
@@ -42,11 +44,7 @@ pub fn lines(summary: &Summary, language: Language) -> Vec<String> {
         item_lines(&mut out, item, &number, matches!(summary.requester, Requester::Origin(_)), language);
     }
     out.push(String::new());
-    out.push(format!("{}: {} · {} …{}", t("token"), summary.token.label, t("serial"), summary.token.serial_tail));
-    out.push(match summary.pin.tries_left {
-        Some(tries) => format!("{}: {tries}", t("tries")),
-        None => t("tries_unknown").to_owned(),
-    });
+    out.extend(token_lines(&summary.token, &summary.pin, language));
     out
 }
 
@@ -60,6 +58,31 @@ pub fn pairing_lines(shown: &PairingShown, language: Language) -> Vec<String> {
     let (first, second) = shown.code.split_at_checked(3).unwrap_or((&shown.code, ""));
     out.extend([String::new(), t("pairing_code").to_owned(), format!("    {first} {second}"), String::new()]);
     out
+}
+
+/// A change of PIN: which token, and what a wrong old PIN costs.
+pub fn pin_change_lines(shown: &PinChangeShown, language: Language) -> Vec<String> {
+    let t = |key| text(key, language);
+    let mut out = vec![String::new()];
+    if shown.attempt > 1 {
+        out.extend([format!("!! {}", t("wrong_pin")), String::new()]);
+    }
+    out.push(t("pin_change").to_owned());
+    out.extend(token_lines(&shown.token, &shown.pin, language));
+    if shown.is_last_try() {
+        out.push(format!("!! {}", t("last_try")));
+    }
+    out
+}
+
+/// The token, and the tries left of its PIN.
+fn token_lines(token: &TokenShown, pin: &PinStatus, language: Language) -> [String; 2] {
+    let t = |key| text(key, language);
+    let tries = match pin.tries_left {
+        Some(tries) => format!("{}: {tries}", t("tries")),
+        None => t("tries_unknown").to_owned(),
+    };
+    [format!("{}: {} · {} …{}", t("token"), token.label, t("serial"), token.serial_tail), tries]
 }
 
 fn item_lines(out: &mut Vec<String>, item: &SummaryItem, number: &str, by_page: bool, language: Language) {

@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{ChildStdin, ChildStdout, Command};
-use ukey::{Credential, Pin, wire};
+use ukey::{Credential, Pin, PinStatus, wire};
 use zeroize::Zeroizing;
 
 use super::pairing::{PairingAnswer, PairingShown};
+use super::pin::{PinChangeAnswer, PinChangeShown, approved};
 use super::prompt::Answer;
-use super::summary::{DocumentShown, Leaves, PageShown, PlacementShown, Requester, Summary, SummaryItem};
+use super::summary::{DocumentShown, Leaves, PageShown, PlacementShown, Requester, Summary, SummaryItem, TokenShown};
 use super::text::{date, places, text};
 use crate::failure::Language;
 use crate::question::{self, Document, Leaf, Look, Page, Picture, Question, Said, Seal, Subject, Token};
@@ -39,18 +40,32 @@ impl Window {
     /// Asks once. Dropping the future takes the window away.
     pub(super) async fn ask(&self, summary: &Summary) -> Answer {
         let leaves: Vec<_> = summary.items.iter().map(|item| item.leaves.clone()).collect();
-        match self.put(&self.question(summary), &leaves).await {
-            Ok((question::Answer::Approve, secret)) => approval(summary, secret),
-            Ok((question::Answer::TimedOut, _)) => Answer::TimeOut,
-            Ok((question::Answer::Failed { reason }, _)) => {
-                tracing::error!(reason, "the prompt window could not be shown");
-                Answer::NoPrompt
+        match self.answer(&self.question(summary), &leaves).await {
+            Some((question::Answer::Approve, secret)) => approval(summary, secret),
+            Some((question::Answer::TimedOut, _)) => Answer::TimeOut,
+            Some(_) => Answer::Decline,
+            None => Answer::NoPrompt,
+        }
+    }
+
+    /// Asks for the old PIN and a new one. Dropping the future takes the window away.
+    pub(super) async fn ask_pin_change(&self, shown: &PinChangeShown) -> PinChangeAnswer {
+        let question = Question {
+            language: self.language(),
+            origin: text("command_line_pin", self.language).to_owned(),
+            origin_note: None,
+            subject: Subject::ChangePin { token: token(&shown.token, &shown.pin, shown.attempt) },
+            wait_ms: self.delay.as_millis() as u64,
+            timeout_s: self.timeout.as_secs(),
+        };
+        match self.answer(&question, &[]).await {
+            Some((question::Answer::Approve, secret)) => {
+                let (old, new) = wire::split_pins(&secret).unzip();
+                approved(old, new)
             }
-            Ok((question::Answer::Decline | question::Answer::ApproveAlways, _)) => Answer::Decline,
-            Err(error) => {
-                tracing::error!(program = %self.program.display(), %error, "the prompt gave no answer");
-                Answer::NoPrompt
-            }
+            Some((question::Answer::TimedOut, _)) => PinChangeAnswer::TimedOut,
+            Some(_) => PinChangeAnswer::Decline,
+            None => PinChangeAnswer::NoPrompt,
         }
     }
 
@@ -65,18 +80,26 @@ impl Window {
             wait_ms: self.delay.as_millis() as u64,
             timeout_s: timeout.as_secs(),
         };
-        match self.put(&question, &[]).await {
-            Ok((question::Answer::Approve, _)) => PairingAnswer::Once,
-            Ok((question::Answer::ApproveAlways, _)) => PairingAnswer::Always,
-            Ok((question::Answer::Decline, _)) => PairingAnswer::Refused,
-            Ok((question::Answer::TimedOut, _)) => PairingAnswer::TimedOut,
+        match self.answer(&question, &[]).await {
+            Some((question::Answer::Approve, _)) => PairingAnswer::Once,
+            Some((question::Answer::ApproveAlways, _)) => PairingAnswer::Always,
+            Some((question::Answer::TimedOut, _)) => PairingAnswer::TimedOut,
+            Some(_) => PairingAnswer::Refused,
+            None => PairingAnswer::NoPrompt,
+        }
+    }
+
+    /// The answer to a question that was shown; `None`, and why in the log, when none was.
+    async fn answer(&self, question: &Question, leaves: &[Option<Leaves>]) -> Option<(question::Answer, Zeroizing<Vec<u8>>)> {
+        match self.put(question, leaves).await {
             Ok((question::Answer::Failed { reason }, _)) => {
                 tracing::error!(reason, "the prompt window could not be shown");
-                PairingAnswer::NoPrompt
+                None
             }
+            Ok(answer) => Some(answer),
             Err(error) => {
                 tracing::error!(program = %self.program.display(), %error, "the prompt gave no answer");
-                PairingAnswer::NoPrompt
+                None
             }
         }
     }
@@ -151,7 +174,7 @@ impl Window {
                 Requester::OwnPage => text("own_page", self.language).to_owned(),
             },
             origin_note: None,
-            subject: Subject::Sign { documents, seals, token: token(summary) },
+            subject: Subject::Sign { documents, seals, token: token(&summary.token, &summary.pin, summary.attempt) },
             wait_ms: self.delay.as_millis() as u64,
             timeout_s: self.timeout.as_secs(),
         }
@@ -210,13 +233,13 @@ impl Window {
     }
 }
 
-fn token(summary: &Summary) -> Token {
+fn token(token: &TokenShown, pin: &PinStatus, attempt: u32) -> Token {
     Token {
-        name: format!("{} …{}", summary.token.label, summary.token.serial_tail),
-        tries_left: summary.pin.tries_left,
-        last_try: summary.pin.last_try || summary.pin.tries_left == Some(1),
-        on_device: summary.pin.on_device,
-        was_wrong: summary.attempt > 1,
+        name: format!("{} …{}", token.label, token.serial_tail),
+        tries_left: pin.tries_left,
+        last_try: pin.last_try || pin.tries_left == Some(1),
+        on_device: pin.on_device,
+        was_wrong: attempt > 1,
     }
 }
 
@@ -342,6 +365,39 @@ mod tests {
             assert_eq!(window.ask_pairing(&shown, minute).await, expected);
             let (_dir, window) = prompt_that_says(&bytes[..bytes.len() - 1]);
             assert_eq!(window.ask_pairing(&shown, minute).await, PairingAnswer::NoPrompt, "cut");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_pin_is_changed_by_a_whole_frame_with_two_good_pins_alone() {
+        let pin = |text: &str| Pin::new(text.as_bytes().to_vec()).unwrap();
+        let shown = PinChangeShown { token: summary().token, pin: summary().pin, attempt: 2 };
+        let secret = wire::join_pins(&pin("135790"), &pin("246824"));
+        let yes = frame(&question::Answer::Approve, &secret);
+        let (_dir, window) = prompt_that_says(&yes);
+        match window.ask_pin_change(&shown).await {
+            PinChangeAnswer::Approve(change) => {
+                assert_eq!((change.old.expose(), change.new.expose()), (b"135790".as_slice(), b"246824".as_slice()));
+            }
+            other => panic!("{other:?}"),
+        }
+        let (_dir, window) = prompt_that_says(&yes[..yes.len() - 1]);
+        assert!(matches!(window.ask_pin_change(&shown).await, PinChangeAnswer::NoPrompt));
+        let no_change = wire::join_pins(&pin("135790"), &pin("135790"));
+        for (answer, secret, is_expected) in [
+            (
+                question::Answer::Decline,
+                secret.as_slice(),
+                (|a| matches!(a, PinChangeAnswer::Decline)) as fn(&PinChangeAnswer) -> bool,
+            ),
+            (question::Answer::ApproveAlways, secret.as_slice(), |a| matches!(a, PinChangeAnswer::Decline)),
+            (question::Answer::TimedOut, b"", |a| matches!(a, PinChangeAnswer::TimedOut)),
+            (question::Answer::Approve, b"135790", |a| matches!(a, PinChangeAnswer::Unacceptable)),
+            (question::Answer::Approve, no_change.as_slice(), |a| matches!(a, PinChangeAnswer::Unacceptable)),
+        ] {
+            let (_dir, window) = prompt_that_says(&frame(&answer, secret));
+            let found = window.ask_pin_change(&shown).await;
+            assert!(is_expected(&found), "{answer:?} became {found:?}");
         }
     }
 

@@ -92,12 +92,16 @@ pub fn begin(app: &App, head: &Parts, caller: &Caller) -> Result<Answer, Failure
     Ok(answer)
 }
 
-/// A WebSocket that says goodbye at once: whether a browser lets one through.
-pub(super) fn try_out(head: &Parts) -> Result<Answer, Failure> {
+/// A WebSocket on which nothing is said but goodbye: whether a browser lets one through.
+pub(super) fn try_out(app: &App, head: &Parts) -> Result<Answer, Failure> {
     let (answer, upgrade) = switch(head)?;
+    let permit = app.events.0.clone().try_acquire_owned().map_err(|_| Code::Busy)?;
     tokio::spawn(async move {
+        let _permit = permit;
         if let Ok(connection) = upgrade.await {
-            let (_, mut writer) = tokio::io::split(TokioIo::new(connection));
+            let (mut reader, mut writer) = tokio::io::split(TokioIo::new(connection));
+            // The page closes once it is open; a server that hangs up first looks like a failure to some browsers.
+            let _ = timeout(FIRST_FRAME, websocket::read(&mut reader)).await;
             let _ = timeout(GOODBYE, websocket::close(&mut writer, Close::Normal)).await;
         }
     });

@@ -109,6 +109,13 @@
 //! libFuzzer needs a nightly toolchain, which not everyone has. So each body is a plain function in `fuzz/src/lib.rs`, run by cargo-fuzz
 //! where it can and by proptest on stable, from the same seeds.
 //!
+//! # D18. A driver that was never run on a real device is said to be so, and not held back
+//!
+//! All vendors' profiles come from documents and doubles. Each profile lists the devices that it was run on by us; where the list is
+//! empty, `sealagent doctor` and `sealagent tokens` say `untested-hardware`. Holding such a driver back behind a switch would be stricter,
+//! and would hold back every one of them today; what protects a user is that each signature is verified on the host, and that no PIN is
+//! sent twice, whatever a library does. *Would change our mind:* a device on which a wrong profile does harm.
+//!
 //! # D21. Facts about bytes are remembered from one document to the next, verdicts never
 //!
 //! An archive carries few seals under many documents, and two thirds of the SM2 work of a document is the same as in the one before.
@@ -122,6 +129,28 @@
 //! A page is inflated once: its bytes are parsed, wait for seven others and are hashed in eight lanes (`sm3-lanes`). Larger files are hashed
 //! as they are inflated, one at a time, so that memory stays at 4 MiB whatever the package holds. *Else:* lanes over eight inflating
 //! streams, which reads all over the file for the sake of a few large pictures. Scans of several megabytes a page would change our mind.
+//!
+//! # D30. The agent fetches no update and installs none
+//!
+//! IT departments have tools that bring packages onto machines, and a program that can replace itself is the best target there is. So
+//! `update check` reads a signed manifest from a file that the policy names, remembers the highest number, and compares; [`crate::update`]
+//! has no client and no way to a page. *Else:* a download over TLS, with a TLS stack in the agent. *Would change our mind:* sites
+//! without any deployment tool, which then still need a person to run the package.
+//!
+//! # D31. What is said on Windows outside the policy file is said in the registry
+//!
+//! Properties of the MSI and Group Policy both end as values of keys that administrators alone write; a TOML file that an installer edits
+//! would need a program that runs as the system while installing. Group Policy goes before the file, the installer's values behind it.
+//!
+//! # D32. A policy file under Wine is refused, and the check of the MSI relies on it
+//!
+//! Wine knows one user, who owns every file, so a policy there is always one that a user could have written. The check shows the refusal
+//! and says by Group Policy what the file would have said; a rule that let Wine pass would be a hole on Windows.
+//!
+//! # D33. Packages are checked when their inputs change, and a stamp says so
+//!
+//! Four release builds, two chroots and Wine take half an hour. The stamp holds the digest of `packaging/`, the lock file and the version:
+//! changes of other sources are met by every other test, and by the check before a release, which is `packaging/check.sh --stamp`.
 //!
 //! # D40. What regions sign is DER in GB/T 35275 `SignedData`, each kind under a content type of its own
 //!
@@ -157,3 +186,22 @@
 //! Counters, seals and states change together or not at all, and several processes look at them; that is a database's trade, and SQLite is
 //! one file that needs no server. It is C, bundled, and only in `sealauthority`. Keys stay PKCS#8 files, since tools and people know how
 //! to keep those. *Would change our mind:* a region that outgrows one machine; then the same statements go to PostgreSQL.
+//!
+//! # D26. The agent's own pages keep their session in the tab, not in a cookie
+//!
+//! A browser sends the cookies of 127.0.0.1 to every port of it (RFC 6265 §8.5), so a session cookie would travel to the servers of other
+//! programs and other users, and pages of those are "same-site" to it. The token of a session is in `sessionStorage`, which is this
+//! port's alone and ends with the tab, and goes out in an `Authorization` header, which no form, image or page of another origin can
+//! send. Beside it each call must say by `Origin` or `Sec-Fetch-Site` that it is from this origin. A script on these pages could read it;
+//! the policy lets none in that is not part of the program, and Trusted Types forbid all writing of markup. Judging a file and the
+//! diagnosis need no session: they show nothing of the person, and a help desk has people type the address. *Would change our mind:*
+//! cookies that are bound to a port in every browser in use.
+//!
+//! # D27. A one-time link is a file that the command makes and the agent removes
+//!
+//! `sealagent open` has to tell the running agent which token counts. A file of the user (0600, in a folder of 0700, named by the
+//! token's digest) does it without a control socket, on both systems, as with pairings (D11); removing it succeeds once, which is what
+//! "once" means. The link itself stands on the browser's command line, where other users may read it: they cannot use it, since the
+//! agent refuses their connections (peer check), and it lasts a minute. Jupyter's way, a local HTML file that redirects, fails for
+//! browsers in a sandbox, which cannot read it. The port comes from a file too; before the link is made, the command looks whose
+//! socket answers there, so that a squatter (attack item 44) gets no visitor.

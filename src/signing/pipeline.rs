@@ -10,7 +10,7 @@ use ukey::{DriverError, PinStatus};
 use super::finish::{embed, judge};
 use super::job::{Job, Room, RoomPlan, item_status, plan};
 use super::pages;
-use super::shown::{asked, token_shown};
+use super::shown::asked;
 use super::subject::{Bytes, Document, Draft, Format, Scratch, of_io};
 use super::value;
 use super::{MAX_ITEMS, SigningRequest, State, Status, Subject};
@@ -18,7 +18,7 @@ use crate::audit::{Audit, Kind};
 use crate::config::{Config, PdfIdentifiers};
 use crate::consent::policy::{self, Wish};
 use crate::consent::prompt::{Cancel, Crowded, Place, PromptQueue};
-use crate::consent::summary::Shown;
+use crate::consent::summary::{Shown, TokenShown};
 use crate::consent::{self, Asked, Consent, Outcome, Refusal};
 use crate::document::Prepared as _;
 use crate::failure::{Code, Failure};
@@ -157,7 +157,7 @@ impl Signer {
             };
             // 5: the summary, fresh each time
             let (mut consent, credential) =
-                match consent::obtain(&turn, &asked, token_shown(&holder), pin, attempt, &cancel).await {
+                match consent::obtain(&turn, &asked, TokenShown::of(&holder.token.info), pin, attempt, &cancel).await {
                     Outcome::Approved(consent, credential) => (consent, credential),
                     Outcome::Not(refusal) => return self.end(id, &request, Some(token), Ended::Refused(refusal)).await,
                 };
@@ -465,23 +465,7 @@ fn after_login(error: &WorkerError) -> AfterLogin {
 }
 
 /// What an error of a worker means to the outside. Vendor codes stay in the log.
-fn of_worker(error: &WorkerError) -> Failure {
+pub(crate) fn of_worker(error: &WorkerError) -> Failure {
     tracing::warn!(%error, "a token did not do what was asked");
-    let code = match error {
-        WorkerError::Driver(driver) => match driver {
-            DriverError::Busy => Code::TokenBusy,
-            DriverError::PinBlocked => Code::PinBlocked,
-            DriverError::PinIncorrect { .. } => Code::PinIncorrect,
-            DriverError::PinUnacceptable { .. } => Code::PinUnacceptable,
-            DriverError::TokenAbsent | DriverError::KeyAbsent { .. } => Code::TokenRemoved,
-            _ => Code::DriverCrashed,
-        },
-        WorkerError::Deadline { .. } | WorkerError::LoginExpired => Code::DriverTimeout,
-        WorkerError::DiedWithPin { cause, .. } => return of_worker(cause),
-        WorkerError::ShuttingDown => Code::Internal,
-        WorkerError::SignatureInvalid(_) => Code::TokenSignatureInvalid,
-        WorkerError::TokenAbsent => Code::TokenRemoved,
-        _ => Code::DriverCrashed,
-    };
-    code.into()
+    error.code().into()
 }

@@ -2,7 +2,7 @@
 
 use super::pipeline::Signer;
 use super::{SigningItem, SigningRequest, Subject};
-use crate::audit::{Event, ItemRecord, Kind};
+use crate::audit::{Event, ItemRecord, Kind, Matter};
 use crate::consent::summary::Shown;
 use crate::failure::{Code, Failure};
 use crate::sm::Sm3Digest;
@@ -23,7 +23,12 @@ impl Signer {
         token: Option<Shown>,
         outcome: impl Fn(usize) -> (Option<Sm3Digest>, Option<Code>),
     ) -> Result<(), Failure> {
-        let (audit, event, at) = (self.audit.clone(), self.event(kind, id, request, token, outcome), (self.clock)());
+        self.write(self.event(kind, id, request, token, outcome)).await
+    }
+
+    /// One line of the record, on the disk when this returns.
+    pub(crate) async fn write(&self, event: Event) -> Result<(), Failure> {
+        let (audit, at) = (self.audit.clone(), (self.clock)());
         let written = tokio::task::spawn_blocking(move || audit.append(at, &event)).await;
         match written {
             Ok(Ok(())) => Ok(()),
@@ -56,10 +61,12 @@ impl Signer {
         };
         Event {
             event: kind,
+            matter: Matter::Signatures,
             request: id.to_owned(),
             requester: request.requester.clone(),
             user: self.user.clone(),
             items: request.items.iter().enumerate().map(record).collect(),
+            code: None,
             token,
         }
     }

@@ -2,11 +2,10 @@
 
 use super::Subject;
 use super::job::{Job, Room};
-use crate::consent::summary::{DocumentShown, PlacementShown, SealShown, Shown, SummaryItem, TokenShown};
+use crate::consent::summary::{DocumentShown, PlacementShown, SealShown, Shown, SummaryItem};
 use crate::consent::{Asked, ConsentItem, DataHash};
 use crate::document::Prepared as _;
 use crate::pki::subject::subject_codes;
-use crate::seals::Holder;
 use crate::stamp::Placement;
 use crate::views::signer;
 
@@ -57,10 +56,4 @@ fn placement_shown(placement: &Placement) -> PlacementShown {
         None => (rect.x, rect.y, rect.width, rect.height),
     };
     PlacementShown { page: placement.page.number(), x, y, width, height }
-}
-
-pub(super) fn token_shown(holder: &Holder) -> TokenShown {
-    let serial: Vec<char> = holder.token.info.serial.chars().collect();
-    let tail: String = serial[serial.len().saturating_sub(4)..].iter().collect();
-    TokenShown { label: Shown::new(&holder.token.info.label), serial_tail: Shown::new(&tail) }
 }

@@ -263,6 +263,7 @@ pub(super) fn signer(
         sha256: certificate.sha256_hex(),
         region: region.map(|r| r.to_string()),
         licence,
+        certificate: certificate.clone(),
     }
 }
 

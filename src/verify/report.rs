@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 pub use super::reason::Code;
+use crate::pki::Certificate;
 use crate::ses::PictureFormat;
 
 /// What a file turned out to be.
@@ -138,6 +139,9 @@ pub struct Signer {
     /// What the region's registry says of the company, if a statement is at hand.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub licence: Option<LicenceSummary>,
+    /// The certificate itself, for those who show more of it. Not part of the JSON report.
+    #[serde(skip)]
+    pub certificate: Arc<Certificate>,
 }
 
 /// A company as its registry knows it.

@@ -8,7 +8,7 @@ use tokio::{
     task::JoinSet,
     time::timeout,
 };
-use ukey::{Credential, KeyId, KeyInfo, Pin, PinStatus, Sm2PublicKey, Sm2Signature, TokenId, TokenInfo};
+use ukey::{About, Credential, KeyId, KeyInfo, Pin, PinStatus, Sm2PublicKey, Sm2Signature, TokenId, TokenInfo};
 
 use super::{
     error::WorkerError,
@@ -105,6 +105,8 @@ pub struct DriverStatus {
     pub name: String,
     /// Whether it can be used.
     pub state: DriverState,
+    /// What it says of itself, once it has run.
+    pub about: Option<About>,
 }
 
 /// Whether a driver can be used.
@@ -205,7 +207,7 @@ impl Client {
 
     /// How each driver is, without asking it.
     pub fn status(&self) -> Vec<DriverStatus> {
-        self.drivers.iter().map(|driver| DriverStatus { name: driver.name().to_owned(), state: driver.state() }).collect()
+        self.drivers.iter().map(Supervisor::status).collect()
     }
 
     /// Tokens that come and go from now on.

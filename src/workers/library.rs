@@ -10,6 +10,7 @@ use std::{
 };
 
 use sha2::{Digest as _, Sha256};
+use ukey::library::{HEAD_BYTES, Machine};
 
 /// No vendor library comes near this; reading stops here.
 const MAX_LIBRARY_BYTES: u64 = 256 << 20;
@@ -75,6 +76,13 @@ impl Library {
         }
         Ok(path)
     }
+}
+
+/// The processor that a library is for, by its first bytes; `None` for what is no library, or cannot be read.
+pub fn machine(path: &Path) -> Option<Machine> {
+    let mut head = Vec::new();
+    io::Read::read_to_end(&mut io::Read::take(File::open(path).ok()?, HEAD_BYTES as u64), &mut head).ok()?;
+    Machine::of_library(&head)
 }
 
 fn digest(path: &Path) -> io::Result<[u8; 32]> {

@@ -12,11 +12,10 @@ pub mod client;
 pub mod error;
 pub mod library;
 mod process;
-mod returned;
 mod supervisor;
 
 pub use client::{
     Client, DriverState, DriverStatus, Inspected, LoggedIn, SigningKey, Token, TokenEvent, TokenHandle, TokenList, Workers,
 };
-pub use error::{Misbehaviour, WorkerError};
+pub use error::{StartFailure, WorkerError};
 pub use supervisor::{DriverConfig, DriverKind, Timing};

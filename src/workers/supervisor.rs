@@ -1,6 +1,13 @@
 //! One task a driver: it owns the worker, hands it one request at a time, and decides when a worker has failed.
 
-use std::{collections::VecDeque, ffi::OsString, io, mem, path::PathBuf, time::Duration};
+use std::{
+    collections::VecDeque,
+    ffi::OsString,
+    io, mem,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::{
     sync::{broadcast, mpsc, oneshot, watch},
@@ -8,18 +15,20 @@ use tokio::{
     time::{Instant, timeout},
 };
 use ukey::{
-    Credential, DriverError, KeyId, Pin, Sm2PublicKey, TokenId, TokenInfo,
+    About, Credential, DriverError, KeyId, Pin, Sm2PublicKey, TokenId, TokenInfo,
+    check::classify,
     driver::{check_content, check_tokens},
+    library::Machine,
     wire::{self, Answer, Bytes, Request},
 };
 
 use super::{
-    client::{DriverState, Inspected, SignJob, Token, TokenEvent, TokenHandle},
-    error::WorkerError,
-    library::{Library, LibraryError},
+    client::{DriverState, DriverStatus, Inspected, SignJob, Token, TokenEvent, TokenHandle},
+    error::{StartFailure, WorkerError},
+    library::{self, Library, LibraryError},
     process::Process,
-    returned,
 };
+use crate::sm;
 
 /// Requests that wait for one driver; more callers wait to be let in.
 const QUEUE: usize = 32;
@@ -39,6 +48,11 @@ impl DriverConfig {
     /// The worker that came with this program: the file beside it.
     pub fn installed_worker() -> std::io::Result<PathBuf> {
         Ok(std::env::current_exe()?.with_file_name(format!("sealagent-worker{}", std::env::consts::EXE_SUFFIX)))
+    }
+
+    /// The worker for 32-bit libraries: the file beside that one, if it is installed.
+    pub fn worker_32_bit(worker: &Path) -> PathBuf {
+        worker.with_file_name(format!("sealagent-worker32{}", std::env::consts::EXE_SUFFIX))
     }
 }
 
@@ -140,6 +154,7 @@ pub(super) struct Supervisor {
 #[derive(Clone, Debug)]
 struct View {
     state: DriverState,
+    about: Option<About>,
     tokens: Vec<TokenInfo>,
     /// A login is under way; requests wait until it ends.
     signing: bool,
@@ -154,8 +169,8 @@ impl Supervisor {
         tasks: &mut JoinSet<()>,
     ) -> Self {
         let (jobs, queue) = mpsc::channel(QUEUE);
-        let (publish, view) =
-            watch::channel(View { state: DriverState::Starting { after: None }, tokens: Vec::new(), signing: false });
+        let state = DriverState::Starting { after: None };
+        let (publish, view) = watch::channel(View { state, about: None, tokens: Vec::new(), signing: false });
         let name = config.name.clone();
         let driver = Driver {
             config,
@@ -166,6 +181,7 @@ impl Supervisor {
             announced: Vec::new(),
             stale: false,
             failures: VecDeque::new(),
+            set_aside: None,
             resume: Instant::now(),
         };
         tasks.spawn(driver.run(queue, running));
@@ -176,8 +192,9 @@ impl Supervisor {
         &self.name
     }
 
-    pub(super) fn state(&self) -> DriverState {
-        self.view.borrow().state.clone()
+    pub(super) fn status(&self) -> DriverStatus {
+        let view = self.view.borrow();
+        DriverStatus { name: self.name.clone(), state: view.state.clone(), about: view.about.clone() }
     }
 
     /// The driver's own name for the token, if it was in the last list.
@@ -229,6 +246,8 @@ struct Driver {
     stale: bool,
     /// When it failed, within the window.
     failures: VecDeque<Instant>,
+    /// The failure for which it is set aside.
+    set_aside: Option<Box<WorkerError>>,
     /// No worker is started before this.
     resume: Instant,
 }
@@ -240,7 +259,7 @@ enum Failure {
     /// No answer in time.
     Deadline,
     /// It could not be started.
-    NotStarted(String),
+    NotStarted(StartFailure),
     /// It answered what is no frame, or no answer to the question.
     Nonsense(String),
 }
@@ -359,7 +378,12 @@ impl Driver {
             let request = Request::Message { bytes: Bytes(message.bytes().to_vec()), id: message.id().to_owned() };
             let result = match self.exchange(&request, &[], self.timing.sign).await {
                 Ok(Answer::Signed { signature }) => {
-                    returned::check(message, &signature).map(|()| signature).map_err(WorkerError::SignatureInvalid)
+                    // Before anything uses it (I7): by our own verifier, whatever the worker found.
+                    if sm::verify_digest(message.key(), message.digest(), &signature) {
+                        Ok(signature)
+                    } else {
+                        Err(WorkerError::SignatureInvalid(classify(&signature, message, &[])))
+                    }
                 }
                 Ok(Answer::Failed { error }) => {
                     drop(reply.send(Err(error.into())));
@@ -433,10 +457,8 @@ impl Driver {
         if self.worker.is_some() {
             return Ok(());
         }
-        if let DriverState::SetAside { reason } = self.publish.borrow().state.clone()
-            && Instant::now() < self.resume
-        {
-            return Err(WorkerError::SetAside { driver: self.config.name.clone(), reason });
+        if let Some(cause) = self.set_aside.clone().filter(|_| Instant::now() < self.resume) {
+            return Err(WorkerError::SetAside { driver: self.config.name.clone(), cause });
         }
         tokio::time::sleep_until(self.resume).await;
         self.start().await
@@ -444,8 +466,9 @@ impl Driver {
 
     async fn start(&mut self) -> Result<(), WorkerError> {
         match self.spawn().await {
-            Ok(()) => {
-                self.publish.send_modify(|view| view.state = DriverState::Running);
+            Ok(about) => {
+                self.set_aside = None;
+                self.publish.send_modify(|view| (view.state, view.about) = (DriverState::Running, about));
                 self.stale = true;
                 Ok(())
             }
@@ -453,22 +476,20 @@ impl Driver {
         }
     }
 
-    async fn spawn(&mut self) -> Result<(), Failure> {
-        let kind = self.config.kind.clone();
-        // Reading a library to take its digest is file work.
-        let arguments =
-            tokio::task::spawn_blocking(move || kind.arguments()).await.map_err(|e| Failure::NotStarted(e.to_string()))?;
-        let arguments = arguments.map_err(|e| Failure::NotStarted(e.to_string()))?;
-        let program = &self.config.program;
-        let process = Process::spawn(program, &arguments, &self.config.name)
-            .map_err(|e| Failure::NotStarted(format!("{}: {e}", program.display())))?;
+    async fn spawn(&mut self) -> Result<Option<About>, Failure> {
+        let (kind, program) = (self.config.kind.clone(), self.config.program.clone());
+        // Reading a library to take its digest and its machine type is file work.
+        let ready = tokio::task::spawn_blocking(move || kind.command(&program)).await;
+        let (program, arguments) = ready.map_err(|e| Failure::Nonsense(e.to_string()))?.map_err(Failure::NotStarted)?;
+        let process = Process::spawn(&program, &arguments, &self.config.name)
+            .map_err(|e| Failure::NotStarted(StartFailure::Program { program, reason: e.to_string() }))?;
         self.worker = Some(process);
         match self.exchange(&Request::Hello { version: wire::VERSION }, &[], self.timing.hello).await? {
-            Answer::Hello { version: wire::VERSION } => Ok(()),
-            Answer::Hello { version } => {
+            Answer::Hello { version: wire::VERSION, about } => Ok(about),
+            Answer::Hello { version, .. } => {
                 Err(Failure::Nonsense(format!("worker of version {version}; install agent and worker together")))
             }
-            Answer::Failed { error } => Err(Failure::NotStarted(error.to_string())),
+            Answer::Failed { error } => Err(Failure::NotStarted(error.into())),
             _ => Err(wrong_answer()),
         }
     }
@@ -479,7 +500,10 @@ impl Driver {
         let worker = self.worker.take();
         let (error, reason) = match failure {
             Failure::Deadline => (WorkerError::Deadline { driver: driver.clone() }, "no answer in time".to_owned()),
-            Failure::NotStarted(reason) => (WorkerError::NotStarted { driver: driver.clone(), reason: reason.clone() }, reason),
+            Failure::NotStarted(cause) => {
+                let reason = cause.to_string();
+                (WorkerError::NotStarted { driver: driver.clone(), cause }, reason)
+            }
             Failure::Nonsense(reason) => (WorkerError::Crashed { driver: driver.clone(), reason: reason.clone() }, reason),
             Failure::Ended => {
                 let reason = match worker {
@@ -496,6 +520,7 @@ impl Driver {
         let state = if count >= self.timing.failure_limit {
             self.resume = now + self.timing.set_aside;
             self.failures.clear();
+            self.set_aside = Some(Box::new(error.clone()));
             self.announce(Vec::new());
             tracing::error!(driver, reason, "driver set aside after {count} failures");
             DriverState::SetAside { reason }
@@ -522,23 +547,34 @@ impl Driver {
 }
 
 impl DriverKind {
-    /// The worker's arguments. A library is checked here, each time it is about to be loaded.
-    fn arguments(&self) -> Result<Vec<OsString>, LibraryError> {
-        let library = |kind: &str, library: &Library, profile: &str| {
-            Ok(vec![kind.into(), library.check()?.into_os_string(), profile.into()])
-        };
-        match self {
-            Self::Pcsc => Ok(vec!["pcsc".into()]),
-            Self::Pkcs11 { library: path, profile } => library("pkcs11", path, profile),
-            Self::Skf { library: path, profile } => library("skf", path, profile),
+    /// The worker that can host it, and its arguments. A library is checked here, each time it is about to be loaded.
+    fn command(&self, worker: &Path) -> Result<(PathBuf, Vec<OsString>), StartFailure> {
+        let (kind, library, profile) = match self {
+            Self::Pcsc => return Ok((worker.to_owned(), vec!["pcsc".into()])),
             Self::Virtual { folder, faults } => {
-                let folder = std::path::absolute(folder).map_err(|source| LibraryError::Io { path: folder.clone(), source })?;
+                let absolute = std::path::absolute(folder);
+                let folder = absolute.map_err(|source| Arc::new(LibraryError::Io { path: folder.clone(), source }))?;
                 let mut arguments = vec!["virtual".into(), folder.into_os_string()];
                 arguments.extend(faults.then(|| "--faults".into()));
-                Ok(arguments)
+                return Ok((worker.to_owned(), arguments));
             }
-        }
+            Self::Pkcs11 { library, profile } => ("pkcs11", library, profile),
+            Self::Skf { library, profile } => ("skf", library, profile),
+        };
+        let path = library.check().map_err(Arc::new)?;
+        let worker = worker_for(&path, worker)?;
+        Ok((worker, vec![kind.into(), path.into_os_string(), profile.into()]))
     }
+}
+
+/// The 32-bit worker for a 32-bit library of a 64-bit machine; else the usual one, which says what it makes of the library.
+fn worker_for(library: &Path, worker: &Path) -> Result<PathBuf, StartFailure> {
+    let is_32_bit = Machine::of_this_program() == Some(Machine::X86_64) && library::machine(library) == Some(Machine::X86);
+    if !is_32_bit {
+        return Ok(worker.to_owned());
+    }
+    let worker = DriverConfig::worker_32_bit(worker);
+    if worker.is_file() { Ok(worker) } else { Err(StartFailure::No32BitWorker { library: library.to_owned(), worker }) }
 }
 
 /// The next answer of a worker that was asked nothing; never, when there is no worker.

@@ -77,7 +77,7 @@ test('the demo page seals and judges a document', async () => {
   await page.locator('#report .verdict').waitFor();
   assert.match(await page.locator('#report .verdict').first().innerText(), /^✔ valid/);
   assert.match(await page.locator('#report').innerText(), /91110108756730417W/);
-  assert.equal(await page.locator('#download').isVisible(), true);
+  assert.equal(await page.locator('#report .button').isVisible(), true);
   await close();
 });
 

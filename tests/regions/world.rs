@@ -167,6 +167,7 @@ impl Region {
             number: 1,
             this_update: at("2026-11-20T00:00:00Z"),
             next_update: at("2026-12-20T00:00:00Z"),
+            expired_since: None,
             revoked,
         };
         [issue_crl(&self.root, &contents(Vec::new())), issue_crl(&self.ca, &contents(revoked.iter().map(entry).collect()))]

@@ -77,7 +77,7 @@ impl fmt::Debug for Command {
 /// An answer: data and status word.
 #[derive(Debug)]
 pub(crate) struct Answer {
-    name: &'static str,
+    pub(crate) name: &'static str,
     pub(crate) data: Vec<u8>,
     pub(crate) status: u16,
 }
@@ -86,11 +86,6 @@ impl Answer {
     /// The status as an error.
     pub(crate) fn error(&self) -> DriverError {
         DriverError::module(self.name, self.status.into())
-    }
-
-    /// What cannot be true of the data.
-    pub(crate) fn nonsense(&self, what: &str) -> DriverError {
-        DriverError::protocol(self.name, what)
     }
 }
 

@@ -160,7 +160,7 @@ impl Applet {
         };
         match (answer.status, signature) {
             (OK, Some(signature)) => Ok(Signed::Signature(signature)),
-            (OK, None) => Err(answer.nonsense("no signature in the answer")),
+            (OK, None) => Err(DriverError::signature(answer.name, "no signature in the answer")),
             (NOT_LOGGED_IN, _) => Ok(Signed::NotLoggedIn(answer.error())),
             _ => Err(answer.error()),
         }

@@ -18,7 +18,8 @@ mod script;
 mod scripts;
 
 use ukey::{
-    Authenticated, Credential, Driver, DriverError, KeyInfo, Pin, PinStatus, Session, TokenId, TokenInfo, driver::MAX_TOKENS,
+    About, Authenticated, Credential, Driver, DriverError, KeyInfo, Pin, PinStatus, Session, TokenId, TokenInfo,
+    driver::{Hardware, MAX_TOKENS},
 };
 use ukey_native::text;
 
@@ -27,6 +28,9 @@ use crate::{
     applet::{Applet, Login},
     reader::{Connected, Exchange, Present, Service},
 };
+
+/// Real cards that this driver was run on: card, system and day of each.
+const RAN_ON: [&str; 0] = [];
 
 /// The driver. Nothing is asked of the service before the first call.
 #[derive(Default)]
@@ -63,10 +67,10 @@ impl Pcsc {
 
     /// Looks at cards that are new, and forgets those that are gone.
     fn scan(&mut self) -> Result<Vec<Found>, DriverError> {
-        let context = self.service.context()?;
+        let (context, cards) = self.service.cards()?;
         let mut known = Vec::new();
         let mut busy = None;
-        for card in reader::present(&context)? {
+        for card in cards {
             let before = self.known.iter().find(|known| known.card == card);
             let failures = before.map_or(0, |known| known.failures);
             if let Some(before) = before.filter(|known| known.failures == 0 || known.failures >= MAX_LOOKS) {
@@ -131,6 +135,10 @@ impl Found {
 }
 
 impl Driver for Pcsc {
+    fn about(&self) -> About {
+        About { profile: None, library: None, hardware: Hardware::of(&RAN_ON.map(str::to_owned)) }
+    }
+
     fn tokens(&mut self) -> Result<Vec<TokenInfo>, DriverError> {
         let found = self.scan()?;
         Ok(found.iter().take(MAX_TOKENS).map(|token| token.info(&found)).collect())

@@ -41,13 +41,20 @@ pub(crate) struct Service(Option<Context>);
 
 impl Service {
     pub(crate) fn context(&mut self) -> Result<Context, DriverError> {
-        if let Some(context) = self.0.take_if(|context| context.is_valid().is_ok()) {
-            self.0 = Some(context.clone());
-            return Ok(context);
+        if let Some(context) = self.0.as_ref().filter(|context| context.is_valid().is_ok()) {
+            return Ok(context.clone());
         }
         let context = Context::establish(Scope::User).map_err(|e| error("SCardEstablishContext", e))?;
         self.0 = Some(context.clone());
         Ok(context)
+    }
+
+    /// The cards that are there, and the context that they were seen in. pcsclite takes a context for valid after its service was
+    /// stopped and started again; only a call shows it, once, and the next one has a new context.
+    pub(crate) fn cards(&mut self) -> Result<(Context, Vec<Present>), DriverError> {
+        let context = self.context()?;
+        let cards = present(&context).inspect_err(|_| self.0 = None)?;
+        Ok((context, cards))
     }
 }
 

@@ -15,9 +15,9 @@ pub mod profile;
 use std::path::Path;
 
 use ukey::{
-    Authenticated, Credential, DEFAULT_ID, Driver, DriverError, KeyId, KeyInfo, KeyUsage, Pin, PinStatus, Session, Sm2Message,
-    Sm2PublicKey, Sm2Signature, TokenId, TokenInfo, check,
-    driver::{MAX_KEYS, MAX_TOKENS},
+    About, Authenticated, Credential, DEFAULT_ID, Driver, DriverError, KeyId, KeyInfo, KeyUsage, Pin, PinStatus, Session,
+    Sm2Message, Sm2PublicKey, Sm2Signature, TokenId, TokenInfo, check,
+    driver::{Hardware, MAX_KEYS, MAX_TOKENS},
     library::LibraryError,
     pin::MAX_PIN_BYTES,
 };
@@ -39,6 +39,8 @@ const ECDSA: SignMechanism = SignMechanism { number: ffi::CKM_ECDSA, input: Inpu
 pub struct Pkcs11 {
     module: Module,
     profiles: Vec<Profile>,
+    /// Maker, name and version in its own words.
+    library: Option<String>,
 }
 
 impl Pkcs11 {
@@ -46,12 +48,18 @@ impl Pkcs11 {
     /// mechanisms of all of them are tried that the token names.
     pub fn load(path: &Path, profile: Option<Profile>) -> Result<Self, LibraryError> {
         let module = Module::load(path)?;
+        let info = module.info().ok();
+        let said = |bytes: &[u8]| text::display(field(bytes));
+        let (manufacturer, description) =
+            info.map_or_else(Default::default, |info| (said(&info.manufacturer), said(&info.description)));
+        let library = info.map(|info| {
+            let [major, minor] = info.library_version;
+            format!("{manufacturer} {description} {major}.{minor}").trim().to_owned()
+        });
         let profiles = match profile {
             Some(profile) => vec![profile],
             None => {
                 let file = path.file_name().unwrap_or_default().to_string_lossy();
-                let (manufacturer, description) = module.info().unwrap_or_default();
-                let (manufacturer, description) = (text::display(&manufacturer), text::display(&description));
                 let mut all = profile::shipped();
                 match all.iter().position(|p| p.knows(&file, &manufacturer, &description)) {
                     Some(at) => vec![all.swap_remove(at)],
@@ -59,7 +67,7 @@ impl Pkcs11 {
                 }
             }
         };
-        Ok(Self { module, profiles })
+        Ok(Self { module, profiles, library })
     }
 
     /// Tokens with a user PIN, and their slots.
@@ -85,7 +93,7 @@ impl Pkcs11 {
     /// Modules answer calls to a token that was pulled out with any code. If the token is no longer there, that is why.
     fn explain(&self, slot: SlotId, serial: [u8; 16], error: DriverError) -> DriverError {
         match error {
-            DriverError::Module { .. } | DriverError::Protocol { .. } => {
+            DriverError::Module { .. } | DriverError::Protocol { .. } | DriverError::SignatureInvalid { .. } => {
                 let there = self.module.slots().is_ok_and(|slots| slots.contains(&slot)) && self.info(slot, serial).is_ok();
                 if there { error } else { DriverError::TokenAbsent }
             }
@@ -134,6 +142,14 @@ impl Found {
 }
 
 impl Driver for Pkcs11 {
+    fn about(&self) -> About {
+        let (profile, ran_on) = match self.profiles.as_slice() {
+            [only] => (Some(only.name.clone()), only.ran_on.as_slice()),
+            _ => (None, [].as_slice()),
+        };
+        About { profile, library: self.library.clone(), hardware: Hardware::of(ran_on) }
+    }
+
     fn tokens(&mut self) -> Result<Vec<TokenInfo>, DriverError> {
         let found = self.scan()?;
         let info = |token: &Found| TokenInfo {
@@ -425,7 +441,7 @@ fn sorted(result: Result<Vec<u8>, DriverError>, message: &Sm2Message) -> Attempt
     match result {
         Ok(bytes) => match read_signature(&bytes, message) {
             Some(signature) => Attempt::Signed(signature),
-            None => Attempt::NotThisWay(DriverError::protocol("C_Sign", format!("{} bytes that are no signature", bytes.len()))),
+            None => Attempt::NotThisWay(DriverError::signature("C_Sign", format!("{} bytes that are none", bytes.len()))),
         },
         Err(error @ DriverError::Module { code, .. }) if code >= 0x8000_0000 || NOT_THIS_WAY.contains(&code) => {
             Attempt::NotThisWay(error)

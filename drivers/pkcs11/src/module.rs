@@ -110,11 +110,11 @@ impl Module {
         entry.ok_or_else(|| DriverError::unsupported(format!("{} is not in the module", function.name())))
     }
 
-    /// Manufacturer and description of the library.
-    pub(crate) fn info(&self) -> Result<(Vec<u8>, Vec<u8>), DriverError> {
+    /// Manufacturer, description and version of the library.
+    pub(crate) fn info(&self) -> Result<ffi::Info, DriverError> {
         let mut info = Padded::<ffi::Info>::zeroed();
         ok(Function::GetInfo, call!(self, Function::GetInfo, &mut info.value => *mut ffi::Info)?)?;
-        Ok((info.value.manufacturer.to_vec(), info.value.description.to_vec()))
+        Ok(info.value)
     }
 
     /// Slots with a token in them.

@@ -52,6 +52,9 @@ pub struct Profile {
     /// Attributes that hold x and y, where there is no `CKA_EC_POINT`.
     #[serde(default)]
     pub point_attributes: Option<[u32; 2]>,
+    /// Real devices that this profile was run on by us: device, system and day of each.
+    #[serde(default)]
+    pub ran_on: Vec<String>,
     /// Where this comes from; the words are explained at the top of `profiles.toml`.
     pub source: String,
 }

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "../../virtual/tests/bench/mod.rs"]
+mod bench;
 #[path = "module/harness.rs"]
 #[allow(dead_code)]
 mod harness;
@@ -149,7 +151,7 @@ fn stock_softhsm_is_refused_as_ecdsa() {
     let key = signing_key(&mut driver, &token);
     assert_eq!(key.0.0, "01");
     let error = sign(&mut driver, &token, &key, typed(b"123456"), 1).unwrap_err();
-    let DriverError::Protocol { function, what } = error else { panic!("{error:?}") };
+    let DriverError::SignatureInvalid { function, what } = error else { panic!("{error:?}") };
     assert_eq!(function, "C_Sign");
     assert!(what.contains("ECDSA"), "{what}");
     let wrong = sign(&mut driver, &token, &key, typed(b"654321"), 1).unwrap_err();

@@ -19,9 +19,9 @@ use std::{
 };
 
 use ukey::{
-    Authenticated, Credential, DEFAULT_ID, Driver, DriverError, KeyId, KeyInfo, KeyUsage, Pin, PinStatus, Session, Sm2Message,
-    Sm2PublicKey, Sm2Signature, TokenId, TokenInfo, check, der,
-    driver::{MAX_KEYS, MAX_SEAL_BYTES, MAX_SEALS, MAX_TOKENS},
+    About, Authenticated, Credential, DEFAULT_ID, Driver, DriverError, KeyId, KeyInfo, KeyUsage, Pin, PinStatus, Session,
+    Sm2Message, Sm2PublicKey, Sm2Signature, TokenId, TokenInfo, check, der,
+    driver::{Hardware, MAX_KEYS, MAX_SEAL_BYTES, MAX_SEALS, MAX_TOKENS},
     library::LibraryError,
     wire::Bytes,
 };
@@ -123,6 +123,10 @@ impl Found {
 }
 
 impl Driver for Skf {
+    fn about(&self) -> About {
+        About { profile: Some(self.profile.name.clone()), library: None, hardware: Hardware::of(&self.profile.ran_on) }
+    }
+
     fn tokens(&mut self) -> Result<Vec<TokenInfo>, DriverError> {
         let devices = self.library.devices()?;
         if let Some(seen) = self.seen.as_ref().filter(|seen| seen.devices == devices && seen.at.elapsed() < LIST_LIFE) {
@@ -516,7 +520,7 @@ impl Authenticated for LoggedIn<'_, '_> {
             return Ok(*signature);
         }
         let Some(signature) = readings.first() else {
-            return Err(DriverError::protocol("SKF_ECCSignData", "r and s are not where any library puts them"));
+            return Err(DriverError::signature("SKF_ECCSignData", "r and s are not where any library puts them"));
         };
         let others = || {
             let names = session.library().containers(session.application, MAX_KEYS).unwrap_or_default();

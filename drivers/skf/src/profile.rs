@@ -74,6 +74,9 @@ pub struct Profile {
     /// Fewest and most bytes of a PIN; a PIN outside is refused without spending a try. GM/T 0016 §8.2.4 says at least 6.
     #[serde(default = "pin_bytes")]
     pub pin_bytes: [usize; 2],
+    /// Real devices that this profile was run on by us: device, system and day of each.
+    #[serde(default)]
+    pub ran_on: Vec<String>,
     /// Its library files.
     #[serde(default, rename = "library")]
     pub libraries: Vec<LibraryFile>,
@@ -120,6 +123,7 @@ impl Default for Profile {
             sign_input: SignInput::Digest,
             login_each_signature: false,
             pin_bytes: pin_bytes(),
+            ran_on: Vec::new(),
             libraries: Vec::new(),
             usb: Vec::new(),
         }

@@ -3,6 +3,8 @@
 //! Libraries are met that hash again what is a digest already, and modules that answer with ECDSA on the SM2 curve. Each is named,
 //! so that a person can be told what to change; none is ever handed on.
 
+use std::fmt;
+
 use ::sm2::elliptic_curve::{Group as _, ops::Reduce as _, point::AffineCoordinates as _};
 use ::sm2::{FieldBytes, NonZeroScalar, ProjectivePoint, PublicKey, Scalar, dsa};
 use dsa::signature::hazmat::PrehashVerifier as _;
@@ -27,10 +29,10 @@ pub enum SignatureKind {
     WithoutZ,
 }
 
-impl SignatureKind {
-    /// For the log and for the person who sets the driver up.
-    fn describe(self) -> &'static str {
-        match self {
+/// For the log and for the person who sets the driver up.
+impl fmt::Display for SignatureKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
             Self::DoubleHashed => {
                 "the digest was hashed again (double hashing): this library needs a profile with sign_input = \"message\""
             }
@@ -39,7 +41,7 @@ impl SignatureKind {
             Self::Sm2 => "an SM2 signature over e",
             Self::Unrelated => "a signature that does not verify with the key and the message",
             Self::WithoutZ => "signed the plain SM3 of the message, without Z",
-        }
+        })
     }
 }
 
@@ -63,7 +65,7 @@ pub fn classify(signature: &Sm2Signature, message: &Sm2Message, others: &[Sm2Pub
     }
 }
 
-/// `Ok` for [`SignatureKind::Sm2`], else [`DriverError::Protocol`] of `function` (the interface's own name of the call that
+/// `Ok` for [`SignatureKind::Sm2`], else [`DriverError::SignatureInvalid`] of `function` (the interface's own name of the call that
 /// returned it), naming what it is. `others` is only asked for when the signature is not good.
 pub fn require_sm2(
     function: &str,
@@ -74,7 +76,7 @@ pub fn require_sm2(
     if verifies(message.key(), message.digest(), signature) {
         return Ok(());
     }
-    Err(DriverError::protocol(function, classify(signature, message, &others()).describe()))
+    Err(DriverError::signature(function, classify(signature, message, &others()).to_string()))
 }
 
 /// Whether `signature` is SM2 over `e` by `key` (GB/T 32918.2 clause 7); scalars out of range are refused.

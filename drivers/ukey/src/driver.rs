@@ -109,8 +109,41 @@ pub enum Credential {
     Pin(Pin),
 }
 
+/// What a driver says of itself, for the person who sets it up. Not for a page.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct About {
+    /// Name of the profile that it works by; `None` where there are none, or none that knows the library.
+    pub profile: Option<String>,
+    /// Maker, name and version of the library in its own words; `None` where it has none.
+    pub library: Option<String>,
+    /// What it was run on.
+    pub hardware: Hardware,
+}
+
+/// Which real devices a driver was run on, under the profile it works by.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Hardware {
+    /// On none: all that is known comes from documents and from doubles.
+    Never,
+    /// It drives no device.
+    Virtual,
+    /// On these: device, system and day of each.
+    RanOn(Vec<String>),
+}
+
+impl Hardware {
+    /// From a profile's list.
+    pub fn of(ran_on: &[String]) -> Self {
+        if ran_on.is_empty() { Self::Never } else { Self::RanOn(ran_on.to_vec()) }
+    }
+}
+
 /// One way to reach tokens: the PC/SC service, one PKCS#11 module, one SKF library, or the virtual token's folder.
 pub trait Driver {
+    /// What it says of itself.
+    fn about(&self) -> About;
     /// All tokens that are plugged in now.
     fn tokens(&mut self) -> Result<Vec<TokenInfo>, DriverError>;
     /// Opens one of them. [`DriverError::TokenAbsent`] when it is gone.

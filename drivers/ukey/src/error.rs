@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::library::{LibraryError, LibraryFault};
+
 /// One situation each; the fields are what is needed to act on it.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize, thiserror::Error)]
 #[serde(tag = "error", rename_all = "camelCase", rename_all_fields = "camelCase")]
@@ -25,10 +27,12 @@ pub enum DriverError {
         /// The key that was asked for.
         key: String,
     },
-    /// The library that the driver needs cannot be used; `reason` is a [`LibraryError`](crate::library::LibraryError) in words.
+    /// The library that the driver needs cannot be used: a [`LibraryError`](crate::library::LibraryError).
     #[error("{reason}")]
     Library {
         /// What is wrong with the library.
+        fault: LibraryFault,
+        /// The same in words, with its particulars.
         reason: String,
     },
     /// A call of the token interface failed: `SAR_*`, `CKR_*` or SW1 SW2, and the call that gave it. For the log, not for a page.
@@ -62,6 +66,14 @@ pub enum DriverError {
         /// What was wrong with the answer.
         what: String,
     },
+    /// The token returned a signature that is not SM2 over e by the agreed key. It was not passed on.
+    #[error("{function} answered a wrong signature: {what}")]
+    SignatureInvalid {
+        /// The interface's own name for the call.
+        function: String,
+        /// What the signature turned out to be.
+        what: String,
+    },
     /// Never there, or pulled out.
     #[error("the token is not there")]
     TokenAbsent,
@@ -73,9 +85,9 @@ pub enum DriverError {
     },
 }
 
-impl From<crate::library::LibraryError> for DriverError {
-    fn from(error: crate::library::LibraryError) -> Self {
-        Self::Library { reason: error.to_string() }
+impl From<LibraryError> for DriverError {
+    fn from(error: LibraryError) -> Self {
+        Self::Library { fault: error.fault(), reason: error.to_string() }
     }
 }
 
@@ -88,6 +100,11 @@ impl DriverError {
     /// An answer that cannot be true.
     pub fn protocol(function: &str, what: impl Into<String>) -> Self {
         Self::Protocol { function: function.to_owned(), what: what.into() }
+    }
+
+    /// A signature that is none, and what it is instead.
+    pub fn signature(function: &str, what: impl Into<String>) -> Self {
+        Self::SignatureInvalid { function: function.to_owned(), what: what.into() }
     }
 
     /// Something this token or library lacks.

@@ -18,7 +18,9 @@ pub mod wire;
 #[cfg(feature = "contract")]
 pub mod contract;
 
-pub use crate::driver::{Authenticated, Credential, Driver, KeyId, KeyInfo, KeyUsage, PinStatus, Session, TokenId, TokenInfo};
+pub use crate::driver::{
+    About, Authenticated, Credential, Driver, KeyId, KeyInfo, KeyUsage, PinStatus, Session, TokenId, TokenInfo,
+};
 pub use crate::error::DriverError;
 pub use crate::pin::Pin;
 pub use crate::sm2::{DEFAULT_ID, Sm2Digest, Sm2Message, Sm2PublicKey, Sm2Signature, Sm3Digest};

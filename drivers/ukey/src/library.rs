@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// How many bytes from the start of a library [`check_machine`] wants to see. The header of a PE file is not at its start.
 pub const HEAD_BYTES: usize = 4096;
 
@@ -121,6 +123,37 @@ pub enum LibraryError {
         /// In the system's words.
         reason: String,
     },
+}
+
+/// The situation of a [`LibraryError`], for whoever tells a person in their language.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs, reason = "each is the error of its name")]
+pub enum LibraryFault {
+    Absent,
+    Lacks,
+    NotALibrary,
+    OtherMachine,
+    RelativePath,
+    Start,
+    Unloadable,
+    Unreadable,
+}
+
+impl LibraryError {
+    /// The situation without its particulars.
+    pub fn fault(&self) -> LibraryFault {
+        match self {
+            Self::Absent => LibraryFault::Absent,
+            Self::Lacks { .. } => LibraryFault::Lacks,
+            Self::NotALibrary => LibraryFault::NotALibrary,
+            Self::OtherMachine { .. } => LibraryFault::OtherMachine,
+            Self::RelativePath => LibraryFault::RelativePath,
+            Self::Start { .. } => LibraryFault::Start,
+            Self::Unloadable { .. } => LibraryFault::Unloadable,
+            Self::Unreadable { .. } => LibraryFault::Unreadable,
+        }
+    }
 }
 
 /// Refuses what the loader would refuse with less to go on. `head`: the first [`HEAD_BYTES`] of the file, or all of a shorter one.

@@ -15,10 +15,12 @@ use serde::{
 };
 use zeroize::Zeroizing;
 
-use crate::{DriverError, KeyId, KeyInfo, Pin, PinStatus, Sm2PublicKey, Sm2Signature, TokenId, TokenInfo, pin::MAX_PIN_BYTES};
+use crate::{
+    About, DriverError, KeyId, KeyInfo, Pin, PinStatus, Sm2PublicKey, Sm2Signature, TokenId, TokenInfo, pin::MAX_PIN_BYTES,
+};
 
 /// Version of this format; agent and worker come from one package, so a mismatch is a broken installation.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// Largest header: 64 seals of 1 MiB in base64 would be more; a token that holds that much is not one.
 pub const MAX_HEADER_BYTES: usize = 16 << 20;
 /// Largest secret trailer: two PINs with their length bytes.
@@ -95,6 +97,9 @@ pub enum Answer {
     Hello {
         /// [`VERSION`] of the worker.
         version: u32,
+        /// What its driver says of itself; absent in other versions, which are then told by their number.
+        #[serde(default)]
+        about: Option<About>,
     },
     /// To `Tokens`.
     Tokens {

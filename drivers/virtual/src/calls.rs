@@ -16,6 +16,8 @@ pub enum Act {
     Remove,
     /// The call returns this code and does nothing.
     Return(u32),
+    /// The call takes so many milliseconds longer: a device at its own speed.
+    Wait(u32),
 }
 
 /// Something that happens at a given call of a function.

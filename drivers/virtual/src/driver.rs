@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use ukey::{
-    Authenticated, Credential, Driver, DriverError, KeyId, KeyInfo, Pin, PinStatus, Session, Sm2Message, Sm2Signature, TokenId,
-    TokenInfo,
+    About, Authenticated, Credential, Driver, DriverError, KeyId, KeyInfo, Pin, PinStatus, Session, Sm2Message, Sm2Signature,
+    TokenId, TokenInfo, driver::Hardware,
 };
 
 use crate::{
@@ -36,6 +36,10 @@ fn pass(faults: Option<&Faults>, step: Step) -> Result<Option<Fault>, DriverErro
 }
 
 impl Driver for VirtualDriver {
+    fn about(&self) -> About {
+        About { profile: None, library: None, hardware: Hardware::Virtual }
+    }
+
     fn tokens(&mut self) -> Result<Vec<TokenInfo>, DriverError> {
         pass(self.faults.as_ref(), Step::Tokens)?;
         let mut infos = Vec::new();

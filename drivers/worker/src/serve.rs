@@ -49,7 +49,7 @@ fn answer(
     answers: &mut Answers,
 ) -> io::Result<()> {
     let result = match request {
-        Request::Hello { .. } => Ok(Answer::Hello { version: wire::VERSION }),
+        Request::Hello { .. } => Ok(Answer::Hello { version: wire::VERSION, about: Some(driver.about()) }),
         Request::Tokens => driver.tokens().and_then(|tokens| {
             check_tokens(&tokens)?;
             *known = Some(tokens.clone());

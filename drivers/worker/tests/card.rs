@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[cfg(unix)]
+#[path = "../../virtual/tests/bench/mod.rs"]
+mod bench;
 #[path = "remote/mod.rs"]
 #[allow(dead_code)] // shared with the other test programs
 mod remote;
@@ -37,37 +40,30 @@ fn main() {
 
 #[cfg(unix)]
 mod tests {
-    use std::fs;
-
     use ukey::{
-        Driver, DriverError, KeyId, KeyUsage, Pin, TokenId,
-        contract::{self, Fixture},
+        Driver, DriverError, KeyId, TokenId,
         driver::Lacks,
         wire::{Answer, Bytes, Request},
     };
     use ukey_virtual::{
-        Token, TokenOptions,
+        LoginPolicy, Token,
         calls::{Act, CallFault},
     };
     use ukey_virtual_card::{Card, Inserted, Switches};
 
+    use crate::bench::{self, PIN};
     use crate::{remote::RemoteDriver, service};
 
     pub const TESTS: &[(&str, fn())] = &[
         ("contract_holds_for_a_card_across_the_process_border", contract_holds),
         ("insertion_and_removal_are_told_between_requests", insertion_and_removal_are_told),
+        ("swapped_card_is_refused_before_the_pin_is_used", swapped_card_is_refused),
         ("card_that_hangs_is_left_behind_when_the_agent_goes", card_that_hangs_is_left_behind),
     ];
 
-    const PIN: &[u8] = b"13572468";
-
     fn token() -> (tempfile::TempDir, Token) {
         let folder = tempfile::tempdir().unwrap();
-        let pin = Pin::new(PIN.to_vec()).unwrap();
-        let token = Token::create(folder.path(), "card", &pin, TokenOptions { max_tries: 5, ..Default::default() }).unwrap();
-        let mut unlocked = token.login(&pin).unwrap();
-        unlocked.generate_key(KeyUsage::Signing).unwrap();
-        unlocked.generate_key(KeyUsage::Encryption).unwrap();
+        let token = bench::token(folder.path(), "card", LoginPolicy::PerSession, 200);
         (folder, token)
     }
 
@@ -95,21 +91,8 @@ mod tests {
         let mut driver = start();
         let id = piv(&mut driver);
         driver.end();
-        let file = folder.path().join(format!("{}.token.json", token.id()));
-        let fresh = fs::read(&file).unwrap();
-        let outcome = contract::run(Fixture {
-            driver: &mut || Box::new(start()) as Box<dyn Driver>,
-            token: id,
-            pin: PIN,
-            wrong_pin: b"00000000",
-            unacceptable_pins: &[b"12345", b"12345678901234567"],
-            max_tries: 5,
-            seals: &[],
-            certificate_key: &|_| unreachable!("no certificates here"),
-            lacks: Lacks { seals: true, ..Lacks::default() },
-            renew: Some(&mut || fs::write(&file, &fresh).unwrap()),
-        });
-        assert!(outcome.left_out.is_empty() && outcome.held.len() > 10, "{outcome:?}");
+        let lacks = Lacks { seals: true, ..Lacks::default() };
+        bench::contract_holds(&mut || Box::new(start()) as Box<dyn Driver>, (folder.path(), &token, id), &[], lacks);
     }
 
     fn insertion_and_removal_are_told() {
@@ -124,6 +107,20 @@ mod tests {
         drop(card);
         driver.wait_for_change();
         assert_eq!(driver.tokens().unwrap(), []);
+        driver.end();
+    }
+
+    fn swapped_card_is_refused() {
+        let (_folder, agreed) = token();
+        let (_other_folder, other) = token();
+        let _card = insert(&other);
+        let mut driver = start();
+        let id = piv(&mut driver);
+        let public_key = agreed.keys().unwrap()[0].public_key;
+        let request = Request::Sign { token: id, key: KeyId("piv-9c".into()), public_key, on_device: false };
+        let error = driver.ask(&request, bench::WRONG_PIN).unwrap_err();
+        assert!(matches!(error, DriverError::KeyChanged { .. }), "{error:?}");
+        assert_eq!(other.pin_status().unwrap().tries_left, Some(bench::TRIES));
         driver.end();
     }
 

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "../../virtual/tests/bench/mod.rs"]
+mod bench;
 #[path = "remote/mod.rs"]
 #[allow(dead_code)] // shared with the other test programs
 mod remote;
@@ -13,19 +15,17 @@ use std::{
     process::{Command, Stdio},
 };
 
+use bench::PIN;
 use remote::RemoteDriver;
 use ukey::{
-    Driver, DriverError, KeyInfo, KeyUsage, Pin,
-    contract::{self, Fixture},
+    Driver, DriverError, KeyInfo, KeyUsage,
     driver::Lacks,
     wire::{self, Answer, Bytes, Request},
 };
 use ukey_virtual::{
-    LoginPolicy, Token, TokenOptions,
+    LoginPolicy, Token,
     calls::{Act, CallFault},
 };
-
-const PIN: &[u8] = b"13572468";
 
 /// The two interfaces whose libraries are loaded.
 #[derive(Clone, Copy)]
@@ -93,11 +93,7 @@ struct Bench {
 impl Bench {
     fn new(kind: Kind, login: LoginPolicy, odd: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let pin = Pin::new(PIN.to_vec()).unwrap();
-        let token = Token::create(&folder.path().join("tokens"), "公章", &pin, TokenOptions { login, max_tries: 5 }).unwrap();
-        let mut unlocked = token.login(&pin).unwrap();
-        unlocked.generate_key(KeyUsage::Signing).unwrap();
-        unlocked.generate_key(KeyUsage::Encryption).unwrap();
+        let token = bench::token(&folder.path().join("tokens"), "公章", login, 0);
         let bench = Self { kind, folder, token };
         bench.script(Vec::new(), odd);
         bench
@@ -119,24 +115,11 @@ fn contract_holds(kind: Kind, login: LoginPolicy, odd: bool) {
     let bench = Bench::new(kind, login, odd);
     let seals = [vec![0x30, 3, 2, 1, 1], [vec![0x30, 0x82, 0x75, 0x30], vec![0x55; 30_000]].concat()];
     seals.iter().for_each(|seal| bench.token.put_seal(seal).unwrap());
-    let file = bench.folder.path().join(format!("tokens/{}.token.json", bench.token.id()));
-    let fresh = fs::read(&file).unwrap();
     let mut driver = bench.start();
-    let token = driver.tokens().unwrap().remove(0).id;
+    let id = driver.tokens().unwrap().remove(0).id;
     driver.end();
-    let outcome = contract::run(Fixture {
-        driver: &mut || Box::new(bench.start()) as Box<dyn Driver>,
-        token,
-        pin: PIN,
-        wrong_pin: b"00000000",
-        unacceptable_pins: &[b"12345", b"12345678901234567"],
-        max_tries: 5,
-        seals: &seals,
-        certificate_key: &|_| unreachable!("no certificates here"),
-        lacks: kind.lacks(),
-        renew: Some(&mut || fs::write(&file, &fresh).unwrap()),
-    });
-    assert!(outcome.left_out.is_empty() && outcome.held.len() > 10, "{outcome:?}");
+    let mut driver = || Box::new(bench.start()) as Box<dyn Driver>;
+    bench::contract_holds(&mut driver, (&bench.folder.path().join("tokens"), &bench.token, id), &seals, kind.lacks());
 }
 
 #[test]
@@ -172,7 +155,7 @@ fn library_that_dies_at_a_signature_costs_one_worker_and_no_try() {
         assert!(matches!(driver.ask(&request, PIN), Ok(Answer::LoggedIn)));
         driver.send(&Request::Message { bytes: Bytes(b"m".to_vec()), id: ukey::DEFAULT_ID.into() }, b"");
         assert!(!driver.close().success());
-        assert_eq!(bench.token.pin_status().unwrap().tries_left, Some(5));
+        assert_eq!(bench.token.pin_status().unwrap().tries_left, Some(bench::TRIES));
         bench.script(Vec::new(), false);
         let mut driver = bench.start();
         assert_eq!(driver.tokens().unwrap().len(), 1);
@@ -229,7 +212,7 @@ fn why_a_library_is_none_is_told_in_the_first_answer() {
     let text = folder.path().join("text.so");
     fs::write(&text, "not a library").unwrap();
     let reason = |arguments: &[OsString]| match refusal(arguments) {
-        DriverError::Library { reason } => reason,
+        DriverError::Library { reason, .. } => reason,
         error => panic!("{error:?}"),
     };
     for kind in [Kind::Skf, Kind::Pkcs11] {

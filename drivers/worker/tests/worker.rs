@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "../../virtual/tests/bench/mod.rs"]
+mod bench;
 mod remote;
 
 use std::{
@@ -13,7 +15,6 @@ use std::{
 use remote::RemoteDriver;
 use ukey::{
     Driver, DriverError, KeyId, KeyInfo, KeyUsage, Pin, Sm2PublicKey, TokenId,
-    contract::{self, Fixture},
     driver::Lacks,
     wire::{self, Answer, Bytes, Request},
 };
@@ -44,27 +45,12 @@ fn sign_request(token: &Token, key: &KeyId, public_key: Sm2PublicKey) -> Request
 
 fn contract_holds(login: LoginPolicy) {
     let folder = tempfile::tempdir().unwrap();
-    let (token, key, public_key) = token(folder.path(), login);
-    token.login(&pin()).unwrap().generate_key(KeyUsage::Encryption).unwrap();
-    token.put_certificate(&key, &public_key.to_sec1()).unwrap();
+    let token = bench::token(folder.path(), "公章 1", login, 0);
     let seals = [vec![0x30, 3, 2, 1, 1], vec![0xff; 30_000]];
     seals.iter().for_each(|seal| token.put_seal(seal).unwrap());
-    let file = folder.path().join(format!("{}.token.json", token.id()));
-    let fresh = fs::read(&file).unwrap();
     let arguments = ["virtual".into(), folder.path().into()];
-    let outcome = contract::run(Fixture {
-        driver: &mut || Box::new(RemoteDriver::start(&arguments)) as Box<dyn Driver>,
-        token: token.id().clone(),
-        pin: PIN,
-        wrong_pin: b"00000000",
-        unacceptable_pins: &[b"12345", b"12345678901234567"],
-        max_tries: 5,
-        seals: &seals,
-        certificate_key: &|certificate| certificate.try_into().unwrap(),
-        lacks: Lacks::default(),
-        renew: Some(&mut || fs::write(&file, &fresh).unwrap()),
-    });
-    assert!(outcome.left_out.is_empty() && outcome.held.len() > 10, "{outcome:?}");
+    let mut driver = || Box::new(RemoteDriver::start(&arguments)) as Box<dyn Driver>;
+    bench::contract_holds(&mut driver, (folder.path(), &token, token.id().clone()), &seals, Lacks::default());
 }
 
 #[test]

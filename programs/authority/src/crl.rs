@@ -7,7 +7,7 @@ use crate::certificate::{SerialNumber, extension, identifier_of};
 use crate::identity::Identity;
 use crate::key::sm2_with_sm3;
 use crate::oid;
-use crate::time::time;
+use crate::time::{generalized_time, time};
 
 /// `CRLReason` (RFC 5280 clause 5.3.1). Written as its number.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, serde::Deserialize, serde::Serialize)]
@@ -60,6 +60,9 @@ pub struct CrlContents {
     pub this_update: Timestamp,
     /// By when there will be a newer one; a verifier takes an older list for stale.
     pub next_update: Timestamp,
+    /// Certificates that expired since then stay on it (expiredCertsOnCRL), so that it says of an old signature's certificate, too,
+    /// that it was not revoked; `None` makes a list that is silent about expired ones.
+    pub expired_since: Option<Timestamp>,
     /// The certificates revoked, in any order.
     pub revoked: Vec<RevokedCertificate>,
 }
@@ -73,9 +76,11 @@ pub fn issue_crl(issuer: &Identity, contents: &CrlContents) -> Vec<u8> {
         entries => sequence(&entries.iter().map(Vec::as_slice).collect::<Vec<_>>()),
     };
     let authority = sequence(&[&der(context_primitive(0), &identifier_of(issuer))]);
+    let expired = contents.expired_since.map(|since| extension(oid::EXPIRED_CERTS_ON_CRL, false, &generalized_time(since)));
     let extensions = sequence(&[
         &extension(oid::AUTHORITY_KEY_IDENTIFIER, false, &authority),
         &extension(oid::CRL_NUMBER, false, &integer(contents.number)),
+        &expired.unwrap_or_default(),
     ]);
     let tbs = sequence(&[
         &integer(1),

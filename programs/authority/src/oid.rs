@@ -30,6 +30,8 @@ pub const REASON_CODE: Oid<'static> = Oid(&[0x55, 0x1d, 21]);
 pub const AUTHORITY_KEY_IDENTIFIER: Oid<'static> = Oid(&[0x55, 0x1d, 35]);
 /// extKeyUsage, `2.5.29.37`
 pub const EXTENDED_KEY_USAGE: Oid<'static> = Oid(&[0x55, 0x1d, 37]);
+/// expiredCertsOnCRL, `2.5.29.60`
+pub const EXPIRED_CERTS_ON_CRL: Oid<'static> = Oid(&[0x55, 0x1d, 60]);
 
 /// id-kp-timeStamping, `1.3.6.1.5.5.7.3.8`
 pub const TIME_STAMPING: Oid<'static> = Oid(b"\x2b\x06\x01\x05\x05\x07\x03\x08");

@@ -463,7 +463,9 @@ fn write_crls(folder: &Path, store: &Store, root: &Identity, ca: &Identity, now:
             revoked.push(RevokedCertificate { serial, at: revocation.at, reason });
         }
         let next_update = now + SignedDuration::from_hours(24 * CRL_DAYS);
-        let contents = CrlContents { number, this_update: now, next_update, revoked };
+        // No revocation is ever taken off a list.
+        let expired_since = Some(issuer.certificate().not_before());
+        let contents = CrlContents { number, this_update: now, next_update, expired_since, revoked };
         write_whole(&crl_path(folder, role), &issue_crl(issuer, &contents))?;
     }
     Ok(())

@@ -113,6 +113,9 @@ pub async fn serve(
     }
 }
 
+/// What turns a question into an answer.
+type Answering = fn(&Authority, &[u8]) -> Result<Vec<u8>, Refused>;
+
 async fn answer(authority: Arc<Authority>, request: Request<Incoming>) -> Response<Full<Bytes>> {
     let path = request.uri().path().trim_start_matches('/').to_owned();
     if let Some(file) = FILES.into_iter().find(|file| *file == path) {
@@ -124,7 +127,7 @@ async fn answer(authority: Arc<Authority>, request: Request<Incoming>) -> Respon
             Err(_) => plain(StatusCode::NOT_FOUND),
         };
     }
-    let (kind, limit): (fn(&Authority, &[u8]) -> Result<Vec<u8>, Refused>, usize) = match path.as_str() {
+    let (kind, limit): (Answering, usize) = match path.as_str() {
         "status" => (Authority::status, MAX_QUERY),
         "ocsp" => (Authority::ocsp, MAX_QUESTION),
         "tsa" => (Authority::time_stamp, MAX_QUESTION),

@@ -169,6 +169,7 @@ fn revocation_list_is_accepted_reads_as_made_and_a_changed_one_is_refused() {
         number: 7,
         this_update: "2026-11-01T00:00:00Z".parse().unwrap(),
         next_update: "2026-12-01T00:00:00Z".parse().unwrap(),
+        expired_since: None,
         revoked: vec![
             RevokedCertificate { serial: serial(0x80), at, reason: Some(RevocationReason::KeyCompromise) },
             RevokedCertificate { serial: serial(5), at, reason: None },

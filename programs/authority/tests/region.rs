@@ -5,7 +5,8 @@
 use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
-use sealagent::pki::Certificate;
+use sealagent::pki::revocation::{self, Moment, Revocation};
+use sealagent::pki::{Certificate, Crl, Enclosed, TrustFile, TrustRole, TrustStore};
 use sealauthority::{
     CertificateProfile, KeyError, KeyProtection, Name, PrivateKey, Region, RegionError, RegionNames, RevocationReason,
     SerialNumber,
@@ -151,6 +152,34 @@ fn revoked_certificate_stands_in_the_next_list_and_only_once() {
 
     let unknown = "0badc0de".parse().unwrap();
     assert!(matches!(region.revoke(&unknown, None, later), Err(RegionError::UnknownSerial(_))));
+}
+
+/// What the region's list of a day two years on says of certificates that were good for one.
+#[test]
+fn expired_certificates_stay_judgeable_by_later_lists() {
+    let temp = tempfile::tempdir().unwrap();
+    let folder = temp.path().join("r");
+    let mut region = pilot(&folder);
+    let (good, bad) = (issue(&mut region), issue(&mut region));
+    region.revoke(&serial(&bad), Some(RevocationReason::KeyCompromise), now() + SignedDuration::from_hours(2)).unwrap();
+    let later = now() + SignedDuration::from_hours(24 * 730);
+    region.renew_crls(later).unwrap();
+
+    let list = std::fs::read(folder.join("crls/ca.crl")).unwrap();
+    let since = Crl::parse(&list).unwrap().expired_certificates_since().unwrap();
+    assert_eq!(since, region.ca().certificate().not_before());
+    let written = since.strftime("%Y%m%d%H%M%SZ").to_string();
+    let extension = [b"\x06\x03\x55\x1d\x3c\x04\x11\x18\x0f", written.as_bytes()].concat(); // not critical, GeneralizedTime
+    assert!(list.windows(extension.len()).any(|window| window == extension));
+
+    let ca = region.ca().certificate();
+    let file = |role, bytes: &[u8]| TrustFile { role, name: String::new(), bytes: bytes.to_vec() };
+    let (store, problems) = TrustStore::from_files([file(TrustRole::Anchor, ca.der()), file(TrustRole::Crl, &list)]);
+    assert!(problems.is_empty(), "{problems:?}");
+    let moment = Moment { used: now() + SignedDuration::from_hours(1), proven: true, now: later };
+    let state = |certificate| revocation::check(&store, &mut Enclosed::default(), certificate, ca, moment);
+    assert_eq!(state(&good), Revocation::Good);
+    assert!(matches!(state(&bad), Revocation::Revoked(_)));
 }
 
 #[test]

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use egui::{FontData, FontDefinitions, FontFamily};
 use fontique::{
-    Collection, CollectionOptions, FallbackKey, GenericFamily, Language, QueryFamily, QueryFont, QueryStatus, Script, SourceCache,
+    Collection, CollectionOptions, FallbackKey, GenericFamily, Language, Query, QueryFamily, QueryFont, QueryStatus, Script,
+    SourceCache,
 };
 
 /// The window cannot say 签章 with the fonts of this system.
@@ -24,7 +25,8 @@ pub fn system_fonts() -> Result<FontDefinitions, NoChineseFont> {
     let mut collection = Collection::new(CollectionOptions { shared: false, system_fonts: true });
     let mut cache = SourceCache::default();
     let sans = find(&mut collection, &mut cache, false, 'A');
-    let chinese = find(&mut collection, &mut cache, true, '签').ok_or(NoChineseFont)?;
+    let chinese = find(&mut collection, &mut cache, true, '签');
+    let chinese = chinese.or_else(|| find_any(&mut collection, &mut cache, '签')).ok_or(NoChineseFont)?;
     let mut fonts = FontDefinitions::empty();
     let mut names = Vec::new();
     for (name, font) in [("sans", sans), ("chinese", Some(chinese))] {
@@ -50,6 +52,20 @@ fn find(collection: &mut Collection, cache: &mut SourceCache, chinese: bool, sam
     } else {
         query.set_families([QueryFamily::Generic(GenericFamily::SansSerif)]);
     }
+    first_with(query, sample)
+}
+
+/// The first family at all that has this character: where the system names no font for Chinese, one may be there all the same.
+fn find_any(collection: &mut Collection, cache: &mut SourceCache, sample: char) -> Option<QueryFont> {
+    let families: Vec<String> = collection.family_names().map(str::to_owned).collect();
+    families.iter().find_map(|family| {
+        let mut query = collection.query(cache);
+        query.set_families([QueryFamily::Named(family)]);
+        first_with(query, sample)
+    })
+}
+
+fn first_with(mut query: Query<'_>, sample: char) -> Option<QueryFont> {
     let mut found = None;
     query.matches_with(|font| {
         if font.charmap().is_some_and(|map| map.map(u32::from(sample)).is_some_and(|glyph| glyph != 0)) {

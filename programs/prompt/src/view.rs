@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use egui::{Align, Button, Color32, Id, Key, Layout, RichText, ScrollArea, Sense, Ui, accesskit};
 use sealagent::harmless;
-use sealagent::question::{Answer, Document, Leaf, Look, Question, Seal, Subject, Token};
+use sealagent::question::{Answer, Document, Leaf, Look, MIN_NEW_PIN, Question, Seal, Subject, Token};
 use ukey::wire::join_pins;
 use zeroize::Zeroizing;
 
@@ -15,8 +15,6 @@ use crate::words::Words;
 
 /// Seal red: for the seal and for what cannot be undone. On white it has a contrast of 5.9.
 const RED: Color32 = Color32::from_rgb(0xc8, 0x10, 0x2e);
-/// Shortest new PIN (GM/T 0016 clause 8.2.4), in characters.
-const MIN_NEW_PIN: usize = 6;
 /// Most lines that say where a seal lands; the agent sends 13.
 const MAX_PLACES: usize = 50;
 
@@ -155,7 +153,7 @@ impl View {
         let complete = match &self.question.subject {
             Subject::ChangePin { token } => {
                 token.on_device
-                    || matches!(self.pins.as_slice(), [old, new, again] if old.len() > 0 && new.len() >= MIN_NEW_PIN && new.same_as(again))
+                    || matches!(self.pins.as_slice(), [old, new, again] if old.len() > 0 && new.len() >= MIN_NEW_PIN && new.same_as(again) && !new.same_as(old))
                         && (!token.last_try || self.sure_of_last_try)
             }
             Subject::Pair { .. } => true,
@@ -363,11 +361,13 @@ impl View {
                 self.show_pin(ui, i, &format!("{name}, {tries}"));
             });
         }
-        if let [_, new, again] = self.pins.as_slice()
-            && again.len() > 0
-            && !new.same_as(again)
-        {
-            ui.label(RichText::new(format!("⚠ {}", self.words.say("pin_differs", &[]))).color(amber(ui)));
+        let warning = match self.pins.as_slice() {
+            [_, new, again] if again.len() > 0 && !new.same_as(again) => Some("pin_differs"),
+            [old, new, _] if new.len() > 0 && new.same_as(old) => Some("pin_same"),
+            _ => None,
+        };
+        if let Some(warning) = warning {
+            ui.label(RichText::new(format!("⚠ {}", self.words.say(warning, &[]))).color(amber(ui)));
         }
         if token.last_try {
             ui.checkbox(&mut self.sure_of_last_try, RichText::new(self.words.say("last_try", &[])).color(red(ui)).strong());
@@ -547,8 +547,18 @@ mod tests {
         }
         view.approve(Answer::Approve, later);
         assert!(view.take_outcome().is_none());
-        view.backspace();
-        view.typed("4");
+        for field in [1, 2] {
+            view.focused_pin = Some(field);
+            (0..6).for_each(|_| assert!(view.backspace()));
+            view.typed("135790");
+        }
+        view.approve(Answer::Approve, later);
+        assert!(view.take_outcome().is_none(), "the old PIN is no new one");
+        for field in [1, 2] {
+            view.focused_pin = Some(field);
+            (0..6).for_each(|_| assert!(view.backspace()));
+            view.typed("246824");
+        }
         view.approve(Answer::Approve, later);
         let (answer, secret) = view.take_outcome().unwrap();
         let (old, new) = ukey::wire::split_pins(&secret).unwrap();

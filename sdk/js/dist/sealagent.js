@@ -475,6 +475,10 @@ var SealAgent = class {
     const name = encodeURIComponent(nameOf(file, options.name));
     return this.#upload(`/v1/documents?name=${name}`, file, options.onProgress, options.signal);
   }
+  /** A picture of a page (counted from 1) of a document that was handed over, as a PNG `width` pixels wide (50 to 2000). */
+  pagePicture(documentId, page, options = {}) {
+    return this.#call("GET", `/v1/documents/${documentId}/pages/${page}.png?width=${options.width ?? 800}`, void 0, options.signal);
+  }
   /** Takes a document back. */
   deleteDocument(documentId, options = {}) {
     return this.#call("DELETE", `/v1/documents/${documentId}`, void 0, options.signal);

@@ -169,6 +169,11 @@ export class SealAgent {
     return this.#upload(`/v1/documents?name=${name}`, file, options.onProgress, options.signal);
   }
 
+  /** A picture of a page (counted from 1) of a document that was handed over, as a PNG `width` pixels wide (50 to 2000). */
+  pagePicture(documentId: string, page: number, options: CallOptions & { width?: number } = {}): Promise<Blob> {
+    return this.#call('GET', `/v1/documents/${documentId}/pages/${page}.png?width=${options.width ?? 800}`, undefined, options.signal);
+  }
+
   /** Takes a document back. */
   deleteDocument(documentId: string, options: CallOptions = {}): Promise<void> {
     return this.#call('DELETE', `/v1/documents/${documentId}`, undefined, options.signal);

@@ -6,9 +6,9 @@ const [texts, { ports, stamp, sampleName }] = await Promise.all([own('texts.json
 const agent = agentOn(ports);
 
 let language = navigator.language.startsWith('zh') ? 'zh' : 'en';
-let ownFile = null;
+let ownFiles = [];
 let running = null;
-let shown = { report: null, failure: null, approve: 'approveIdle', seals: null };
+let shown = { results: null, failure: null, approve: 'approveIdle', seals: null };
 
 const t = (key) => texts[key]?.[language] ?? key;
 const element = (tag, text, attributes = {}) => {
@@ -21,7 +21,9 @@ function translate() {
   document.documentElement.lang = language;
   document.title = t('title');
   for (const node of document.querySelectorAll('[data-text]')) node.textContent = t(node.dataset.text);
-  if (ownFile) $('own-name').textContent = ownFile.name;
+  if (ownFiles.length) $('own-name').textContent = namesOf(ownFiles);
+  $('sheet').setAttribute('aria-label', t('placeNote'));
+  showWhere();
   $('approve-now').textContent = t(shown.approve);
   showSeals();
   showReport();
@@ -64,20 +66,105 @@ function showSeals() {
 
 const chosenSeal = () => document.querySelector('input[name=seal]:checked')?.value;
 
-function takeFile(file) {
-  if (!file) return;
-  ownFile = file;
+const namesOf = (files) => (files.length > 2 ? t('fileCount').replace('{n}', files.length) : files.map((file) => file.name).join('、'));
+
+function takeFiles(files) {
+  if (!files.length) return;
+  ownFiles = files;
   document.querySelector('input[name=document][value=own]').checked = true;
-  $('own-name').textContent = file.name;
+  $('own-name').textContent = namesOf(files);
+  pick();
 }
 
-async function chosenFile() {
+async function chosenFiles() {
   if (document.querySelector('input[name=document]:checked').value === 'own') {
-    if (!ownFile) throw Object.assign(new Error('no file'), { message: texts.noFile.en, messageZh: texts.noFile.zh });
-    return ownFile;
+    if (!ownFiles.length) throw Object.assign(new Error('no file'), { message: texts.noFile.en, messageZh: texts.noFile.zh });
+    return ownFiles;
   }
   const sample = await (await fetch('sample.ofd')).blob();
-  return new File([sample], sampleName);
+  return [new File([sample], sampleName)];
+}
+
+// --- where the seal goes: a click on the picture of a page, in mm ---
+
+const place = { ...stamp, page: stamp.pages[0] };
+let picked = null; // the first document, handed over for its pictures
+let turn = 0;
+
+async function pick() {
+  const mine = turn += 1;
+  try {
+    const [file] = await chosenFiles();
+    const handed = await agent.uploadDocument(file);
+    if (mine !== turn) return void agent.deleteDocument(handed.documentId).catch(() => {});
+    if (picked) agent.deleteDocument(picked.documentId).catch(() => {});
+    picked = handed;
+    place.page = Math.min(place.page, picked.pages.length);
+    await showPage();
+  } catch {
+    // Without a picture the seal goes where the site says.
+    if (mine === turn) $('place').hidden = true;
+  }
+}
+
+async function showPage() {
+  const shownPage = place.page;
+  const picture = await agent.pagePicture(picked.documentId, shownPage, { width: 1000 });
+  if (shownPage !== place.page) return;
+  if ($('page').src) URL.revokeObjectURL($('page').src);
+  $('page').src = URL.createObjectURL(picture);
+  $('place').hidden = false;
+  $('pager').hidden = picked.pages.length < 2;
+  $('page-now').textContent = `${place.page} / ${picked.pages.length}`;
+  $('back').disabled = place.page === 1;
+  $('on').disabled = place.page === picked.pages.length;
+  move(place.x, place.y);
+}
+
+const sealSize = () => {
+  const seal = shown.seals?.find((one) => one.esId === chosenSeal());
+  return [seal?.widthMm ?? 40, seal?.heightMm ?? 40];
+};
+
+function move(x, y) {
+  if (!picked) return;
+  const { widthMm, heightMm } = picked.pages[place.page - 1];
+  const [width, height] = sealSize();
+  const within = (value, most) => Math.round(10 * Math.min(Math.max(0, value), Math.max(0, most))) / 10;
+  [place.x, place.y] = [within(x, widthMm - width), within(y, heightMm - height)];
+  const ghost = $('ghost');
+  const picture = shown.seals?.find((one) => one.esId === chosenSeal())?.picture;
+  if (picture && ghost.src !== picture) ghost.src = picture;
+  for (const [name, value] of Object.entries({ left: place.x / widthMm, top: place.y / heightMm, width: width / widthMm, height: height / heightMm })) ghost.style.setProperty(name, `${100 * value}%`);
+  showWhere();
+}
+
+function showWhere() {
+  $('where').textContent = picked ? `${t('page')} ${place.page}: ${place.x} mm, ${place.y} mm` : '';
+}
+
+const byKeyword = () => document.querySelector('input[name=by]:checked').value === 'keyword';
+$('keyword').onfocus = () => { document.querySelector('input[name=by][value=keyword]').click(); };
+for (const choice of document.querySelectorAll('input[name=by]')) choice.addEventListener('change', () => { $('picker').hidden = byKeyword(); });
+
+$('sheet').onclick = (event) => {
+  const frame = $('sheet').getBoundingClientRect();
+  if (!picked || !frame.width) return;
+  const { widthMm, heightMm } = picked.pages[place.page - 1];
+  const [width, height] = sealSize();
+  move(((event.clientX - frame.left) / frame.width) * widthMm - width / 2, ((event.clientY - frame.top) / frame.height) * heightMm - height / 2);
+};
+$('sheet').onkeydown = (event) => {
+  const [dx, dy] = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key] ?? [0, 0];
+  if (!dx && !dy) return;
+  event.preventDefault();
+  move(place.x + dx * (event.shiftKey ? 10 : 1), place.y + dy * (event.shiftKey ? 10 : 1));
+};
+for (const [id, by] of [['back', -1], ['on', 1]]) {
+  $(id).onclick = () => {
+    place.page += by;
+    showPage().catch(() => {});
+  };
 }
 
 // --- 2 approve ---
@@ -104,11 +191,11 @@ function active(id) {
 
 async function run() {
   running = new AbortController();
-  shown.report = shown.failure = null;
+  shown.results = shown.failure = null;
   STEPS.forEach((step) => trail(step, ''));
   $('go').disabled = true;
   $('cancel').hidden = false;
-  $('download').hidden = true;
+  $('verify-page').hidden = true;
   showReport();
   showFailure();
   let step = 'request';
@@ -121,23 +208,28 @@ async function run() {
     trail('request', 'now', location.origin);
     active('approve');
     approve('approveWaiting', true);
-    const file = await chosenFile();
+    const files = await chosenFiles();
+    const total = files.reduce((sum, file) => sum + file.size, 0) || 1;
+    const sent = new Map();
+    const onProgress = (file, bytes) => {
+      sent.set(file, bytes);
+      $('progress').value = [...sent.values()].reduce((sum, one) => sum + one, 0) / total;
+    };
     const onState = (state) => {
+      $('progress').hidden = true;
       if (state === 'waiting' && step === 'request') goTo('approve');
       if (state === 'signing') {
         if (step === 'approve') goTo('sign');
         approve('approveSigning', true);
       }
     };
-    const onSealed = (sealed) => {
-      while (step !== 'embed') goTo(STEPS[STEPS.indexOf(step) + 1]);
-      $('cancel').hidden = true;
-      approve('approveDone', false);
-      offer(sealed, file.name.replace(/(\.ofd)?$/i, '-signed.ofd'));
-      goTo('verify');
-      active('result');
-    };
-    shown.report = await sealAndVerify(agent, file, chosenSeal(), stamp, { onState, onSealed, signal: running.signal });
+    $('progress').value = 0;
+    $('progress').hidden = false;
+    const where = byKeyword() ? { kind: 'keyword', text: $('keyword').value.trim(), dx: 0, dy: 2 - sealSize()[1] / 2 } : { kind: 'page', pages: [place.page], x: place.x, y: place.y };
+    shown.results = await sealAndVerify(agent, files, chosenSeal(), where, { onProgress, onState, signal: running.signal });
+    while (step !== 'verify') goTo(STEPS[STEPS.indexOf(step) + 1]);
+    approve('approveDone', false);
+    active('result');
     goTo(null);
     showReport();
   } catch (error) {
@@ -148,6 +240,7 @@ async function run() {
     showFailure();
   } finally {
     running = null;
+    $('progress').hidden = true;
     $('cancel').hidden = true;
     showSeals();
   }
@@ -155,21 +248,25 @@ async function run() {
 
 // --- 3 result ---
 
-function offer(blob, name) {
-  if ($('download').href) URL.revokeObjectURL($('download').href);
-  $('download').href = URL.createObjectURL(blob);
-  $('download').download = name;
-  $('download').hidden = false;
-}
-
 const MARK = { passed: '✔', failed: '✘', indeterminate: '!', skipped: '–' };
 const kind = (indication) => ({ TOTAL_PASSED: 'passed', TOTAL_FAILED: 'failed' })[indication] ?? 'indeterminate';
 
+/** The name of a sealed file: before its ending, if it has one. */
+const sealedName = (name) => name.replace(/(\.[^.]*)?$/, '-signed$1');
+
 function showReport() {
-  const report = shown.report;
-  $('result-idle').hidden = report !== null;
-  if (!report) return $('report').replaceChildren();
-  const parts = [element('p', `${MARK[kind(report.indication)]} ${t(report.indication)}`, { className: `verdict ${kind(report.indication)}` })];
+  const { results } = shown;
+  $('result-idle').hidden = Boolean(results);
+  $('verify-page').hidden = !results;
+  $('report').replaceChildren(...(results ?? []).flatMap(fileReport));
+}
+
+function fileReport({ name, sealed, report }) {
+  const link = element('a', t('download'), { className: 'button', href: URL.createObjectURL(sealed), download: sealedName(name) });
+  const parts = [
+    element('p', `${MARK[kind(report.indication)]} ${t(report.indication)}`, { className: `verdict ${kind(report.indication)}` }),
+    element('p', name, { className: 'file-name' }),
+  ];
   for (const signature of report.signatures) {
     const rows = [
       [t('seal'), signature.seal && `${signature.seal.name}（${signature.seal.esId}）`],
@@ -178,12 +275,14 @@ function showReport() {
       [t('signedAt'), signature.signedAt && `${new Date(signature.signedAt).toLocaleString(language, { timeZoneName: 'short' })} (${t(signature.timeSource)})`],
     ];
     const list = element('dl');
-    for (const [name, value] of rows) if (value) list.append(element('dt', name), element('dd', value));
+    for (const [title, value] of rows) if (value) list.append(element('dt', title), element('dd', value));
     const layers = element('ul', undefined, { className: 'layers' });
     for (const [layer, state] of Object.entries(signature.layers)) layers.append(element('li', `${MARK[state]} ${t(layer)}`, { title: t(state) }));
     parts.push(list, layers, findings(signature.findings));
   }
-  $('report').replaceChildren(...parts, findings(report.findings));
+  const save = element('p');
+  save.append(link);
+  return [...parts, findings(report.findings), save];
 }
 
 function findings(list) {
@@ -211,12 +310,15 @@ function showFailure() {
 $('language').onclick = () => { language = language === 'zh' ? 'en' : 'zh'; translate(); };
 $('go').onclick = run;
 $('cancel').onclick = () => running?.abort();
-$('file').onchange = (event) => takeFile(event.target.files[0]);
+$('file').onchange = (event) => takeFiles([...event.target.files]);
+for (const choice of document.querySelectorAll('input[name=document]')) choice.addEventListener('change', pick);
+$('seals').addEventListener('change', () => move(place.x, place.y));
+$('verify-link').href = `http://127.0.0.1:${ports[0]}/app/verify`;
 for (const name of ['dragover', 'dragleave', 'drop']) {
   $('drop').addEventListener(name, (event) => {
     event.preventDefault();
     $('drop').toggleAttribute('data-over', name === 'dragover');
-    if (name === 'drop') takeFile(event.dataTransfer.files[0]);
+    if (name === 'drop') takeFiles([...event.dataTransfer.files]);
   });
 }
 $('source').textContent = await (await fetch('seal.js')).text();
@@ -227,3 +329,4 @@ $('copy').onclick = async () => {
 };
 translate();
 await loadSeals();
+if (shown.seals) await pick();

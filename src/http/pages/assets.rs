@@ -133,4 +133,43 @@ mod tests {
             assert!(!source.contains("https://") && !source.contains("//cdn"), "{} is from here alone", asset.path);
         }
     }
+
+    fn colours(css: &str) -> BTreeMap<&str, [f64; 3]> {
+        let colour = |digits: &str| [0, 2, 4].map(|at| f64::from(u8::from_str_radix(&digits[at..at + 2], 16).unwrap()) / 255.0);
+        let pairs = css.split("--").skip(1).filter_map(|rest| rest.split_once(": #"));
+        pairs.filter(|(name, _)| !name.contains([')', ';'])).map(|(name, value)| (name, colour(&value[..6]))).collect()
+    }
+
+    /// WCAG 2.2, 1.4.3: relative luminance and contrast.
+    fn contrast(a: [f64; 3], b: [f64; 3]) -> f64 {
+        let luminance = |colour: [f64; 3]| {
+            let linear = colour.map(|c| if c <= 0.04045 { c / 12.92 } else { ((c + 0.055) / 1.055).powf(2.4) });
+            0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+        };
+        let (a, b) = (luminance(a), luminance(b));
+        (a.max(b) + 0.05) / (a.min(b) + 0.05)
+    }
+
+    #[test]
+    fn colours_are_readable_in_light_and_in_dark() {
+        let css = text("/app/style.css");
+        let blocks: Vec<_> = css.split(":root {").skip(1).take(2).map(|rest| colours(rest.split('}').next().unwrap())).collect();
+        for scheme in &blocks {
+            for (ink, grounds) in [
+                ("ink", &["paper", "ground", "good-ground", "unsure-ground", "bad-ground"][..]),
+                ("soft", &["paper", "ground"]),
+                ("action", &["paper", "ground"]),
+                ("on-action", &["action"]),
+                ("paper", &["ink", "good", "unsure", "bad", "soft"]),
+                ("good", &["paper"]),
+                ("unsure", &["paper"]),
+                ("bad", &["paper"]),
+            ] {
+                for ground in grounds {
+                    let found = contrast(scheme[ink], scheme[ground]);
+                    assert!(found >= 4.5, "{ink} on {ground}: {found:.2}");
+                }
+            }
+        }
+    }
 }

@@ -174,7 +174,7 @@ async fn call(app: &App, head: &Parts, body: Incoming) -> Result<Answer, Failure
     match (method, path.as_slice()) {
         ("POST", ["session"]) => return begin_session(app, head, body).await,
         ("GET", ["about"]) => return settings::about(app, &query, has_session),
-        ("GET", ["socket"]) => return events::try_out(head),
+        ("GET", ["socket"]) => return events::try_out(app, head),
         ("POST", ["reports"]) => {
             let kinds = &["application/ofd", "application/pdf", "application/octet-stream"];
             router::check_upload(head, kinds, app.signer.config.http.max_upload_bytes)?;

@@ -16,6 +16,7 @@ use super::super::documents::{IDLE, SWEEP};
 use super::super::router::{self, PAGE_WIDTHS, Query, bad};
 use super::super::{App, api};
 use super::places::{self, Places};
+use crate::consent::summary::Shown;
 use crate::failure::{Code, Failure};
 use crate::harmless;
 use crate::preview::{self, Finding, MAX_PIXELS, PageRequest};
@@ -23,6 +24,7 @@ use crate::ses::PictureFormat;
 use crate::signing::RequestId;
 use crate::signing::subject::{Bytes as FileBytes, of_io};
 use crate::verify::{Context, Report, Verifier};
+use crate::views::signer;
 
 /// Most files whose pictures can be asked for; the one that nobody asked about longest goes first.
 const MAX_KEPT: usize = 64;
@@ -63,6 +65,9 @@ struct JudgedView<'a> {
     /// Sizes, uncovered content and seals of the pages.
     #[serde(flatten)]
     places: &'a Places,
+    /// For each signature: who signed, as a person knows them. The report has the certificate's common name, which in the profile of
+    /// GB/T 38540 is the seal's code.
+    signers: Vec<Option<Shown>>,
     /// For each signature (then for each seal by itself): the size of its seal in mm, if it has a picture that can be shown.
     pictures: Vec<Option<[u64; 2]>>,
     /// Whether pages can be drawn.
@@ -144,10 +149,12 @@ pub(super) async fn judge(app: &App, query: &Query, body: Incoming) -> Result<An
         let is_shown = !matches!(picture.format, PictureFormat::Svg | PictureFormat::Unknown);
         is_shown.then_some([picture.width_mm, picture.height_mm])
     });
+    let signers = judged.report.signatures.iter().map(|signature| Some(signer(&signature.signer.as_ref()?.certificate)));
     let view = JudgedView {
         report_id: id.as_str(),
         report: &judged.report,
         places: &judged.places,
+        signers: signers.collect(),
         pictures: pictures.collect(),
         has_preview: app.signer.preview.is_some(),
     };

@@ -6,20 +6,19 @@ use std::{
 };
 
 use tempfile::TempDir;
-use ukey::{
-    Credential, DEFAULT_ID, Driver as _, DriverError, KeyId, KeyUsage, Pin, Sm2Message, Sm2PublicKey, Sm2Signature, TokenId,
-};
+use ukey::{DEFAULT_ID, Driver as _, DriverError, KeyId, KeyUsage, Sm2Message, Sm2PublicKey, TokenId};
 use ukey_pcsc::Pcsc;
 use ukey_virtual::{
-    LoginPolicy, Token, TokenOptions,
+    LoginPolicy, Token,
     calls::{Act, CallFault},
 };
 use ukey_virtual_card::{Card, Inserted, Switches};
 
+use crate::bench::{self, PIN, pin, sign, typed};
 use crate::service;
 
-pub const PIN: &[u8] = b"24681357";
-pub const WRONG_PIN: &[u8] = b"13570246";
+/// Makes certificates of realistic size: their reading takes several commands.
+const NAME_BYTES: usize = 200;
 
 pub const TESTS: &[(&str, fn())] = &[
     ("insertion_and_removal_are_seen_within_a_second", insertion_and_removal_are_seen_within_a_second),
@@ -39,6 +38,7 @@ pub const TESTS: &[(&str, fn())] = &[
     ("two_cards_of_one_serial_are_two_and_the_old_id_means_neither", two_cards_of_one_serial),
     ("card_that_another_program_holds_is_busy", card_that_another_program_holds_is_busy),
     ("reset_by_another_program_is_survived", reset_by_another_program_is_survived),
+    ("service_that_stops_is_told_and_found_again_when_it_runs", service_that_stops_is_found_again),
     ("card_is_left_without_login_and_without_reset", card_is_left_without_login_and_without_reset),
 ];
 
@@ -49,10 +49,6 @@ pub struct Bench {
     card: Option<Inserted>,
 }
 
-fn pin(bytes: &[u8]) -> Pin {
-    Pin::new(bytes.to_vec()).unwrap()
-}
-
 impl Bench {
     pub fn new(login: LoginPolicy, switches: Switches) -> Self {
         Self::in_reader(0, login, switches)
@@ -60,12 +56,7 @@ impl Bench {
 
     fn in_reader(reader: u16, login: LoginPolicy, switches: Switches) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let token = Token::create(folder.path(), "card", &pin(PIN), TokenOptions { login, ..TokenOptions::default() }).unwrap();
-        let mut unlocked = token.login(&pin(PIN)).unwrap();
-        for (usage, bits) in [(KeyUsage::Signing, 0xc0), (KeyUsage::Encryption, 0x38)] {
-            let (id, key) = unlocked.generate_key(usage).unwrap();
-            token.put_certificate(&id, &certificate(&key, bits)).unwrap();
-        }
+        let token = bench::token(folder.path(), "card", login, NAME_BYTES);
         wait_until_empty(reader.into());
         let card = Some(Inserted::new(service::port(reader), Card::new(token.clone(), switches)).unwrap());
         Self { folder, token, card }
@@ -128,43 +119,8 @@ fn opened(bench: &Bench) -> (Pcsc, TokenId, (KeyId, Sm2PublicKey)) {
     (driver, id, (KeyId("piv-9c".into()), key.public_key))
 }
 
-fn tlv(tag: u8, value: &[u8]) -> Vec<u8> {
-    let mut out = vec![tag, 0x82];
-    out.extend((value.len() as u16).to_be_bytes());
-    out.extend(value);
-    out
-}
-
-/// The frame of a certificate of realistic size: only key and key usage are real.
 fn certificate(key: &Sm2PublicKey, usage: u8) -> Vec<u8> {
-    let algorithm = b"\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x81\x1c\xcf\x55\x01\x82\x2d";
-    let info = tlv(0x30, &[tlv(0x30, algorithm), tlv(3, &[&[0], key.to_sec1().as_slice()].concat())].concat());
-    let mut fields = [tlv(0xa0, &[2, 1, 2]), tlv(2, &[1])].concat();
-    for _ in ["signature", "issuer", "validity", "subject"] {
-        fields.extend(tlv(0x30, &[0x55; 200]));
-    }
-    fields.extend(info);
-    fields
-        .extend(tlv(0xa3, &tlv(0x30, &tlv(0x30, &[b"\x06\x03\x55\x1d\x0f\x04\x04\x03\x02\x00".as_slice(), &[usage]].concat()))));
-    tlv(0x30, &tlv(0x30, &fields))
-}
-
-fn sign(
-    driver: &mut Pcsc,
-    token: &TokenId,
-    (key, public_key): &(KeyId, Sm2PublicKey),
-    secret: &[u8],
-    count: u8,
-) -> Result<Vec<Sm2Signature>, DriverError> {
-    let mut session = driver.open(token)?;
-    let mut login = session.login(Credential::Pin(pin(secret)))?;
-    let sign = |number| {
-        let message = Sm2Message::new(vec![number; 40], DEFAULT_ID, *public_key).unwrap();
-        let signature = login.sign(key, &message)?;
-        assert!(ukey::check::verifies(public_key, message.digest(), &signature));
-        Ok(signature)
-    };
-    (0..count).map(sign).collect()
+    bench::certificate_with_names(key, usage, NAME_BYTES)
 }
 
 fn insertion_and_removal_are_seen_within_a_second() {
@@ -203,17 +159,17 @@ fn every_slot_with_an_sm2_key_signs() {
     let (mut driver, id, key) = opened(&bench);
     let keys = [key, (KeyId("piv-9a".into()), others[0]), (KeyId("piv-9e".into()), others[1])];
     for key in &keys {
-        sign(&mut driver, &id, key, PIN, 2).unwrap();
+        sign(&mut driver, &id, key, typed(PIN), 2).unwrap();
     }
     // One slot's name with another slot's key.
     let crossed = (keys[0].0.clone(), others[0]);
-    assert_eq!(sign(&mut driver, &id, &crossed, PIN, 1), Err(DriverError::KeyChanged { key: "piv-9c".into() }));
+    assert_eq!(sign(&mut driver, &id, &crossed, typed(PIN), 1), Err(DriverError::KeyChanged { key: "piv-9c".into() }));
 }
 
 fn card_without_metadata_is_taken_by_its_certificate() {
     let bench = Bench::new(LoginPolicy::PerSession, Switches { no_metadata: true, ..Switches::default() });
     let (mut driver, id, key) = opened(&bench);
-    sign(&mut driver, &id, &key, PIN, 2).unwrap();
+    sign(&mut driver, &id, &key, typed(PIN), 2).unwrap();
 }
 
 fn card_without_sm2_is_no_token() {
@@ -231,7 +187,7 @@ fn card_without_sm2_is_no_token() {
 fn switched_off_algorithm_is_told_by_its_status() {
     let bench = Bench::new(LoginPolicy::PerSession, Switches { sm2_off: true, ..Switches::default() });
     let (mut driver, id, key) = opened(&bench);
-    assert_eq!(sign(&mut driver, &id, &key, PIN, 1), Err(DriverError::module("GENERAL AUTHENTICATE", 0x6A86)));
+    assert_eq!(sign(&mut driver, &id, &key, typed(PIN), 1), Err(DriverError::module("GENERAL AUTHENTICATE", 0x6A86)));
 }
 
 fn certificate_of_another_key_is_not_shown_as_the_keys() {
@@ -246,9 +202,9 @@ fn certificate_of_another_key_is_not_shown_as_the_keys() {
 fn pin_is_sent_again_only_while_it_was_right() {
     let bench = Bench::new(LoginPolicy::PerSession, Switches { pin_always: true, ..Switches::default() });
     let (mut driver, id, key) = opened(&bench);
-    sign(&mut driver, &id, &key, PIN, 3).unwrap();
+    sign(&mut driver, &id, &key, typed(PIN), 3).unwrap();
     let mut session = driver.open(&id).unwrap();
-    let mut login = session.login(Credential::Pin(pin(PIN))).unwrap();
+    let mut login = session.login(typed(PIN)).unwrap();
     let message = Sm2Message::new(b"m".to_vec(), DEFAULT_ID, key.1).unwrap();
     login.sign(&key.0, &message).unwrap();
     bench.token.change_pin(&pin(PIN), &pin(b"88888888")).unwrap();
@@ -261,7 +217,7 @@ fn pin_is_sent_again_only_while_it_was_right() {
     // A card that never believes the login is asked twice, not for ever.
     bench.set(|s| s.pin_always = false);
     bench.fault("87", 0, Act::Return(0x6982));
-    let denied = sign(&mut driver, &id, &key, b"88888888", 1);
+    let denied = sign(&mut driver, &id, &key, typed(b"88888888"), 1);
     assert_eq!(denied, Err(DriverError::module("GENERAL AUTHENTICATE", 0x6982)));
 }
 
@@ -269,13 +225,13 @@ fn answers_cut_in_half_are_refused() {
     let bench = Bench::plain();
     let (mut driver, id, key) = opened(&bench);
     bench.set(|s| s.corrupt = vec![0x87]);
-    assert!(matches!(sign(&mut driver, &id, &key, PIN, 1), Err(DriverError::Protocol { .. })));
+    assert!(matches!(sign(&mut driver, &id, &key, typed(PIN), 1), Err(DriverError::SignatureInvalid { .. })));
     bench.set(|s| s.corrupt = vec![0xF7]);
-    assert_eq!(sign(&mut driver, &id, &key, PIN, 1), Err(DriverError::KeyAbsent { key: "piv-9c".into() }));
+    assert_eq!(sign(&mut driver, &id, &key, typed(PIN), 1), Err(DriverError::KeyAbsent { key: "piv-9c".into() }));
     bench.set(|s| s.corrupt = vec![0xCB]);
     assert_eq!(driver.open(&id).unwrap().keys().unwrap()[0].certificate, None);
     bench.set(|s| s.corrupt = vec![0xF8]);
-    assert_eq!(sign(&mut driver, &id, &key, PIN, 1), Err(DriverError::TokenAbsent), "not the serial number it had");
+    assert_eq!(sign(&mut driver, &id, &key, typed(PIN), 1), Err(DriverError::TokenAbsent), "not the serial number it had");
 }
 
 fn answer_without_end_is_refused() {
@@ -308,7 +264,7 @@ fn status_words_are_passed_on() {
     let (mut driver, id, key) = opened(&bench);
     for status in [0x6F00, 0x6985, 0x6581] {
         bench.fault("87", 0, Act::Return(status));
-        assert_eq!(sign(&mut driver, &id, &key, PIN, 1), Err(DriverError::module("GENERAL AUTHENTICATE", status)));
+        assert_eq!(sign(&mut driver, &id, &key, typed(PIN), 1), Err(DriverError::module("GENERAL AUTHENTICATE", status)));
     }
     // VERIFY: the first asks for the tries, the second carries the PIN.
     for (status, error) in [
@@ -317,10 +273,10 @@ fn status_words_are_passed_on() {
         (0x6F00, DriverError::module("VERIFY", 0x6F00)),
     ] {
         bench.fault("20", 2, Act::Return(status));
-        assert_eq!(sign(&mut driver, &id, &key, PIN, 1), Err(error));
+        assert_eq!(sign(&mut driver, &id, &key, typed(PIN), 1), Err(error));
     }
     bench.fault("20", 1, Act::Return(0x6983));
-    assert_eq!(sign(&mut driver, &id, &key, PIN, 1), Err(DriverError::PinBlocked));
+    assert_eq!(sign(&mut driver, &id, &key, typed(PIN), 1), Err(DriverError::PinBlocked));
     assert_eq!(bench.token.pin_status().unwrap().tries_left, Some(6));
 }
 
@@ -329,10 +285,17 @@ fn card_pulled_out_at_each_step_is_absent() {
         let bench = Bench::plain();
         let (mut driver, id, key) = opened(&bench);
         bench.fault(step, 1, Act::Remove);
-        assert_eq!(sign(&mut driver, &id, &key, PIN, 1), Err(DriverError::TokenAbsent), "{step}");
+        assert_eq!(sign(&mut driver, &id, &key, typed(PIN), 1), Err(DriverError::TokenAbsent), "{step}");
         drop(bench);
         wait_for(&mut driver, "PIV", 0);
     }
+    let bench = Bench::plain();
+    let (mut driver, id, _) = opened(&bench);
+    bench.fault("24", 1, Act::Remove);
+    assert_eq!(driver.open(&id).unwrap().change_pin(pin(PIN), pin(b"888888")), Err(DriverError::TokenAbsent), "CHANGE PIN");
+    assert!(bench.token.login(&pin(PIN)).is_ok(), "the old PIN is still the PIN");
+    drop(bench);
+    wait_for(&mut driver, "PIV", 0);
 }
 
 fn swapped_card_is_not_signed_with() {
@@ -345,15 +308,15 @@ fn swapped_card_is_not_signed_with() {
     let second = Bench::plain();
     second.wait_for("PIV");
     // The open session is the old card's.
-    assert_eq!(session.login(Credential::Pin(pin(PIN))).map(drop), Err(DriverError::TokenAbsent));
+    assert_eq!(session.login(typed(PIN)).map(drop), Err(DriverError::TokenAbsent));
     drop(session);
     // The serial number is the same, so the id is; the key is not.
-    assert_eq!(sign(&mut driver, &id, &key, PIN, 1), Err(DriverError::KeyChanged { key: "piv-9c".into() }));
+    assert_eq!(sign(&mut driver, &id, &key, typed(PIN), 1), Err(DriverError::KeyChanged { key: "piv-9c".into() }));
     let third = Switches { serial: [9; 4], ..Switches::default() };
     drop(second);
     let _third = Bench::new(LoginPolicy::PerSession, third);
     wait_for(&mut driver, "09090909/PIV", 1);
-    assert_eq!(sign(&mut driver, &id, &key, PIN, 1), Err(DriverError::TokenAbsent));
+    assert_eq!(sign(&mut driver, &id, &key, typed(PIN), 1), Err(DriverError::TokenAbsent));
 }
 
 fn two_cards_of_one_serial() {
@@ -362,8 +325,8 @@ fn two_cards_of_one_serial() {
     let _second = Bench::in_reader(1, LoginPolicy::PerSession, Switches::default());
     let ids = wait_for(&mut driver, "PIV", 2);
     assert!(ids[0] != ids[1] && !ids.contains(&id), "{ids:?}");
-    assert_eq!(sign(&mut driver, &id, &key, PIN, 1), Err(DriverError::TokenAbsent));
-    let signed = ids.iter().filter(|id| sign(&mut driver, id, &key, PIN, 1).is_ok()).count();
+    assert_eq!(sign(&mut driver, &id, &key, typed(PIN), 1), Err(DriverError::TokenAbsent));
+    let signed = ids.iter().filter(|id| sign(&mut driver, id, &key, typed(PIN), 1).is_ok()).count();
     assert_eq!(signed, 1, "one of them has the key");
 }
 
@@ -373,10 +336,10 @@ fn card_that_another_program_holds_is_busy() {
     let other = pcsc::Context::establish(pcsc::Scope::User).unwrap();
     let reader = other.list_readers_owned().unwrap().remove(0);
     let card = other.connect(&reader, pcsc::ShareMode::Exclusive, pcsc::Protocols::ANY).unwrap();
-    assert_eq!(sign(&mut driver, &id, &key, PIN, 1), Err(DriverError::Busy));
+    assert_eq!(sign(&mut driver, &id, &key, typed(PIN), 1), Err(DriverError::Busy));
     assert_eq!(Pcsc::new().tokens(), Err(DriverError::Busy));
     card.disconnect(pcsc::Disposition::LeaveCard).map_err(|(_, e)| e).unwrap();
-    sign(&mut driver, &id, &key, PIN, 1).unwrap();
+    sign(&mut driver, &id, &key, typed(PIN), 1).unwrap();
 }
 
 fn reset_by_another_program_is_survived() {
@@ -388,8 +351,28 @@ fn reset_by_another_program_is_survived() {
     let reader = other.list_readers_owned().unwrap().remove(0);
     let card = other.connect(&reader, pcsc::ShareMode::Shared, pcsc::Protocols::ANY).unwrap();
     card.disconnect(pcsc::Disposition::ResetCard).map_err(|(_, e)| e).unwrap();
-    let mut login = session.login(Credential::Pin(pin(PIN))).unwrap();
+    let mut login = session.login(typed(PIN)).unwrap();
     login.sign(&key.0, &Sm2Message::new(b"m".to_vec(), DEFAULT_ID, key.1).unwrap()).unwrap();
+}
+
+fn service_that_stops_is_found_again() {
+    let bench = Bench::plain();
+    let (mut driver, id, key) = opened(&bench);
+    service::stop();
+    // Whichever call meets it first gets the service's code, and none says that the card is gone or the PIN wrong.
+    let codes = [pcsc::Error::NoService, pcsc::Error::ServiceStopped, pcsc::Error::InvalidHandle].map(|code| code as u32);
+    for result in
+        [driver.tokens().map(drop), sign(&mut driver, &id, &key, typed(PIN), 1).map(drop), Pcsc::new().tokens().map(drop)]
+    {
+        assert!(matches!(&result, Err(DriverError::Module { code, .. }) if codes.contains(code)), "{result:?}");
+    }
+    service::start_again();
+    assert_eq!(bench.token.pin_status().unwrap().tries_left, Some(bench::TRIES));
+    drop(bench);
+    let bench = Bench::plain();
+    let (_, id, key) = opened(&bench);
+    wait_for(&mut driver, "PIV", 1);
+    sign(&mut driver, &id, &key, typed(PIN), 1).unwrap();
 }
 
 fn card_is_left_without_login_and_without_reset() {
@@ -398,7 +381,7 @@ fn card_is_left_without_login_and_without_reset() {
     let other = pcsc::Context::establish(pcsc::Scope::User).unwrap();
     let reader = other.list_readers_owned().unwrap().remove(0);
     let card = other.connect(&reader, pcsc::ShareMode::Shared, pcsc::Protocols::ANY).unwrap();
-    sign(&mut driver, &id, &key, PIN, 1).unwrap();
+    sign(&mut driver, &id, &key, typed(PIN), 1).unwrap();
     let mut answer = [0; 258];
     // No "card was reset", the applet still selected, and the PIN forgotten.
     assert_eq!(card.transmit(&[0, 0x20, 0, 0x80], &mut answer).unwrap(), [0x63, 0xC6]);

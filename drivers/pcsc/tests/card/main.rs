@@ -6,6 +6,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[cfg(unix)]
+#[path = "../../../virtual/tests/bench/mod.rs"]
+mod bench;
+#[cfg(unix)]
 mod cards;
 #[cfg(unix)]
 mod contract;

@@ -4,9 +4,12 @@ use std::{
     fs::{self, File},
     net::TcpListener,
     os::unix::net::UnixStream,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::atomic::{AtomicU16, Ordering},
+    sync::{
+        Mutex,
+        atomic::{AtomicU16, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -21,9 +24,13 @@ const SOCKET: &str = "/run/pcscd/pcscd.comm";
 /// Port of the first reader; the second has the next one.
 static PORT: AtomicU16 = AtomicU16::new(0);
 
+/// The folder that names the readers.
+static READERS: Mutex<PathBuf> = Mutex::new(PathBuf::new());
+/// The process, while it runs.
+static CHILD: Mutex<Option<Child>> = Mutex::new(None);
+
 /// The running service; dropping it stops it.
 pub struct Service {
-    child: Child,
     #[expect(dead_code, reason = "its files are read while the service runs")]
     folder: TempDir,
     #[expect(dead_code, reason = "keeps other test programs from starting one of their own")]
@@ -51,30 +58,48 @@ impl Service {
             "FRIENDLYNAME \"Virtual PCD\"\nDEVICENAME /dev/null:0x{port:X}\nLIBPATH {READER_DRIVER}\nCHANNELID 0x{port:X}\n"
         );
         fs::write(folder.path().join("vpcd"), readers).unwrap();
-        let child = Command::new(PCSCD)
-            .arg("--foreground")
-            .arg("-c")
-            .arg(folder.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let service = Self { child, folder, lock };
-        let start = Instant::now();
-        while UnixStream::connect(SOCKET).is_err() {
-            assert!(start.elapsed() < Duration::from_secs(10), "pcscd does not answer");
-            thread::sleep(Duration::from_millis(20));
-        }
-        Some(service)
+        run(folder.path());
+        *READERS.lock().unwrap() = folder.path().to_owned();
+        Some(Self { folder, lock })
     }
 }
 
 impl Drop for Service {
     fn drop(&mut self) {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM); // it may have ended
-        let _ = self.child.wait();
+        stop();
+    }
+}
+
+/// Stops the process; [`start_again`] starts the next. Cards that were in are pulled out by it.
+pub fn stop() {
+    let Some(mut child) = CHILD.lock().unwrap().take() else { return };
+    let pid = rustix::process::Pid::from_child(&child);
+    let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM); // it may have ended
+    let _ = child.wait();
+}
+
+/// Starts it with the same readers.
+#[allow(dead_code)] // one test program does
+pub fn start_again() {
+    let readers = READERS.lock().unwrap().clone();
+    run(&readers);
+}
+
+fn run(readers: &Path) {
+    let child = Command::new(PCSCD)
+        .arg("--foreground")
+        .arg("-c")
+        .arg(readers)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    *CHILD.lock().unwrap() = Some(child);
+    let start = Instant::now();
+    while UnixStream::connect(SOCKET).is_err() {
+        assert!(start.elapsed() < Duration::from_secs(20), "pcscd does not answer");
+        thread::sleep(Duration::from_millis(20));
     }
 }
 

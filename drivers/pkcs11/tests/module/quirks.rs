@@ -120,7 +120,7 @@ fn module_that_only_hashes_itself_gets_the_message() {
     let other_id = ukey::Sm2Message::new(b"m".to_vec(), "another", key.1).unwrap();
     let mut session = driver.open(&id).unwrap();
     let refused = session.login(typed(PIN)).unwrap().sign(&key.0, &other_id).unwrap_err();
-    assert!(matches!(refused, DriverError::Protocol { .. } | DriverError::Unsupported { .. }), "{refused:?}");
+    assert!(matches!(refused, DriverError::SignatureInvalid { .. } | DriverError::Unsupported { .. }), "{refused:?}");
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn digest_mechanism_that_hashes_again_gives_way_to_the_one_that_hashes_once() {
     let mut driver = module.driver();
     let id = only_token(&mut driver);
     let key = signing_key(&mut driver, &id);
-    let Err(DriverError::Protocol { what, .. }) = sign(&mut driver, &id, &key, typed(PIN), 1) else { panic!() };
+    let Err(DriverError::SignatureInvalid { what, .. }) = sign(&mut driver, &id, &key, typed(PIN), 1) else { panic!() };
     assert!(what.contains("double hashing"), "{what}");
 }
 
@@ -196,6 +196,40 @@ fn wrong_pin_with_another_code_is_known_by_the_flags() {
     }
     assert_eq!(sign(&mut driver, &id, &key, typed(WRONG_PIN), 1), Err(DriverError::PinIncorrect { tries_left: Some(1) }));
     assert_eq!(sign(&mut driver, &id, &key, typed(WRONG_PIN), 1), Err(DriverError::PinIncorrect { tries_left: Some(0) }));
+}
+
+/// `CKR_USER_ALREADY_LOGGED_IN`, `CKR_USER_ANOTHER_ALREADY_LOGGED_IN`: another program's login. The PIN was not looked at.
+#[test]
+fn token_that_another_program_holds_is_busy_and_no_try_is_spent() {
+    for code in [0x100, 0x104] {
+        let mut module = Module::new();
+        let token = module.token("t", PerSession);
+        let (mut driver, id) = works(&module);
+        let key = signing_key(&mut driver, &id);
+        module.fault("C_Login", 0, Act::Return(code));
+        assert_eq!(sign(&mut driver, &id, &key, typed(WRONG_PIN), 1), Err(DriverError::Busy));
+        assert_eq!(token.pin_status().unwrap().tries_left, Some(6));
+        module.set(|s| s.faults.clear());
+        sign(&mut driver, &id, &key, typed(PIN), 1).unwrap();
+    }
+}
+
+#[test]
+fn pin_change_needs_the_old_one_and_a_token_that_is_there() {
+    let mut module = Module::new();
+    let token = module.token("t", PerSession);
+    let (mut driver, id) = works(&module);
+    let key = signing_key(&mut driver, &id);
+    let change = |driver: &mut Pkcs11, old: &[u8]| driver.open(&id).unwrap().change_pin(pin(old), pin(b"888888"));
+    assert_eq!(change(&mut driver, WRONG_PIN), Err(DriverError::PinIncorrect { tries_left: None }));
+    assert_eq!(token.pin_status().unwrap().tries_left, Some(5));
+    module.fault("C_SetPIN", 1, Act::Remove);
+    assert_eq!(change(&mut driver, PIN), Err(DriverError::TokenAbsent));
+    token.plug().unwrap();
+    module.set(|s| s.faults.clear());
+    sign(&mut driver, &id, &key, typed(PIN), 1).unwrap();
+    change(&mut driver, PIN).unwrap();
+    sign(&mut driver, &id, &key, typed(b"888888"), 1).unwrap();
 }
 
 #[test]
@@ -271,8 +305,9 @@ fn swapped_token_is_not_signed_with() {
     let id = only_token(&mut driver);
     let key = signing_key(&mut driver, &id);
     first.unplug().unwrap();
-    module.token("a", PerSession);
+    let second = module.token("a", PerSession);
     assert_eq!(sign(&mut driver, &id, &key, typed(PIN), 1), Err(DriverError::KeyChanged { key: key.0.0.clone() }));
+    assert_eq!(second.pin_status().unwrap().tries_left, Some(6));
 }
 
 #[test]

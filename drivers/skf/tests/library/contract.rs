@@ -1,34 +1,17 @@
 //! The one contract suite, through the virtual SKF library: plain, and with everything odd at once.
 
-use crate::module::{Module, PIN, WRONG_PIN, only_token, seal};
-use ukey::{
-    Driver,
-    contract::{self, Fixture},
-    der,
-    driver::Lacks,
-};
+use ukey::{Driver, driver::Lacks};
 use ukey_virtual::LoginPolicy;
 use ukey_virtual_skf::{Switches, switches::Alignment};
+
+use crate::module::{self, Module, only_token, seal};
 
 fn contract_holds(login: LoginPolicy, odd: impl FnOnce(&mut Switches)) {
     let module = Module::new().with(odd);
     let token = module.token("公章", login);
-    let file = module.switches.folder.join(format!("{}.token.json", token.id()));
-    let fresh = std::fs::read(&file).unwrap();
     let id = only_token(&mut module.driver());
-    let outcome = contract::run(Fixture {
-        driver: &mut || Box::new(module.driver()) as Box<dyn Driver>,
-        token: id,
-        pin: PIN,
-        wrong_pin: WRONG_PIN,
-        unacceptable_pins: &[b"12345", b"12345678901234567"],
-        max_tries: 6,
-        seals: &[seal()],
-        certificate_key: &|certificate| der::certificate_public_key(certificate).unwrap().to_sec1(),
-        lacks: Lacks::default(),
-        renew: Some(&mut || std::fs::write(&file, &fresh).unwrap()),
-    });
-    assert!(outcome.left_out.is_empty() && outcome.held.len() > 10, "{outcome:?}");
+    let mut driver = || Box::new(module.driver()) as Box<dyn Driver>;
+    module::contract_holds(&mut driver, (&module.switches.folder, &token, id), &[seal()], Lacks::default());
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "../../../virtual/tests/bench/mod.rs"]
+mod bench;
 mod contract;
 mod module;
 mod quirks;

@@ -7,22 +7,15 @@ use std::{
 };
 
 use tempfile::TempDir;
-use ukey::{
-    Credential, DEFAULT_ID, Driver as _, DriverError, KeyId, KeyUsage, Pin, Sm2Message, Sm2PublicKey, Sm2Signature, TokenId,
-};
 use ukey_skf::{Profile, Skf};
-use ukey_virtual::{LoginPolicy, Token, TokenOptions};
+use ukey_virtual::{LoginPolicy, Token};
 use ukey_virtual_skf::{
     Switches,
     switches::{Act, CallFault},
 };
 
-pub const PIN: &[u8] = b"246813";
-pub const WRONG_PIN: &[u8] = b"135790";
-
-pub fn pin(bytes: &[u8]) -> Pin {
-    Pin::new(bytes.to_vec()).unwrap()
-}
+use crate::bench;
+pub use crate::bench::*;
 
 /// The library that cargo built for this test crate: it lies beside the test program.
 pub fn built_library() -> PathBuf {
@@ -99,13 +92,7 @@ impl Module {
 
     /// A token with one signing key, its encryption key, certificates for both, and a seal.
     pub fn token(&self, label: &str, login: LoginPolicy) -> Token {
-        let options = TokenOptions { login, ..TokenOptions::default() };
-        let token = Token::create(&self.switches.folder, label, &pin(PIN), options).unwrap();
-        let mut unlocked = token.login(&pin(PIN)).unwrap();
-        for (usage, bits) in [(KeyUsage::Signing, 0xc0), (KeyUsage::Encryption, 0x38)] {
-            let (id, key) = unlocked.generate_key(usage).unwrap();
-            token.put_certificate(&id, &certificate(&key, bits)).unwrap();
-        }
+        let token = bench::token(&self.switches.folder, label, login, 0);
         token.put_seal(&seal()).unwrap();
         token
     }
@@ -117,67 +104,4 @@ impl Module {
     pub fn driver_with(&self, profile: Profile) -> Skf {
         Skf::load(&self.path(), profile).unwrap()
     }
-}
-
-/// A SEQUENCE of 3000 bytes: as large as a small seal, and longer than one chunk.
-pub fn seal() -> Vec<u8> {
-    let mut seal = vec![0x30, 0x82, 0x0b, 0xb4];
-    seal.resize(3000, 0x5a);
-    seal
-}
-
-fn tlv(tag: u8, value: &[u8]) -> Vec<u8> {
-    let mut out = vec![tag, 0x82];
-    out.extend((value.len() as u16).to_be_bytes());
-    out.extend(value);
-    out
-}
-
-/// The frame of a certificate: only key and key usage are real.
-pub fn certificate(key: &Sm2PublicKey, usage: u8) -> Vec<u8> {
-    let algorithm = b"\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x81\x1c\xcf\x55\x01\x82\x2d";
-    let info = tlv(0x30, &[tlv(0x30, algorithm), tlv(3, &[&[0], key.to_sec1().as_slice()].concat())].concat());
-    let mut fields = [tlv(0xa0, &[2, 1, 2]), tlv(2, &[1])].concat();
-    for _ in ["signature", "issuer", "validity", "subject"] {
-        fields.extend(tlv(0x30, &[]));
-    }
-    fields.extend(info);
-    fields
-        .extend(tlv(0xa3, &tlv(0x30, &tlv(0x30, &[b"\x06\x03\x55\x1d\x0f\x04\x04\x03\x02\x00".as_slice(), &[usage]].concat()))));
-    tlv(0x30, &tlv(0x30, &fields))
-}
-
-pub fn only_token(driver: &mut Skf) -> TokenId {
-    let tokens = driver.tokens().unwrap();
-    assert_eq!(tokens.len(), 1, "{tokens:?}");
-    tokens[0].id.clone()
-}
-
-pub fn signing_key(driver: &mut Skf, token: &TokenId) -> (KeyId, Sm2PublicKey) {
-    let keys = driver.open(token).unwrap().keys().unwrap();
-    let key = keys.iter().find(|k| k.usage == KeyUsage::Signing).unwrap();
-    (key.id.clone(), key.public_key)
-}
-
-pub fn message(key: Sm2PublicKey, number: usize) -> Sm2Message {
-    Sm2Message::new(format!("message {number}").into_bytes(), DEFAULT_ID, key).unwrap()
-}
-
-/// Opens, logs in and signs `count` messages.
-pub fn sign(
-    driver: &mut Skf,
-    token: &TokenId,
-    (key, public_key): &(KeyId, Sm2PublicKey),
-    secret: &[u8],
-    count: usize,
-) -> Result<Vec<Sm2Signature>, DriverError> {
-    let mut session = driver.open(token)?;
-    let mut login = session.login(Credential::Pin(pin(secret)))?;
-    let sign = |number| {
-        let message = message(*public_key, number);
-        let signature = login.sign(key, &message)?;
-        assert!(ukey::check::verifies(public_key, message.digest(), &signature));
-        Ok(signature)
-    };
-    (0..count).map(sign).collect()
 }

@@ -1,7 +1,7 @@
 //! The driver against the virtual SKF library: each quirk of libraries and tokens in the field, one test each.
 
 use crate::module::*;
-use ukey::{Credential, Driver as _, DriverError, KeyUsage, library::LibraryError};
+use ukey::{Driver as _, DriverError, KeyUsage, library::LibraryError};
 use ukey_skf::{Profile, SignInput, Skf};
 use ukey_virtual::LoginPolicy::{PerSession, PerSignature};
 use ukey_virtual_skf::switches::{Act, Alignment, Lie, SignAs};
@@ -26,7 +26,7 @@ fn works(module: &Module) -> (Skf, ukey::TokenId) {
     }
     drop(session);
     let key = signing_key(&mut driver, &token);
-    sign(&mut driver, &token, &key, PIN, 2).unwrap();
+    sign(&mut driver, &token, &key, typed(PIN), 2).unwrap();
     (driver, token)
 }
 
@@ -62,7 +62,7 @@ fn every_alignment_of_blobs_works() {
     let key = signing_key(&mut driver, &token);
     // Only the signature can be compact: the public key is read before the switch is set.
     let mut session = driver.open(&token).unwrap();
-    let mut login = session.login(Credential::Pin(pin(PIN))).unwrap();
+    let mut login = session.login(typed(PIN)).unwrap();
     login.sign(&key.0, &message(key.1, 1)).unwrap();
     module.set(|s| s.alignment = Alignment::Compact);
     login.sign(&key.0, &message(key.1, 2)).unwrap();
@@ -115,7 +115,7 @@ fn key_with_an_encryption_certificate_does_not_sign() {
     let id = only_token(&mut driver);
     let shown = driver.open(&id).unwrap().keys().unwrap().remove(0);
     assert_eq!(shown.usage, KeyUsage::Encryption);
-    let refused = sign(&mut driver, &id, &(shown.id.clone(), shown.public_key), PIN, 1).unwrap_err();
+    let refused = sign(&mut driver, &id, &(shown.id.clone(), shown.public_key), typed(PIN), 1).unwrap_err();
     assert_eq!(refused, DriverError::KeyAbsent { key: shown.id.0 });
 }
 
@@ -135,8 +135,8 @@ fn optional_functions_may_be_missing() {
     assert_eq!(session.pin_status().unwrap(), ukey::PinStatus::default());
     drop(session);
     let key = signing_key(&mut driver, &token);
-    assert_eq!(sign(&mut driver, &token, &key, WRONG_PIN, 1), Err(DriverError::PinIncorrect { tries_left: Some(5) }));
-    sign(&mut driver, &token, &key, PIN, 1).unwrap();
+    assert_eq!(sign(&mut driver, &token, &key, typed(WRONG_PIN), 1), Err(DriverError::PinIncorrect { tries_left: Some(5) }));
+    sign(&mut driver, &token, &key, typed(PIN), 1).unwrap();
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn missing_sign_function_is_unsupported_by_name() {
     let mut driver = module.driver();
     let token = only_token(&mut driver);
     let key = signing_key(&mut driver, &token);
-    let Err(DriverError::Unsupported { what }) = sign(&mut driver, &token, &key, PIN, 1) else { panic!() };
+    let Err(DriverError::Unsupported { what }) = sign(&mut driver, &token, &key, typed(PIN), 1) else { panic!() };
     assert!(what.contains("SKF_ECCSignData"));
 }
 
@@ -164,9 +164,9 @@ fn lock_that_is_unsupported_is_done_without_and_one_that_is_held_means_busy() {
     let (mut driver, id) = works(&module);
     let key = signing_key(&mut driver, &id);
     module.fault("SKF_LockDev", 0, Act::Return(NOT_SUPPORTED_YET));
-    sign(&mut driver, &id, &key, PIN, 1).unwrap();
+    sign(&mut driver, &id, &key, typed(PIN), 1).unwrap();
     module.set(|s| (s.faults, s.locked_by_other) = (Vec::new(), true));
-    assert_eq!(sign(&mut driver, &id, &key, WRONG_PIN, 1), Err(DriverError::Busy));
+    assert_eq!(sign(&mut driver, &id, &key, typed(WRONG_PIN), 1), Err(DriverError::Busy));
     assert_eq!(token.pin_status().unwrap().tries_left, Some(6));
 }
 
@@ -178,7 +178,7 @@ fn wrong_pin_is_known_by_its_count_whatever_the_code() {
         let (mut driver, id) = works(&module);
         let key = signing_key(&mut driver, &id);
         assert_eq!(
-            sign(&mut driver, &id, &key, WRONG_PIN, 1),
+            sign(&mut driver, &id, &key, typed(WRONG_PIN), 1),
             Err(DriverError::PinIncorrect { tries_left: Some(5) }),
             "{code:#x}"
         );
@@ -193,9 +193,9 @@ fn refusal_without_a_spent_try_is_no_wrong_pin() {
     let (mut driver, id) = works(&module);
     let key = signing_key(&mut driver, &id);
     module.fault("SKF_VerifyPIN", 0, Act::Return(FAIL));
-    assert_eq!(sign(&mut driver, &id, &key, PIN, 1), Err(DriverError::module("SKF_VerifyPIN", FAIL)));
+    assert_eq!(sign(&mut driver, &id, &key, typed(PIN), 1), Err(DriverError::module("SKF_VerifyPIN", FAIL)));
     module.fault("SKF_VerifyPIN", 0, Act::Return(PIN_INVALID));
-    assert!(matches!(sign(&mut driver, &id, &key, PIN, 1), Err(DriverError::PinUnacceptable { .. })));
+    assert!(matches!(sign(&mut driver, &id, &key, typed(PIN), 1), Err(DriverError::PinUnacceptable { .. })));
 }
 
 #[test]
@@ -204,7 +204,7 @@ fn pin_of_impossible_length_is_not_sent() {
     let token = module.token("t", PerSession);
     let (mut driver, id) = works(&module);
     let key = signing_key(&mut driver, &id);
-    assert!(matches!(sign(&mut driver, &id, &key, b"12345", 1), Err(DriverError::PinUnacceptable { .. })));
+    assert!(matches!(sign(&mut driver, &id, &key, typed(b"12345"), 1), Err(DriverError::PinUnacceptable { .. })));
     assert_eq!(token.pin_status().unwrap().tries_left, Some(6));
 }
 
@@ -215,9 +215,9 @@ fn locked_pin_is_not_sent() {
     let (mut driver, id) = works(&module);
     let key = signing_key(&mut driver, &id);
     for left in (0..6).rev() {
-        assert_eq!(sign(&mut driver, &id, &key, WRONG_PIN, 1), Err(DriverError::PinIncorrect { tries_left: Some(left) }));
+        assert_eq!(sign(&mut driver, &id, &key, typed(WRONG_PIN), 1), Err(DriverError::PinIncorrect { tries_left: Some(left) }));
     }
-    assert_eq!(sign(&mut driver, &id, &key, PIN, 1), Err(DriverError::PinBlocked));
+    assert_eq!(sign(&mut driver, &id, &key, typed(PIN), 1), Err(DriverError::PinBlocked));
     assert!(token.pin_status().unwrap().blocked);
     let mut session = driver.open(&id).unwrap();
     assert!(session.pin_status().unwrap().blocked);
@@ -231,8 +231,8 @@ fn already_logged_in_is_no_proof_of_the_pin() {
     let (mut driver, id) = works(&module);
     let key = signing_key(&mut driver, &id);
     module.set(|s| s.already_logged_in = true);
-    assert_eq!(sign(&mut driver, &id, &key, WRONG_PIN, 1), Err(DriverError::Busy));
-    assert_eq!(sign(&mut driver, &id, &key, PIN, 1), Err(DriverError::Busy));
+    assert_eq!(sign(&mut driver, &id, &key, typed(WRONG_PIN), 1), Err(DriverError::Busy));
+    assert_eq!(sign(&mut driver, &id, &key, typed(PIN), 1), Err(DriverError::Busy));
 }
 
 #[test]
@@ -242,13 +242,13 @@ fn token_that_forgets_the_pin_gets_it_again_and_never_after_a_refusal() {
     let mut driver = module.driver();
     let id = only_token(&mut driver);
     let key = signing_key(&mut driver, &id);
-    sign(&mut driver, &id, &key, PIN, 3).unwrap();
+    sign(&mut driver, &id, &key, typed(PIN), 3).unwrap();
     let profile = Profile { login_each_signature: true, ..Profile::default() };
-    sign(&mut module.driver_with(profile), &id, &key, PIN, 3).unwrap();
+    sign(&mut module.driver_with(profile), &id, &key, typed(PIN), 3).unwrap();
 
     // The PIN changes behind our back after the first signature: one refusal, and the PIN is gone.
     let mut session = driver.open(&id).unwrap();
-    let mut login = session.login(Credential::Pin(pin(PIN))).unwrap();
+    let mut login = session.login(typed(PIN)).unwrap();
     login.sign(&key.0, &message(key.1, 1)).unwrap();
     token.change_pin(&pin(PIN), &pin(b"888888")).unwrap();
     for _ in 0..3 {
@@ -260,7 +260,7 @@ fn token_that_forgets_the_pin_gets_it_again_and_never_after_a_refusal() {
     drop(session);
     // A library that denies the login each time is asked twice, not for ever.
     module.fault("SKF_ECCSignData", 0, Act::Return(0x0A00_002D));
-    let denied = sign(&mut driver, &id, &key, b"888888", 1);
+    let denied = sign(&mut driver, &id, &key, typed(b"888888"), 1);
     assert_eq!(denied, Err(DriverError::module("SKF_ECCSignData", 0x0A00_002D)));
 }
 
@@ -276,7 +276,8 @@ fn wrong_signatures_are_refused_by_name() {
         let id = only_token(&mut driver);
         let key = signing_key(&mut driver, &id);
         module.set(|s| s.sign_as = sign_as);
-        let Err(DriverError::Protocol { function, what }) = sign(&mut driver, &id, &key, PIN, 1) else { panic!("{name}") };
+        let error = sign(&mut driver, &id, &key, typed(PIN), 1).unwrap_err();
+        let DriverError::SignatureInvalid { function, what } = error else { panic!("{name}: {error:?}") };
         assert_eq!(function, "SKF_ECCSignData");
         assert!(what.contains(name), "{what}");
     }
@@ -291,10 +292,10 @@ fn library_that_hashes_signs_under_the_message_profile() {
     let mut driver = module.driver_with(profile);
     let id = only_token(&mut driver);
     let key = signing_key(&mut driver, &id);
-    sign(&mut driver, &id, &key, PIN, 2).unwrap();
+    sign(&mut driver, &id, &key, typed(PIN), 2).unwrap();
     let other_id = ukey::Sm2Message::new(b"m".to_vec(), "another", key.1).unwrap();
     let mut session = driver.open(&id).unwrap();
-    let mut login = session.login(Credential::Pin(pin(PIN))).unwrap();
+    let mut login = session.login(typed(PIN)).unwrap();
     assert!(matches!(login.sign(&key.0, &other_id), Err(DriverError::Unsupported { .. })));
 }
 
@@ -364,7 +365,7 @@ fn second_token_of_the_same_serial_makes_the_old_id_mean_nothing() {
     let id = only_token(&mut driver);
     let key = signing_key(&mut driver, &id);
     module.token("b", PerSession);
-    assert_eq!(sign(&mut driver, &id, &key, PIN, 1), Err(DriverError::TokenAbsent));
+    assert_eq!(sign(&mut driver, &id, &key, typed(PIN), 1), Err(DriverError::TokenAbsent));
     let ids: Vec<_> = driver.tokens().unwrap().into_iter().map(|t| t.id).collect();
     assert!(ids.len() == 2 && ids[0] != ids[1], "{ids:?}");
 }
@@ -378,7 +379,7 @@ fn swapped_token_is_not_signed_with() {
     let key = signing_key(&mut driver, &id);
     first.unplug().unwrap();
     let second = module.token("a", PerSession);
-    assert_eq!(sign(&mut driver, &id, &key, PIN, 1), Err(DriverError::KeyChanged { key: key.0.0.clone() }));
+    assert_eq!(sign(&mut driver, &id, &key, typed(PIN), 1), Err(DriverError::KeyChanged { key: key.0.0.clone() }));
     assert_eq!(second.pin_status().unwrap().tries_left, Some(6));
 }
 
@@ -405,29 +406,33 @@ fn token_pulled_out_at_each_step_is_absent() {
             let key = signing_key(&mut driver, &id);
             module.set(|s| s.removed_code = removed_code);
             module.fault(step, 1, Act::Remove);
-            let result = sign(&mut driver, &id, &key, PIN, 1);
+            let result = sign(&mut driver, &id, &key, typed(PIN), 1);
             assert!(matches!(result, Err(DriverError::TokenAbsent)), "{step} with {removed_code:#x}: {result:?}");
             token.plug().unwrap();
             module.set(|s| s.faults.clear());
-            sign(&mut driver, &id, &key, PIN, 1).unwrap();
+            sign(&mut driver, &id, &key, typed(PIN), 1).unwrap();
         }
     }
 }
 
 #[test]
-fn pin_change_needs_the_old_one() {
-    let module = Module::new();
+fn pin_change_needs_the_old_one_and_a_token_that_is_there() {
+    let mut module = Module::new();
     let token = module.token("t", PerSession);
     let (mut driver, id) = works(&module);
     let mut session = driver.open(&id).unwrap();
     assert_eq!(session.change_pin(pin(WRONG_PIN), pin(b"888888")), Err(DriverError::PinIncorrect { tries_left: Some(5) }));
     assert!(matches!(session.change_pin(pin(PIN), pin(b"8")), Err(DriverError::PinUnacceptable { .. })));
     assert_eq!(token.pin_status().unwrap().tries_left, Some(5));
-    session.change_pin(pin(PIN), pin(b"888888")).unwrap();
     drop(session);
+    module.fault("SKF_ChangePIN", 1, Act::Remove);
+    assert_eq!(driver.open(&id).unwrap().change_pin(pin(PIN), pin(b"888888")), Err(DriverError::TokenAbsent));
+    token.plug().unwrap();
+    module.set(|s| s.faults.clear());
+    driver.open(&id).unwrap().change_pin(pin(PIN), pin(b"888888")).unwrap();
     let key = signing_key(&mut driver, &id);
-    assert_eq!(sign(&mut driver, &id, &key, PIN, 1), Err(DriverError::PinIncorrect { tries_left: Some(5) }));
-    sign(&mut driver, &id, &key, b"888888", 1).unwrap();
+    assert_eq!(sign(&mut driver, &id, &key, typed(PIN), 1), Err(DriverError::PinIncorrect { tries_left: Some(5) }));
+    sign(&mut driver, &id, &key, typed(b"888888"), 1).unwrap();
 }
 
 #[test]
@@ -436,10 +441,10 @@ fn security_state_is_cleared_before_closing() {
     module.token("t", PerSession);
     let (mut driver, id) = works(&module);
     let key = signing_key(&mut driver, &id);
-    sign(&mut driver, &id, &key, PIN, 1).unwrap();
+    sign(&mut driver, &id, &key, typed(PIN), 1).unwrap();
     // Were anybody still logged in, a library that looks at no PIN would sign now.
     module.fault("SKF_VerifyPIN", 0, Act::Return(0));
-    let denied = sign(&mut driver, &id, &key, WRONG_PIN, 1);
+    let denied = sign(&mut driver, &id, &key, typed(WRONG_PIN), 1);
     assert_eq!(denied, Err(DriverError::module("SKF_ECCSignData", 0x0A00_002D)));
 }
 

@@ -146,6 +146,7 @@ impl Card {
             Some(Act::Remove | Act::Crash) => return Outcome::Removed,
             Some(Act::Hang) => return Outcome::Hang,
             Some(Act::Return(status)) => return Outcome::Answer((status as u16).to_be_bytes().to_vec()),
+            Some(Act::Wait(milliseconds)) => std::thread::sleep(std::time::Duration::from_millis(milliseconds.into())),
             None => {}
         }
         self.chain.extend_from_slice(command.data);

@@ -104,6 +104,7 @@ fn run(function: &'static str, call: impl FnOnce(&mut State) -> Result<(), Code>
         },
         Some(Act::Return(code)) => return code.into(),
         Some(Act::Remove) => with_state(|state| state.remove_all()),
+        Some(Act::Wait(milliseconds)) => thread::sleep(Duration::from_millis(milliseconds.into())),
         None => {}
     }
     let code = with_state(|state| {

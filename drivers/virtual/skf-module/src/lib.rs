@@ -75,6 +75,7 @@ fn run(function: &'static str, call: impl FnOnce(&mut State) -> Result<(), Code>
         },
         Some(Act::Return(code)) => return code,
         Some(Act::Remove) => with_state(|state| state.remove_all()),
+        Some(Act::Wait(milliseconds)) => thread::sleep(Duration::from_millis(milliseconds.into())),
         None => {}
     }
     with_state(call).err().unwrap_or(OK)

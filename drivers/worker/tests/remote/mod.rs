@@ -6,8 +6,8 @@ use std::{
 };
 
 use ukey::{
-    Authenticated, Credential, Driver, DriverError, KeyId, KeyInfo, KeyUsage, Pin, PinStatus, Session, Sm2Message, Sm2Signature,
-    TokenId, TokenInfo,
+    About, Authenticated, Credential, Driver, DriverError, KeyId, KeyInfo, KeyUsage, Pin, PinStatus, Session, Sm2Message,
+    Sm2Signature, TokenId, TokenInfo,
     wire::{self, Answer, Bytes, Request},
 };
 
@@ -16,6 +16,7 @@ pub struct RemoteDriver {
     child: Child,
     input: Option<ChildStdin>,
     output: ChildStdout,
+    about: Option<About>,
 }
 
 impl RemoteDriver {
@@ -34,9 +35,12 @@ impl RemoteDriver {
             .spawn()
             .unwrap();
         let (input, output) = (child.stdin.take(), child.stdout.take().unwrap());
-        let mut driver = Self { child, input, output };
+        let mut driver = Self { child, input, output, about: None };
         let hello = driver.ask(&Request::Hello { version: wire::VERSION }, b"").unwrap();
-        assert!(matches!(hello, Answer::Hello { version: wire::VERSION }), "{hello:?}");
+        match hello {
+            Answer::Hello { version: wire::VERSION, about } => driver.about = about,
+            other => panic!("{other:?}"),
+        }
         driver
     }
 
@@ -92,6 +96,10 @@ impl Drop for RemoteDriver {
 }
 
 impl Driver for RemoteDriver {
+    fn about(&self) -> About {
+        self.about.clone().unwrap()
+    }
+
     fn tokens(&mut self) -> Result<Vec<TokenInfo>, DriverError> {
         match self.ask(&Request::Tokens, b"")? {
             Answer::Tokens { tokens } => Ok(tokens),

@@ -71,6 +71,10 @@ export declare class SealAgent {
     sealPicture(esId: string, options?: CallOptions): Promise<Blob>;
     /** Hands a document over. It is gone ten minutes after its last use. */
     uploadDocument(file: Blob, options?: CallOptions & Pick<SealOptions, 'name' | 'onProgress'>): Promise<Document>;
+    /** A picture of a page (counted from 1) of a document that was handed over, as a PNG `width` pixels wide (50 to 2000). */
+    pagePicture(documentId: string, page: number, options?: CallOptions & {
+        width?: number;
+    }): Promise<Blob>;
     /** Takes a document back. */
     deleteDocument(documentId: string, options?: CallOptions): Promise<void>;
     /** Asks for signatures and returns at once; the same key with the same request is the same request. */

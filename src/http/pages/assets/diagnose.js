@@ -1,5 +1,5 @@
 // What a help desk needs to hear: each line has a number, so it can be read out over the telephone. Nothing here is secret.
-import { h, harmless, rows, t, time } from './dom.js';
+import { fill, h, harmless, rows, t, time } from './dom.js';
 import { json, whoItIs } from './agent.js';
 import { mark } from './report.js';
 
@@ -24,7 +24,10 @@ function socket() {
       return resolve(false);
     }
     let opened = false;
-    made.onopen = () => { opened = true; };
+    made.onopen = () => {
+      opened = true;
+      made.close();
+    };
     made.onclose = () => resolve(opened);
     setTimeout(() => resolve(opened), 5000);
   });
@@ -119,7 +122,7 @@ export function show(main) {
       await navigator.clipboard.writeText(checks.map(line).join('\n'));
       copy.textContent = t('copied');
     } }, t('copyForHelp'));
-    main.replaceChildren(
+    fill(main,
       h('h1', {}, t('page.diagnose')),
       h('p', { class: 'lead' }, t('diagnoseLead')),
       h('section', { class: 'panel code-panel' }, h('h2', {}, t('helpCode')), h('p', { class: 'help-code' }, isDone ? short() : '…'), h('p', { class: 'soft' }, t('helpCodeNote'))),

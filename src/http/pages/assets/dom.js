@@ -67,16 +67,17 @@ export const strange = (text) => h('bdi', { dir: 'auto' }, harmless(text));
 export function time(text) {
   const date = new Date(text);
   if (Number.isNaN(date.getTime())) return strange(text);
-  const options = { year: 'numeric', month: '2-digit', day: '2-digit', hour: '2-digit', minute: '2-digit', second: '2-digit', hour12: false, timeZoneName: 'short' };
-  return h('time', { datetime: date.toISOString() }, date.toLocaleString(chosen === 'zh' ? 'zh-CN' : 'en-GB', options));
+  const options = { year: 'numeric', month: '2-digit', day: '2-digit', hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23', timeZoneName: 'short' };
+  const parts = Object.fromEntries(new Intl.DateTimeFormat(chosen === 'zh' ? 'zh-CN' : 'en-GB', options).formatToParts(date).map(({ type, value }) => [type, value]));
+  return h('time', { datetime: date.toISOString() }, `${parts.year}-${parts.month}-${parts.day} ${parts.hour}:${parts.minute}:${parts.second} ${parts.timeZoneName}`);
 }
 
 /** The day of it. */
 export function day(text) {
   const date = new Date(text);
   if (Number.isNaN(date.getTime())) return strange(text);
-  const options = { year: 'numeric', month: '2-digit', day: '2-digit' };
-  return h('time', { datetime: date.toISOString() }, date.toLocaleDateString(chosen === 'zh' ? 'zh-CN' : 'en-CA', options));
+  const two = (number) => String(number).padStart(2, '0');
+  return h('time', { datetime: date.toISOString() }, `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`);
 }
 
 /** A unified social credit code in its parts; copied, it is in one piece. */
@@ -104,6 +105,16 @@ export function save(blob, name) {
   link.click();
   link.remove();
   setTimeout(() => URL.revokeObjectURL(url), 60_000);
+}
+
+/** By what an element is found again when the page is drawn anew. */
+const trace = (node) => [node.tagName, node.id, node.name, node.type === 'radio' ? node.value : '', node.getAttribute('aria-label') ?? '', node.matches('button, a, summary') ? node.textContent : ''].join('|');
+
+/** Puts these children into a page. Whoever stood on one of the old ones by keyboard stands on its successor. */
+export function fill(root, ...children) {
+  const active = root.contains(document.activeElement) ? trace(document.activeElement) : undefined;
+  root.replaceChildren(...children.flat(Infinity).filter((child) => child !== undefined && child !== null && child !== false && child !== ''));
+  if (active) [...root.querySelectorAll('a, button, input, select, summary, [tabindex]')].find((node) => trace(node) === active)?.focus({ preventScroll: true });
 }
 
 let numbers = 0;

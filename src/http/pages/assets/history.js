@@ -1,5 +1,5 @@
 // The record: who asked for what, and what came of it; and whether the record is whole.
-import { fresh, h, rows, strange, t, time } from './dom.js';
+import { fill, fresh, h, rows, strange, t, time } from './dom.js';
 import { json, told } from './agent.js';
 import { mark } from './report.js';
 
@@ -75,7 +75,7 @@ export function show(main) {
   function draw() {
     const search = fresh('search');
     let later;
-    main.replaceChildren(
+    fill(main,
       h('h1', {}, t('page.history')),
       h('p', { class: 'lead' }, t('historyLead')),
       state,

@@ -62,7 +62,7 @@ function layers(signature) {
 
 function regions(signature) {
   const names = [...new Set([signature.signer?.region, signature.seal?.region].filter(Boolean))];
-  if (!names.length) return t('regionNone');
+  if (!names.length) return signature.layers.certificate === 'passed' ? undefined : t('regionNone');
   return names.map((name, n) => [n > 0 && ' / ', strange(name)]);
 }
 
@@ -84,6 +84,7 @@ function technical(signature) {
     [t('tech.id'), code(signature.id)],
     [t('tech.kind'), code(signature.kind)],
     [t('tech.indication'), code([signature.indication, signature.subIndication].filter(Boolean).join(' / '))],
+    [t('tech.commonName'), signer.name && strange(signer.name)],
     [t('tech.issuer'), signer.issuer && strange(signer.issuer)],
     [t('tech.serial'), code(signer.serial)],
     [t('tech.fingerprint'), code(signer.sha256)],
@@ -110,7 +111,7 @@ function card(judged, signature, number, isSeal) {
     h('div', { class: 'card-body' },
       sealPicture(judged, number, signature),
       rows([
-        [t('signer'), signer?.name && strange(signer.name)],
+        [t('signer'), signer && strange(judged.signers[number] ?? signer.name)],
         [t('uscc'), signer?.uscc && uscc(signer.uscc)],
         [t('region'), !isSeal && signer && regions(signature)],
         [t('signedAt'), signature.signedAt && [time(signature.signedAt), ' ', h('small', {}, t(`timeSource.${signature.timeSource}`))]],
@@ -127,14 +128,15 @@ function card(judged, signature, number, isSeal) {
 }
 
 /** "A seals → B seals → no change since" */
-function timeline(report) {
+function timeline(judged) {
+  const { report, signers } = judged;
   const { signatures } = report;
   if (!signatures.length) return undefined;
   const last = signatures[signatures.length - 1];
   const changed = signatures.some((one) => one.layers.integrity === 'failed');
   const known = last.layers.integrity === 'passed' && last.layers.coverage === 'passed';
   const [end, kind] = changed ? [t('then.changed'), 'failed'] : known ? [t('then.unchanged'), 'passed'] : [t('then.open'), 'indeterminate'];
-  const step = (one) => h('li', { class: kindOf(one.indication) }, mark(kindOf(one.indication)), ' ', t('then.seals', { name: harmless(one.signer?.name ?? one.seal?.name ?? one.id) }), one.signedAt && h('small', {}, time(one.signedAt)));
+  const step = (one, n) => h('li', { class: kindOf(one.indication) }, mark(kindOf(one.indication)), ' ', t('then.seals', { name: harmless(signers[n] ?? one.seal?.name ?? one.id) }), one.signedAt && h('small', {}, time(one.signedAt)));
   return h('ol', { class: 'timeline', 'aria-label': t('timeline') }, signatures.slice(0, 12).map(step), signatures.length > 12 && h('li', {}, t('then.more', { n: signatures.length - 12 })), h('li', { class: kind }, mark(kind), ' ', end));
 }
 
@@ -143,7 +145,8 @@ function pages(judged, report) {
   if (!judged.hasPreview || !judged.pages.length) return undefined;
   const marks = (page) => judged.marks.filter((one) => one.page === page);
   const open = (page) => judged.pages[page - 1].uncoveredBy ?? [];
-  let page = Math.max(1, judged.marks[0]?.page ?? judged.pages.findIndex((one) => one.uncoveredBy) + 1);
+  const first = judged.pages.findIndex((one) => one.uncoveredBy) + 1;
+  let page = first || (judged.marks.length ? Math.min(...judged.marks.map((one) => one.page)) : 1);
   let shown;
   const image = h('img', { alt: '' });
   const sheet = h('div', { class: 'sheet' }, image);
@@ -219,7 +222,7 @@ export function reportView(judged, name) {
   const isSeal = report.signatures.length === 0;
   return h('div', { class: 'report' },
     h('p', { class: `verdict big ${kind}` }, mark(kind), ' ', t(`verdict.${report.indication}`), h('small', {}, t(`means.${report.indication}`))),
-    timeline(report),
+    timeline(judged),
     report.findings.length ? findings(report.findings) : undefined,
     (isSeal ? report.seals ?? [] : report.signatures).map((signature, number) => card(judged, signature, number, isSeal)),
     pages(judged, report),

@@ -1,5 +1,5 @@
 // UKeys and seals of this computer, and what to do before something runs out.
-import { day, h, rows, strange, t, uscc } from './dom.js';
+import { day, fill, h, rows, strange, t, uscc } from './dom.js';
 import { blob, json, told } from './agent.js';
 import { mark } from './report.js';
 
@@ -61,7 +61,7 @@ export function show(main) {
   }
 
   function draw() {
-    main.replaceChildren(
+    fill(main,
       h('h1', {}, t('page.seals')),
       h('p', { class: 'actions' }, h('button', { type: 'button', class: 'quiet', onclick: load }, t('lookAgain'))),
       failure && told(failure),

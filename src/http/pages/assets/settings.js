@@ -1,5 +1,5 @@
 // Which web sites may ask this computer, and taking that back.
-import { h, strange, t, time } from './dom.js';
+import { fill, h, strange, t, time } from './dom.js';
 import { call, json, told } from './agent.js';
 
 export function show(main) {
@@ -43,7 +43,7 @@ export function show(main) {
   function draw() {
     const paired = (origins ?? []).filter((one) => one.source === 'pairing');
     const configured = (origins ?? []).filter((one) => one.source !== 'pairing');
-    main.replaceChildren(
+    fill(main,
       h('h1', {}, t('page.settings')),
       failure && told(failure),
       h('p', { role: 'status', class: said ? 'notice passed' : 'unseen' }, said ? `✔ ${said}` : ''),

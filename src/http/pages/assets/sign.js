@@ -1,5 +1,5 @@
 // A document of one's own, sealed: the person chooses, this computer's prompt asks, the UKey signs.
-import { day, drop, h, harmless, save, strange, t } from './dom.js';
+import { day, drop, fill, h, harmless, save, strange, t } from './dom.js';
 import { blob, call, json, told, upload } from './agent.js';
 import { reportView } from './report.js';
 
@@ -16,7 +16,7 @@ export function show(main) {
   let file;
   let document_;
   let page = 1;
-  let place = { kind: 'page', x: 0, y: 0, everywhere: false, edge: 'right' };
+  const place = { kind: 'page', x: 0, y: 0, everywhere: false, edge: 'right', text: '', every: false };
   let chosen;
   let running; // { abort, id, state }
   let result; // { blob, name, judged } or { error } or { ended }
@@ -90,10 +90,14 @@ export function show(main) {
 
   function stamp() {
     if (place.kind === 'none') return { kind: 'none' };
+    // The middle of the seal's left edge comes to the keyword's first character, as people stamp over a line.
+    if (place.kind === 'keyword') return { kind: 'keyword', text: place.text, dx: 0, dy: 2 - (seal()?.heightMm ?? 40) / 2, ...(place.every ? { nth: 'all' } : {}) };
     if (place.kind === 'straddle') return { kind: 'straddle', edge: place.edge, pages: 'all', y: place.y };
     const pages = place.everywhere ? document_.pages.map((one) => one.number) : [page];
     return { kind: 'page', pages, x: place.x, y: place.y };
   }
+
+  const canAsk = () => Boolean(document_ && chosen && !running && (place.kind !== 'keyword' || place.text));
 
   async function run() {
     const abort = new AbortController();
@@ -160,9 +164,13 @@ export function show(main) {
     } }), ' ', t(`place.${kind}`));
     const number = (id, label, value, set) => h('label', { class: 'inline' }, label, ' ', h('input', { id, type: 'number', step: '0.1', min: '0', value, onchange: (event) => set(Number(event.target.value) || 0) }), ' mm');
     return [
-      h('div', { class: 'choices', role: 'radiogroup', 'aria-label': t('where') }, ['page', 'straddle', 'none'].map(radio)),
+      h('div', { class: 'choices', role: 'radiogroup', 'aria-label': t('where') }, ['page', 'keyword', 'straddle', 'none'].map(radio)),
       place.kind === 'page' && h('div', { class: 'choices' }, number('x', t('fromLeft'), place.x, (x) => move(x, place.y)), number('y', t('fromTop'), place.y, (y) => move(place.x, y)),
         document_.pages.length > 1 && h('label', { class: 'inline' }, h('input', { type: 'checkbox', checked: place.everywhere, onchange: (event) => { place.everywhere = event.target.checked; } }), ' ', t('everyPage', { n: document_.pages.length }))),
+      place.kind === 'keyword' && h('div', { class: 'choices' }, h('label', { class: 'inline' }, t('keyword'), ' ', h('input', { id: 'keyword', value: place.text, maxlength: '100', oninput: (event) => {
+        place.text = event.target.value.trim();
+        main.querySelector('#go').disabled = !canAsk();
+      } })), h('label', { class: 'inline' }, h('input', { type: 'checkbox', checked: place.every, onchange: (event) => { place.every = event.target.checked; } }), ' ', t('everyKeyword'))),
       place.kind === 'straddle' && h('div', { class: 'choices' }, number('y', t('fromTop'), place.y, (y) => move(place.x, y)), ['right', 'left'].map((edge) => h('label', { class: 'inline' }, h('input', { type: 'radio', name: 'edge', checked: place.edge === edge, onchange: () => {
         place.edge = edge;
         put();
@@ -174,12 +182,12 @@ export function show(main) {
     const { widthMm, heightMm } = size();
     const image = h('img', { alt: t('pageAlt', { n: page }) });
     const note = h('div', { 'aria-live': 'polite' });
-    const visible = place.kind !== 'none';
+    const visible = place.kind === 'page' || place.kind === 'straddle';
     const ghost = visible && h('span', { class: 'ghost' }, pictures.has(chosen) ? h('img', { src: pictures.get(chosen), alt: '' }) : h('span', {}, t('sealHere')));
     const made = h('div', { class: visible ? 'sheet pick' : 'sheet', 'data-busy': true, tabindex: visible && '0', role: visible && 'application', 'aria-label': t('pickLabel'), style: { 'aspect-ratio': `${widthMm} / ${heightMm}` },
       onclick: (event) => {
-        if (!visible || running) return;
         const frame = made.getBoundingClientRect();
+        if (!visible || running || !frame.width) return;
         const own = seal();
         move(((event.clientX - frame.left) / frame.width) * widthMm - (own?.widthMm ?? 0) / 2, ((event.clientY - frame.top) / frame.height) * heightMm - (own?.heightMm ?? 0) / 2);
       },
@@ -223,8 +231,7 @@ export function show(main) {
   }
 
   function draw() {
-    const isReady = document_ && chosen && !running;
-    main.replaceChildren(
+    fill(main,
       h('h1', {}, t('page.sign')),
       h('p', { class: 'lead' }, t('signLead')),
       failure && told(failure),
@@ -239,10 +246,10 @@ export function show(main) {
           h('div', { role: 'radiogroup', 'aria-label': t('seal') }, chooseSeal()),
           document_ && [h('h2', {}, h('span', { class: 'number' }, '3'), ' ', t('where')), choosePlace()],
           h('p', { class: 'actions' },
-            h('button', { id: 'go', type: 'button', disabled: !isReady, onclick: run }, t('askForSeal')),
+            h('button', { id: 'go', type: 'button', disabled: !canAsk(), onclick: run }, t('askForSeal')),
             running && h('button', { id: 'cancel', type: 'button', class: 'quiet', onclick: cancel }, t('withdraw'))),
           running && h('p', { class: 'waiting', role: 'status' }, t(`running.${running.state === 'signing' ? 'signing' : 'waiting'}`))),
-        document_ && h('section', { class: 'panel' }, h('h2', {}, t('pageShown')), h('p', { class: 'soft' }, place.kind === 'none' ? t('noSealShown') : t('pickNote')), sheet())),
+        document_ && h('section', { class: 'panel' }, h('h2', {}, t('pageShown')), h('p', { class: 'soft' }, place.kind === 'none' ? t('noSealShown') : place.kind === 'keyword' ? t('keywordNote') : t('pickNote')), sheet())),
       outcome());
     if (document_) put();
   }

@@ -1,5 +1,5 @@
 // Files that the person drops, judged on this computer.
-import { bytes, drop, h, strange, t } from './dom.js';
+import { bytes, drop, fill, h, strange, t } from './dom.js';
 import { call, told, upload } from './agent.js';
 import { counted, kindOf, mark, reportView } from './report.js';
 
@@ -93,7 +93,7 @@ export function show(main) {
 
   function draw() {
     for (const one of files) one.view = undefined; // in the language of now
-    main.replaceChildren(
+    fill(main,
       h('h1', {}, t('page.verify')),
       h('p', { class: 'lead' }, t('verifyLead')),
       drop({ label: t('dropFiles'), note: t('dropNote'), multiple: true, take }),
