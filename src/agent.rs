@@ -89,6 +89,7 @@ pub struct Agent {
 impl Agent {
     /// Starts the workers. Must be called inside a tokio runtime.
     pub fn start(config: Config, means: Means) -> Result<Self, StartError> {
+        raise_file_limit();
         let audit = Audit::open(&config.places.audit())?;
         let trust = Trusted::open(config.places.trust(), &config.presets, (means.clock)())?;
         let workers = Workers::start(drivers(&config, &means.worker, means.faults), means.timing);
@@ -118,6 +119,17 @@ impl Agent {
             tracing::warn!("a request did not end; it is given up");
         }
         self.shut_down().await;
+    }
+}
+
+/// As many open files as the system lets this user have: a batch of a thousand documents holds two for each, and the usual soft limit of
+/// 1024 is only for programs that keep them in bit sets. A failure leaves things as they are.
+fn raise_file_limit() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let limit = getrlimit(Resource::Nofile);
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
     }
 }
 

@@ -559,8 +559,14 @@ impl Config {
         for driver in &config.drivers {
             driver.check().map_err(&value)?;
         }
+        // A name that the policy gives is the policy's service.
         config.timestamps = policy.timestamp;
-        config.timestamps.extend(user.timestamp);
+        let own = user.timestamp.into_iter().filter(|own| !config.timestamps.iter().any(|ruled| ruled.name == own.name));
+        let own: Vec<_> = own.collect();
+        config.timestamps.extend(own);
+        for service in &config.timestamps {
+            service.check().map_err(&value)?;
+        }
         if let Some(days) = policy.audit.keep_days.or(user.audit.keep_days) {
             config.audit.keep_days = days;
         }
@@ -573,6 +579,18 @@ impl Config {
         let (ruled, wished) = (policy.pdf.filters().map_err(value)?, user.pdf.filters().map_err(value)?);
         config.pdf.seal_filters = ruled.or(wished);
         Ok(config)
+    }
+}
+
+impl Timestamp {
+    /// Whether it can be asked.
+    fn check(&self) -> Result<(), &'static str> {
+        match crate::fetch::Target::parse(&self.url, true) {
+            Ok(_) if !self.name.is_empty() => Ok(()),
+            _ => Err(
+                "timestamp.name must not be empty, and timestamp.url must be http://host/path: the answer is signed, https is not spoken",
+            ),
+        }
     }
 }
 
@@ -771,6 +789,9 @@ mod tests {
             "[[driver]]\nkind = \"pcsc\"\nlibrary = \"/usr/lib/x.so\"",
             "[[driver]]\nkind = \"virtual\"\nsha256 = \"12\"",
             "[prompt]\ntimeout_seconds = 1",
+            "[[timestamp]]\nname = \"a\"\nurl = \"https://tsa.example/ts\"",
+            "[[timestamp]]\nname = \"\"\nurl = \"http://tsa.example/ts\"",
+            "[[timestamp]]\nname = \"a\"\nurl = \"/ts\"",
             "[places]\ndata = \"here\"\nstate = \"/tmp\"",
         ] {
             assert!(merged(None, bad).is_err(), "{bad}");

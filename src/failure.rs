@@ -134,6 +134,8 @@ codes! {
     SealNotFound = "seal_not_found",
     /// The seal is before its dates.
     SealNotYetValid = "seal_not_yet_valid",
+    /// The seal's picture is of a kind that is not drawn into this format.
+    SealPictureUnsupported = "seal_picture_unsupported",
     /// The session of the agent's own page has ended, or there was none.
     SessionEnded = "session_ended",
     /// The seal would land outside the page.

@@ -53,7 +53,7 @@ fn item(rig: &Rig, document: &Arc<Document>, stamp: Stamp) -> SigningItem {
 
 fn sign(rig: &Rig, items: Vec<SigningItem>) -> Signed {
     let (_canceller, cancel) = Canceller::new();
-    let request = SigningRequest { requester: Requester::CommandLine, items };
+    let request = SigningRequest { requester: Requester::CommandLine, items, timestamp: None, require_valid: false };
     rig.runtime.block_on(run_alone(&rig.app.signer, request, &scratch(rig), cancel)).unwrap()
 }
 

@@ -102,7 +102,7 @@ fn item(document: &Arc<Document>, seal: &str, stamp: Stamp) -> SigningItem {
 
 fn sign(rig: &Rig, items: Vec<SigningItem>) -> Signed {
     let (_canceller, cancel) = Canceller::new();
-    let request = SigningRequest { requester: Requester::CommandLine, items };
+    let request = SigningRequest { requester: Requester::CommandLine, items, timestamp: None, require_valid: false };
     rig.runtime.block_on(run_alone(&rig.app.signer, request, &scratch(rig), cancel)).unwrap()
 }
 

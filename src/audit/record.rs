@@ -34,6 +34,8 @@ pub enum Kind {
     Refused,
     /// All items were signed.
     Signed,
+    /// These items are signed and given out; others of the request are under way.
+    SignedInPart,
 }
 
 /// What was asked for.

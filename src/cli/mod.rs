@@ -10,8 +10,10 @@ pub mod preview;
 pub mod run;
 pub mod seal;
 pub mod sign;
+mod sign_folder;
 pub mod trust;
 pub mod update;
+pub mod upgrade;
 pub mod verify;
 
 use std::fmt::Display;
@@ -47,8 +49,10 @@ pub enum Command {
     Demo(crate::demo::DemoArgs),
     /// Open the agent's own pages in the browser: verify, sign, settings, history, diagnosis.
     Open(open::Args),
-    /// Seal one document.
+    /// Seal a document, or all documents of a folder.
     Sign(sign::Args),
+    /// Give signatures what they need to be judged long after: a time stamp, and in PDF revocation data.
+    Upgrade(upgrade::Args),
     /// Draw pages as pictures.
     Preview(preview::Args),
     /// Judge signed documents, seals and signatures.
@@ -108,6 +112,7 @@ pub fn main(cli: Cli) -> ExitCode {
         Command::Run => configured(&cli.config, |config| run::run(config, language)),
         Command::Open(args) => configured(&cli.config, |config| open::run(&config, &args, language)),
         Command::Sign(args) => configured(&cli.config, |config| sign::run(config, &args, language)),
+        Command::Upgrade(args) => configured(&cli.config, |config| upgrade::run(&config, &args, language)),
         Command::Tokens(output) => configured(&cli.config, |config| lists::tokens(config, output, language)),
         Command::Seals(output) => configured(&cli.config, |config| lists::seals(config, output, language)),
         Command::Origins(args) => configured(&cli.config, |config| origins::run(&config, &args, language)),

@@ -11,7 +11,7 @@ use indicatif::ProgressBar;
 use serde::Serialize;
 use tempfile::TempPath;
 
-use super::{FAILED, Output, Problem, UNREADABLE, WRONG_USE, with_agent};
+use super::{FAILED, Output, Problem, UNREADABLE, WRONG_USE, sign_folder, with_agent};
 use crate::agent::Agent;
 use crate::config::Config;
 use crate::consent::Requester;
@@ -21,17 +21,17 @@ use crate::failure::{Code, Failure, Language};
 use crate::preview;
 use crate::signing::request::run_alone;
 use crate::signing::subject::{Document, FileError};
-use crate::signing::{self, Scratch, Signed, SignedValueKind, SigningItem, SigningRequest, State, Subject};
+use crate::signing::{self, Format, Scratch, Signed, SignedValueKind, SigningItem, SigningRequest, State, Subject};
 use crate::sm::Sm3Digest;
 use crate::stamp::{Edge, Occurrence, PageNumber, PageSelection, Stamp};
 
 /// Arguments of `sign`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The document to seal. It is never changed.
+    /// The document to seal, or a folder of documents. They are never changed.
     pub input: PathBuf,
-    /// Where the sealed document goes; it appears whole or not at all.
-    #[arg(short, long, value_name = "FILE")]
+    /// Where the sealed document goes; it appears whole or not at all. For a folder another one, in which nothing is overwritten.
+    #[arg(short, long, value_name = "FILE|FOLDER")]
     pub output: PathBuf,
     /// Code of the seal (see `sealagent seals`).
     #[arg(long, value_name = "ESID")]
@@ -66,6 +66,12 @@ pub struct Args {
     /// Sign without an impression of the seal on any page.
     #[arg(long, conflicts_with_all = ["at", "field", "keyword", "straddle"])]
     pub no_impression: bool,
+    /// A time stamp service of the configuration; without it the first that is required there, if one is.
+    #[arg(long, value_name = "NAME")]
+    pub timestamp: Option<String>,
+    /// Refuse a document unless every signature in it is valid in all respects; a broken one is refused always.
+    #[arg(long)]
+    pub require_valid: bool,
     /// Let no further signature be possible.
     #[arg(long)]
     pub close: bool,
@@ -92,6 +98,17 @@ pub enum SignedValueArg {
     Gbt35275,
     /// SES_Signature of GB/T 38540.
     Ses,
+}
+
+impl Args {
+    /// What a document of this format carries afterwards.
+    pub(super) fn signed_value(&self, format: Format) -> SignedValueKind {
+        match self.signed_value {
+            None => format.signed_value(),
+            Some(SignedValueArg::Gbt35275) => SignedValueKind::Gbt35275,
+            Some(SignedValueArg::Ses) => SignedValueKind::Ses,
+        }
+    }
 }
 
 fn position(text: &str) -> Result<(f64, f64), String> {
@@ -155,18 +172,50 @@ fn pages(argument: &str) -> Result<PageSelection, String> {
 #[serde(rename_all = "camelCase")]
 struct Printed<'a> {
     state: State,
+    #[serde(flatten)]
+    failed: Option<Failed>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    code: Option<Code>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    message_zh: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<String>,
+    warning: Option<Code>,
     #[serde(skip_serializing_if = "Option::is_none")]
     output: Option<&'a Path>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sm3: Option<Sm3Digest>,
+}
+
+/// Why something was not sealed, for programs.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Failed {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<Code>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message_zh: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+impl Failed {
+    /// A failure of the catalogue.
+    pub fn of(failure: &Failure) -> Self {
+        Self {
+            code: Some(failure.code),
+            message: Some(failure.code.message(Language::English)),
+            message_zh: Some(failure.code.message(Language::Chinese)),
+            detail: failure.detail.clone(),
+        }
+    }
+
+    /// The same for a person.
+    pub fn words(&self, language: Language) -> String {
+        let message = self.message.zip(self.message_zh).map(|(english, chinese)| language.pick(english, chinese));
+        match (message, &self.detail) {
+            (Some(message), Some(detail)) => format!("{message} ({detail})"),
+            (Some(message), None) => message.to_owned(),
+            (None, detail) => detail.clone().unwrap_or_default(),
+        }
+    }
 }
 
 /// Runs `sign`.
@@ -182,32 +231,25 @@ pub fn run(config: Config, args: &Args, language: Language) -> Result<ExitCode, 
             ),
         ));
     }
+    if args.input.is_dir() {
+        return sign_folder::run(config, args, language);
+    }
     if is_same_file(&args.input, &args.output) {
         return Err(wrong(
             language.pick("the output is the input, which is never changed", "输出与输入是同一文件，本程序不改动输入文件"),
             language.pick("name another file with -o", "请用 -o 指定另一个文件"),
         ));
     }
-    let prompter = match args.pin_fd {
-        Some(_) if !config.pin_fd => {
-            return Err(Problem::of(&Failure::new(Code::PolicyRefused, "--pin-fd"), language));
-        }
-        Some(number) => {
-            let descriptor = Descriptor::open(number).map_err(|e| {
-                let hint = language.pick("give the number of an open descriptor", "请指定已打开的描述符编号");
-                Problem::new(WRONG_USE, format!("--pin-fd {number}: {e}"), hint)
-            })?;
-            Some(Prompter::Descriptor(descriptor))
-        }
-        None => None,
-    };
+    let prompter = prompter(&config, args, language)?;
     // Beside the output, so that the last step is a rename.
     let folder = args.output.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let scratch = Scratch::Named(folder.to_owned());
     let signed = with_agent(config, prompter, language, async |agent: &Agent| sign(agent, args, stamps, &scratch).await)?;
+    let mut warning = None;
     let (signed, failure) = match signed {
         Ok(signed) => {
             let failure = signed.status.items.iter().find_map(|item| item.failure.clone());
+            warning = signed.status.items.iter().find_map(|item| item.warning.clone());
             (Some(signed), failure)
         }
         Err(FileError::Unreadable(error)) => {
@@ -224,16 +266,17 @@ pub fn run(config: Config, args: &Args, language: Language) -> Result<ExitCode, 
     if args.print.json {
         let printed = Printed {
             state,
-            code: failure.as_ref().map(|f| f.code),
-            message: failure.as_ref().map(|f| f.code.message(Language::English)),
-            message_zh: failure.as_ref().map(|f| f.code.message(Language::Chinese)),
-            detail: failure.as_ref().and_then(|f| f.detail.clone()),
+            failed: failure.as_ref().map(Failed::of),
+            warning: warning.as_ref().map(|f| f.code),
             output: made.is_some().then_some(args.output.as_path()),
             sm3: made,
         };
         println!("{}", serde_json::to_string(&printed).map_err(std::io::Error::from)?);
     } else if let Some(sm3) = made {
         println!("{}  SM3 {sm3}", args.output.display());
+        if let Some(warning) = warning {
+            eprintln!("sealagent: {}", Failed::of(&warning).words(language));
+        }
     }
     match (state, failure) {
         (State::Done, _) => Ok(ExitCode::SUCCESS),
@@ -245,6 +288,21 @@ pub fn run(config: Config, args: &Args, language: Language) -> Result<ExitCode, 
             Err(Problem::new(FAILED, language.pick("the request was withdrawn; nothing was signed", "请求已撤回，未签章"), ""))
         }
         (_, None) => Err(Problem::new(FAILED, language.pick("declined; nothing was signed", "已拒绝，未签章"), "")),
+    }
+}
+
+/// Who is asked instead of the person that the configuration names.
+pub(super) fn prompter(config: &Config, args: &Args, language: Language) -> Result<Option<Prompter>, Problem> {
+    match args.pin_fd {
+        Some(_) if !config.pin_fd => Err(Problem::of(&Failure::new(Code::PolicyRefused, "--pin-fd"), language)),
+        Some(number) => {
+            let descriptor = Descriptor::open(number).map_err(|e| {
+                let hint = language.pick("give the number of an open descriptor", "请指定已打开的描述符编号");
+                Problem::new(WRONG_USE, format!("--pin-fd {number}: {e}"), hint)
+            })?;
+            Ok(Some(Prompter::Descriptor(descriptor)))
+        }
+        None => Ok(None),
     }
 }
 
@@ -261,17 +319,19 @@ async fn sign(agent: &Agent, args: &Args, stamps: Vec<Stamp>, scratch: &Scratch)
     reading.abort();
     let document = Arc::new(document.map_err(|_| FileError::Failed(Code::Internal.into()))??);
     let last = stamps.len() - 1;
-    let signed_value = match args.signed_value {
-        None => document.format.signed_value(),
-        Some(SignedValueArg::Gbt35275) => SignedValueKind::Gbt35275,
-        Some(SignedValueArg::Ses) => SignedValueKind::Ses,
-    };
+    let signed_value = args.signed_value(document.format);
     let item = |(n, stamp)| SigningItem {
         subject: Subject::Document { document: document.clone(), stamp, close: args.close && n == last },
         seal: args.seal.clone(),
         signed_value,
     };
-    let request = SigningRequest { requester: Requester::CommandLine, items: stamps.into_iter().enumerate().map(item).collect() };
+    let items = stamps.into_iter().enumerate().map(item).collect();
+    let request = SigningRequest {
+        requester: Requester::CommandLine,
+        items,
+        timestamp: args.timestamp.clone(),
+        require_valid: args.require_valid,
+    };
     let (canceller, cancel) = Canceller::new();
     let signing = run_alone(&agent.signer, request, scratch, cancel);
     tokio::pin!(signing);
@@ -306,7 +366,7 @@ fn keep(signed: Signed, args: &Args, language: Language) -> Result<Sm3Digest, Pr
         if let signing::Output::Document { draft, sm3, .. } = output
             && let Some(path) = draft.path
         {
-            persist(path, args).map_err(|error| {
+            persist(path, &args.input, &args.output).map_err(|error| {
                 let hint = language.pick("check the folder of the output", "请检查输出文件夹");
                 Problem::new(FAILED, format!("{}: {error}", args.output.display()), hint)
             })?;
@@ -316,18 +376,20 @@ fn keep(signed: Signed, args: &Args, language: Language) -> Result<Sm3Digest, Pr
     Err(Problem::of(&Code::Internal.into(), language))
 }
 
-fn persist(path: TempPath, args: &Args) -> std::io::Result<()> {
+/// Moves a sealed document into its place.
+pub(super) fn persist(path: TempPath, input: &Path, output: &Path) -> std::io::Result<()> {
     // A signed document is as readable as the one it was made of. (On Windows the folder's list decides.)
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
-        let mode = fs::metadata(&args.input)?.permissions().mode() & 0o777 | 0o600;
+        let mode = fs::metadata(input)?.permissions().mode() & 0o777 | 0o600;
         fs::set_permissions(&path, fs::Permissions::from_mode(mode))?;
     }
-    path.persist(&args.output).map_err(|e| e.error)
+    path.persist(output).map_err(|e| e.error)
 }
 
-fn stamps(args: &Args) -> Vec<Stamp> {
+/// What the arguments ask for, each a signature.
+pub(super) fn stamps(args: &Args) -> Vec<Stamp> {
     let mut stamps = Vec::new();
     if let Some((x, y)) = args.at {
         let first = || PageSelection::List(PageNumber::new(1).into_iter().collect());

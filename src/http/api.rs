@@ -114,8 +114,14 @@ pub struct SignatureBody {
     items: Option<Vec<ItemBody>>,
     #[serde(default)]
     digests: Option<Vec<DigestBody>>,
+    /// How many items there must be.
+    #[serde(default)]
+    count: Option<usize>,
     #[serde(default)]
     timestamp: Option<String>,
+    /// Whether every signature that is there must be valid.
+    #[serde(default)]
+    require_valid: bool,
     #[serde(default)]
     licence: Option<String>,
     /// The same key with the same body is the same request.
@@ -128,6 +134,12 @@ pub struct SignatureBody {
 struct ItemBody {
     document_id: String,
     seal: String,
+    /// SM3 that the document must have: what the page's list says of it.
+    #[serde(default)]
+    sm3: Option<Sm3Digest>,
+    /// The name that the document must have.
+    #[serde(default)]
+    name: Option<String>,
     stamp: StampBody,
     #[serde(default)]
     signed_value: Option<SignedValueKind>,
@@ -257,9 +269,6 @@ impl StampBody {
 impl SignatureBody {
     /// The request, if its form is right and its documents are there.
     pub fn parse(&self, requester: Requester, find: impl Fn(&str) -> Option<Arc<Document>>) -> Result<SigningRequest, Failure> {
-        if self.timestamp.is_some() {
-            return Err(bad("timestamp: no time stamp service of this name is configured"));
-        }
         if self.licence.is_some() {
             return Err(bad("licence: no licence of this id was imported"));
         }
@@ -276,13 +285,23 @@ impl SignatureBody {
             (None, None) | (Some(_), Some(_)) => return Err(bad("either items or digests")),
             _ => return Err(bad(format!("at most {MAX_ITEMS} items"))),
         };
-        Ok(SigningRequest { requester, items })
+        if self.count.is_some_and(|count| count != items.len()) {
+            return Err(bad(format!("count: there are {} items", items.len())));
+        }
+        Ok(SigningRequest { requester, items, timestamp: self.timestamp.clone(), require_valid: self.require_valid })
     }
 }
 
 impl ItemBody {
     fn parse(&self, find: &impl Fn(&str) -> Option<Arc<Document>>) -> Result<SigningItem, Failure> {
         let document = find(&self.document_id).ok_or(Code::DocumentNotFound)?;
+        // A list that says what it holds is held to it: nobody puts another document in the place of one that was meant.
+        if self.sm3.is_some_and(|sm3| sm3 != document.sm3) {
+            return Err(bad(format!("sm3: document {} is another one", self.document_id)));
+        }
+        if self.name.as_ref().is_some_and(|name| *name != document.name) {
+            return Err(bad(format!("name: document {} has another one", self.document_id)));
+        }
         let stamp = self.stamp.parse()?;
         let signed_value = self.signed_value.unwrap_or_else(|| document.format.signed_value());
         let subject = Subject::Document { document, stamp, close: self.close };
@@ -345,6 +364,9 @@ pub struct ItemView {
     /// What is particular, for the help desk.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// What did not go as wished although it is done: `timestamp_failed`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warning: Option<Code>,
     /// The signed value of a digest-only item, base64url.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signed_value: Option<String>,
@@ -361,6 +383,7 @@ impl ItemView {
             message: text(Language::English, " "),
             message_zh: text(Language::Chinese, ""),
             detail: failure.and_then(|f| f.detail.clone()),
+            warning: item.warning.as_ref().map(|f| f.code),
             signed_value,
         }
     }

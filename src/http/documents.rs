@@ -15,7 +15,7 @@ pub const IDLE: Duration = Duration::from_secs(600);
 /// How often it is looked for such documents.
 pub(super) const SWEEP: Duration = Duration::from_secs(15);
 /// Most documents of one origin: a batch of [`crate::signing::MAX_ITEMS`] fits.
-const MAX_DOCUMENTS: usize = 512;
+const MAX_DOCUMENTS: usize = 1024;
 
 /// The documents of all origins.
 #[derive(Debug)]

@@ -47,7 +47,7 @@ const GOODBYE: Duration = Duration::from_secs(1);
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
 enum Event<'a> {
-    SignatureChanged { signature_id: &'a str, state: State },
+    SignatureChanged { signature_id: &'a str, state: State, done: usize },
     TokenAdded { token: &'a TokenHandle },
     TokenRemoved { token: &'a TokenHandle },
 }
@@ -264,7 +264,8 @@ async fn next(
             },
             change = signatures.recv() => match change {
                 Ok(change) if change.requester == *requester => {
-                    serde_json::to_string(&Event::SignatureChanged { signature_id: change.id.as_str(), state: change.state })
+                    let (signature_id, state, done) = (change.id.as_str(), change.state, change.done);
+                    serde_json::to_string(&Event::SignatureChanged { signature_id, state, done })
                 }
                 Ok(_) | Err(RecvError::Lagged(_)) => continue,
                 Err(RecvError::Closed) => return None,

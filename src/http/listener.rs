@@ -86,7 +86,7 @@ impl Listener {
         loop {
             tokio::select! {
                 () = &mut stop => break,
-                _ = &mut sweep => {}
+                ((), ()) = &mut sweep => {}
                 accepted = self.socket.accept() => match accepted {
                     Ok((stream, remote)) => connections.clone().take(stream, remote, app.clone()),
                     Err(error) => {

@@ -47,7 +47,7 @@ pub(super) const PAGE_WIDTHS: std::ops::RangeInclusive<u32> = 50..=2000;
 /// Width of a page picture when the page asks for none.
 const DEFAULT_PAGE_WIDTH: u32 = 800;
 /// What this version can do beyond the listing of seals and tokens.
-const FEATURES: &[&str] = &["ofd", "pdf", "ses", "gbt35275", "field", "keyword", "straddle", "verify"];
+const FEATURES: &[&str] = &["ofd", "pdf", "ses", "gbt35275", "field", "keyword", "straddle", "timestamp", "verify"];
 
 /// A path that exists.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -547,8 +547,7 @@ async fn status(app: &App, id: &str, requester: &Requester, wait: Duration) -> R
         });
         Some(values.collect()).filter(|values: &Vec<_>| !values.is_empty())
     };
-    let mut values =
-        if status.state.is_final() { app.requests.fetch(id, requester, values).unwrap_or_default() } else { Vec::new() };
+    let mut values = app.requests.fetch(id, requester, values).unwrap_or_default();
     let mut view = |(n, item)| {
         let value = values.iter_mut().find(|(item, _)| *item == n).map(|(_, value)| std::mem::take(value));
         ItemView::new(item, value)

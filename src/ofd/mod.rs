@@ -24,6 +24,7 @@ mod signature;
 mod structure;
 #[cfg(test)]
 mod tests;
+mod upgrade;
 pub mod write;
 mod xml;
 mod zip_read;
@@ -40,4 +41,5 @@ pub use signature::{
     SignatureDateTime, SignatureList, SignatureProvider, StampAnnot,
 };
 pub use structure::{DocBody, DocVersion, Ofd, Page};
+pub use upgrade::SignedValue;
 pub use xml::{Element, rectangle};

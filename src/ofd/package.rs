@@ -28,11 +28,18 @@ pub struct Package<R> {
     directory: Directory,
     /// By place in the directory; why there is none for a damaged entry.
     digests: HashMap<usize, Result<Sm3Digest, &'static str>>,
-    /// Contents that wait to be hashed, by place in the directory.
-    waiting: HashMap<usize, Vec<u8>>,
-    waiting_bytes: usize,
-    hashes_what_is_read: bool,
+    waiting: Box<Waiting>,
     tolerances: BTreeSet<Tolerance>,
+}
+
+/// Contents that wait to be hashed.
+#[derive(Default)]
+struct Waiting {
+    /// By place in the directory.
+    contents: HashMap<usize, Vec<u8>>,
+    bytes: usize,
+    /// Whether XML files that are read come here.
+    takes_what_is_read: bool,
 }
 
 impl<R: Read + Seek> Package<R> {
@@ -40,15 +47,8 @@ impl<R: Read + Seek> Package<R> {
     pub fn open(mut source: R) -> Result<Self, OfdError> {
         let mut directory = Directory::read(&mut source)?;
         let noted = std::mem::take(&mut directory.tolerances);
-        let mut package = Self {
-            source,
-            directory,
-            digests: HashMap::new(),
-            waiting: HashMap::new(),
-            waiting_bytes: 0,
-            hashes_what_is_read: false,
-            tolerances: BTreeSet::new(),
-        };
+        let mut package =
+            Self { source, directory, digests: HashMap::new(), waiting: Box::default(), tolerances: BTreeSet::new() };
         noted.into_iter().for_each(|tolerance| package.note(tolerance));
         Ok(package)
     }
@@ -101,13 +101,13 @@ impl<R: Read + Seek> Package<R> {
 
     /// From now on the digests of XML files that are read will be asked for.
     pub(super) fn hash_what_is_read(&mut self) {
-        self.hashes_what_is_read = true;
+        self.waiting.takes_what_is_read = true;
     }
 
     /// SM3 of a file's contents. Computed once, and kept.
     pub fn digest(&mut self, path: &PackagePath) -> Result<Sm3Digest, OfdError> {
         let (index, entry) = self.entry(path)?;
-        if self.waiting.contains_key(&index) {
+        if self.waiting.contents.contains_key(&index) {
             self.hash_waiting();
             return self.digest(path);
         }
@@ -130,7 +130,7 @@ impl<R: Read + Seek> Package<R> {
             let Some((index, entry)) = self.directory.find(path) else { continue };
             if entry.size <= MAX_IN_BATCH
                 && !self.digests.contains_key(&index)
-                && !self.waiting.contains_key(&index)
+                && !self.waiting.contents.contains_key(&index)
                 && let Ok(bytes) = self.read(path, MAX_IN_BATCH)
             {
                 self.hash_later(index, bytes);
@@ -140,19 +140,19 @@ impl<R: Read + Seek> Package<R> {
     }
 
     fn hash_later(&mut self, index: usize, bytes: Vec<u8>) {
-        self.waiting_bytes += bytes.len();
-        self.waiting.insert(index, bytes);
-        if self.waiting_bytes >= BATCH {
+        self.waiting.bytes += bytes.len();
+        self.waiting.contents.insert(index, bytes);
+        if self.waiting.bytes >= BATCH {
             self.hash_waiting();
         }
     }
 
     fn hash_waiting(&mut self) {
-        let inputs: Vec<&[u8]> = self.waiting.values().map(Vec::as_slice).collect();
+        let contents = std::mem::take(&mut self.waiting.contents);
+        let inputs: Vec<&[u8]> = contents.values().map(Vec::as_slice).collect();
         let digests = sm3_lanes::hash_many(&inputs).into_iter().map(|digest| Ok(Sm3Digest(digest)));
-        self.digests.extend(self.waiting.keys().copied().zip(digests));
-        self.waiting.clear();
-        self.waiting_bytes = 0;
+        self.digests.extend(contents.keys().copied().zip(digests));
+        self.waiting.bytes = 0;
     }
 
     /// What was let pass so far, by name, without repetition; `Further` stands for those
@@ -212,9 +212,9 @@ impl<R: Read + Seek> Package<R> {
     pub fn xml(&mut self, path: &PackagePath, root: &str, skip: &[&str]) -> Result<Element, OfdError> {
         let bytes = self.read(path, MAX_XML)?;
         let parsed = xml::parse(path, &bytes, root, skip).map(|document| (document.root, document.tolerances));
-        if self.hashes_what_is_read && bytes.len() as u64 <= MAX_IN_BATCH {
+        if self.waiting.takes_what_is_read && bytes.len() as u64 <= MAX_IN_BATCH {
             let index = self.entry(path)?.0;
-            if !self.digests.contains_key(&index) && !self.waiting.contains_key(&index) {
+            if !self.digests.contains_key(&index) && !self.waiting.contents.contains_key(&index) {
                 self.hash_later(index, bytes);
             }
         }

@@ -41,8 +41,11 @@ mod source;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod validation;
 mod write;
 mod xref;
+
+pub use validation::ValidationData;
 
 pub use changes::{Change, Changed, Permitted};
 pub use document::Document;

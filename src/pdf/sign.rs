@@ -14,7 +14,7 @@ use crate::stamp::{PageNumber, Placement, RectMm, SizeMm};
 use super::form::{Field, FieldValue, Form};
 use super::picture::{Image, PictureError, deflate};
 use super::write::{Update, numbers, text_string};
-use super::{Ambiguity, Dict, DocMdp, Document, Object, ObjectId, Page, PdfError, Widget};
+use super::{Ambiguity, Dict, DocMdp, Document, Object, ObjectId, Page, PdfError, ValidationData, Widget};
 
 /// Room that is made where the plan names none: certificate, time stamp and attributes of `SignedData` take 4 to 12 KB.
 const DEFAULT_ROOM: usize = 16 << 10;
@@ -86,6 +86,9 @@ pub struct SignatureOptions {
     pub reason: Option<String>,
     /// `/Location`
     pub location: Option<String>,
+    /// The value will be a time stamp token over the document (ISO 32000-2 12.8.5) and this data goes in under it. Such a stamp changes
+    /// nothing that anybody agreed to, so documents that are closed to signatures take it, too.
+    pub stamps_document: Option<ValidationData>,
 }
 
 /// A field for a signature.
@@ -150,7 +153,7 @@ impl<R: Read + Seek> Document<R> {
     }
 
     /// Refuses what would break or be broken: encryption, ambiguity, an earlier signature that allows no more.
-    fn check_open(&mut self, form: &Form, target: Option<&Field>) -> Result<(), DocumentError> {
+    fn check_open(&mut self, form: &Form, target: Option<&Field>, stamps_document: bool) -> Result<(), DocumentError> {
         if self.encryption().is_some() {
             return Err(DocumentError::Encrypted);
         }
@@ -180,7 +183,7 @@ impl<R: Read + Seek> Document<R> {
             let dict = self.resolve_dict(&value, view)?;
             let (doc_mdp, lock) = self.transforms(&dict, view)?;
             let locked = lock.zip(target).is_some_and(|(lock, target)| lock.covers(&target.name));
-            if doc_mdp == Some(DocMdp::NoChanges) || locked {
+            if (doc_mdp == Some(DocMdp::NoChanges) && !stamps_document) || locked {
                 return Err(DocumentError::Closed { by: format!("signature {by}") });
             }
         }
@@ -195,7 +198,7 @@ impl<R: Read + Seek> Signable for Document<R> {
         let options = std::mem::take(&mut self.options);
         let form = self.form(self.newest())?;
         let target = self.target(&form, &options)?;
-        self.check_open(&form, target.as_ref())?;
+        self.check_open(&form, target.as_ref(), options.stamps_document.is_some())?;
         let image = picture(plan, &options)?;
         let pages = self.pages()?;
         let update = self.update()?;
@@ -557,6 +560,11 @@ impl<R: Read + Seek> Writer<'_, R> {
             catalog.put("Perms", permissions);
             catalog_changes = true;
         }
+        if let Some(data) = &self.options.stamps_document {
+            let dss = self.document.add_validation_data(&mut self.update, &catalog, data)?;
+            catalog.put("DSS", dss);
+            catalog_changes = true;
+        }
         if catalog_changes {
             let root = self.document.trailer(view).value("Root").reference();
             let root = root.ok_or(PdfError::Syntax { what: "Root is no reference", offset: 0 })?;
@@ -610,6 +618,10 @@ impl<R: Read + Seek> Writer<'_, R> {
         };
         let (filter, sub_filter) = self.options.filters.as_ref().map_or(default, |(f, s)| (f.as_str(), s.as_str()));
         let mut dict = Dict::default();
+        if self.options.stamps_document.is_some() {
+            dict.put("Type", "DocTimeStamp").put("Filter", "Adobe.PPKLite").put("SubFilter", "ETSI.RFC3161");
+            return Ok(self.with_room(id, &dict, room));
+        }
         dict.put("Type", "Sig").put("Filter", filter).put("SubFilter", sub_filter);
         let time = self.plan.time.strftime("D:%Y%m%d%H%M%SZ").to_string();
         dict.put("M", Object::String(time.into_bytes()));
@@ -627,6 +639,11 @@ impl<R: Read + Seek> Writer<'_, R> {
         if let Some(reference) = closing {
             dict.put("Reference", vec![reference.into()]);
         }
+        Ok(self.with_room(id, &dict, room))
+    }
+
+    /// Writes a dictionary with `/ByteRange` and room in `/Contents` at its end; gives where their values begin.
+    fn with_room(&mut self, id: ObjectId, dict: &Dict, room: usize) -> (usize, usize) {
         self.update.begin(id);
         dict.write(&mut self.update.bytes);
         // Before the dictionary's end.
@@ -639,7 +656,7 @@ impl<R: Read + Seek> Writer<'_, R> {
         let digits = self.update.bytes.len();
         self.update.bytes.resize(digits + 2 * room, b'0');
         self.update.bytes.extend(b">>>\nendobj\n");
-        Ok((digits, range))
+        (digits, range)
     }
 
     fn finish(&mut self) -> Result<(), PdfError> {

@@ -59,6 +59,7 @@ pub struct TimeStampToken {
     imprint: Vec<u8>,
     time: Timestamp,
     serial: Vec<u8>,
+    nonce: Option<Vec<u8>>,
 }
 
 impl TimeStampToken {
@@ -91,7 +92,25 @@ impl TimeStampToken {
         let hash = hash.ok_or_else(|| TimeStampError::Imprint(Oid(&info.hash).dotted()))?;
         let certificates =
             signed_data.certificates().iter().filter_map(|der| Certificate::parse(der).ok().map(Arc::new)).collect();
-        Ok(Self { certificates, hash, imprint: info.imprint, time: info.time, serial: info.serial, signed_data })
+        Ok(Self {
+            certificates,
+            hash,
+            imprint: info.imprint,
+            time: info.time,
+            serial: info.serial,
+            nonce: info.nonce,
+            signed_data,
+        })
+    }
+
+    /// DER of the token, without the response that it may have come in.
+    pub fn raw(&self) -> &[u8] {
+        self.signed_data.raw()
+    }
+
+    /// Contents octets of the nonce that the request had.
+    pub fn nonce(&self) -> Option<&[u8]> {
+        self.nonce.as_deref()
     }
 
     /// genTime
@@ -175,6 +194,7 @@ struct TstInfo {
     imprint: Vec<u8>,
     time: Timestamp,
     serial: Vec<u8>,
+    nonce: Option<Vec<u8>>,
 }
 
 impl TstInfo {
@@ -190,7 +210,8 @@ impl TstInfo {
         imprint.end()?;
         let serial = fields.next(INTEGER)?.value.to_vec();
         let time = time(fields.any()?)?;
-        if let Some(extensions) = fields_until_extensions(fields)? {
+        let (nonce, extensions) = nonce_and_extensions(fields)?;
+        if let Some(extensions) = extensions {
             // A critical extension that is not understood changes what the stamp means (RFC 3161 clause 2.4.2).
             for extension in extensions.children()? {
                 let critical = extension.expect(SEQUENCE)?.children()?.iter().any(|f| f.tag == crate::asn1::BOOLEAN);
@@ -199,20 +220,22 @@ impl TstInfo {
                 }
             }
         }
-        Ok(Self { hash, imprint: digest, time, serial })
+        Ok(Self { hash, imprint: digest, time, serial, nonce })
     }
 }
 
-/// Skips accuracy, ordering, nonce and tsa.
-fn fields_until_extensions(mut fields: crate::asn1::Reader<'_>) -> Result<Option<Tlv<'_>>, Asn1Error> {
-    let mut found = None;
+/// Skips accuracy, ordering and tsa.
+fn nonce_and_extensions(mut fields: crate::asn1::Reader<'_>) -> Result<(Option<Vec<u8>>, Option<Tlv<'_>>), Asn1Error> {
+    let (mut nonce, mut extensions) = (None, None);
     while !fields.is_empty() {
         let field = fields.any()?;
-        if field.tag == context(1) {
-            found = Some(field);
+        match field.tag {
+            INTEGER => nonce = Some(field.value.to_vec()),
+            tag if tag == context(1) => extensions = Some(field),
+            _ => {}
         }
     }
-    Ok(found)
+    Ok((nonce, extensions))
 }
 
 /// The first ESSCertID or ESSCertIDv2 (RFC 5035 clause 4): the digest of the authority's certificate.

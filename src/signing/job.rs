@@ -6,7 +6,7 @@ use super::finish::is_intact;
 use super::licence;
 use super::pipeline::Ended;
 use super::subject::{Bytes, Format, PreparedDocument, of_document};
-use super::{ItemStatus, SignedValueKind, SigningItem, State, Subject};
+use super::{ItemStatus, SignedValueKind, SigningItem, SigningRequest, State, Subject};
 use crate::config::Config;
 use crate::consent::summary::Shown;
 use crate::document::{Provider, SignatureKind, SigningPlan};
@@ -16,6 +16,7 @@ use crate::pki::trust::TrustStore;
 use crate::seals::{self, Holder, KnownSeal};
 use crate::sm::Sm3Digest;
 use crate::stamp::{Placement, SizeMm, Spot, Stamp};
+use crate::verify::report::{Indication, Level, SignatureReport};
 use crate::verify::{Context, Verifier};
 use crate::views::signer;
 
@@ -35,7 +36,10 @@ pub(super) struct Job {
     pub room: Room,
     /// What the registry says of the signer.
     pub licence: Option<Shown>,
-    pub outcome: Result<Option<Sm3Digest>, Failure>,
+    /// What came of it: SM3 of the signed document, if there is one; `None` while it is under way.
+    pub outcome: Option<Result<Option<Sm3Digest>, Failure>>,
+    /// What did not go as wished although it is done.
+    pub warning: Option<Failure>,
 }
 
 /// What an item signs, as far as it is known.
@@ -50,7 +54,7 @@ pub(super) enum Room {
 
 /// Step 4: each item's seal is checked, its stamp placed, and room made in its document if it is the first on it.
 pub(super) fn plan(
-    items: &[SigningItem],
+    request: &SigningRequest,
     bound: Vec<(KnownSeal, Holder)>,
     keywords: &[Vec<Spot>],
     config: &Config,
@@ -59,22 +63,45 @@ pub(super) fn plan(
     now: Timestamp,
 ) -> Result<Vec<Job>, Ended> {
     let mut jobs: Vec<Job> = Vec::new();
-    for (n, (item, (seal, holder))) in items.iter().zip(bound).enumerate() {
+    // Every item that is in the way is told of, not the first alone: whoever asked can leave all of them out.
+    let mut failures: Vec<(usize, Failure)> = Vec::new();
+    for (n, (item, (seal, holder))) in request.items.iter().zip(bound).enumerate() {
         let after = item.subject.document().and_then(|document| jobs.iter().rposition(|job| job.item.subject.is(document)));
         let is_taken = jobs.iter().any(|job| item.subject.field().is_some_and(|field| job.item.subject.field() == Some(field)));
         if is_taken {
-            return Err(Ended::Failed(n, Failure::new(Code::BadRequest, "an item before it signs the same field")));
+            failures.push((n, Failure::new(Code::BadRequest, "an item before it signs the same field")));
+            continue;
         }
-        let planned = plan_one(item, &seal, &holder, after.map(|a| &jobs[a]), &keywords[n], config, trust, now);
-        let (placements, room) = planned.map_err(|failure| Ended::Failed(n, failure))?;
-        let licence = licence::check(licence_required, &seal.seal, &holder, trust, now);
-        let licence = licence.map_err(|failure| Ended::Failed(n, failure))?;
+        let planned =
+            plan_one(item, &seal, &holder, after.map(|a| &jobs[a]), &keywords[n], request.require_valid, config, trust, now);
+        let checked = planned.and_then(|planned| {
+            let licence = licence::check(licence_required, &seal.seal, &holder, trust, now)?;
+            Ok((planned, licence))
+        });
+        let ((placements, room), licence) = match checked {
+            Ok(checked) => checked,
+            Err(failure) => {
+                failures.push((n, failure));
+                continue;
+            }
+        };
         if let Some(after) = after {
             jobs[after].followed = true;
         }
-        jobs.push(Job { item: item.clone(), seal, holder, placements, after, followed: false, room, licence, outcome: Ok(None) });
+        jobs.push(Job {
+            item: item.clone(),
+            seal,
+            holder,
+            placements,
+            after,
+            followed: false,
+            room,
+            licence,
+            outcome: None,
+            warning: None,
+        });
     }
-    Ok(jobs)
+    if failures.is_empty() { Ok(jobs) } else { Err(Ended::Failed(failures)) }
 }
 
 #[expect(clippy::too_many_arguments, reason = "the parts of one item, and what they are judged by")]
@@ -84,6 +111,7 @@ fn plan_one(
     holder: &Holder,
     after: Option<&Job>,
     keywords: &[Spot],
+    require_valid: bool,
     config: &Config,
     trust: &TrustStore,
     now: Timestamp,
@@ -113,6 +141,13 @@ fn plan_one(
         let report = Verifier::verify(document.bytes.reader(), &Context::new(trust, now));
         if let Some(broken) = report.signatures.iter().find(|s| !is_intact(s)) {
             return Err(Failure::new(Code::DocumentSignatureBroken, format!("signature {}", Shown::new(&broken.id))));
+        }
+        let is_doubtful = |signature: &&SignatureReport| signature.indication != Indication::TotalPassed;
+        if let Some(doubtful) = report.signatures.iter().find(is_doubtful).filter(|_| require_valid) {
+            let reasons: Vec<&str> =
+                doubtful.findings.iter().filter(|f| f.level <= Level::Indeterminate).map(|f| f.code.name()).collect();
+            let what = format!("signature {} is not valid here: {}", Shown::new(&doubtful.id), reasons.join(", "));
+            return Err(Failure::new(Code::DocumentSignatureBroken, what));
         }
     }
     let prepared = RoomPlan::new(item, seal, holder, &placements, config, now).make(document.format, &document.bytes)?;
@@ -164,8 +199,10 @@ impl RoomPlan {
 }
 
 pub(super) fn item_status(job: &Job) -> ItemStatus {
+    let warning = job.warning.clone();
     match &job.outcome {
-        Ok(_) => ItemStatus { state: State::Done, failure: None },
-        Err(failure) => ItemStatus { state: State::Failed, failure: Some(failure.clone()) },
+        Some(Ok(_)) => ItemStatus { state: State::Done, failure: None, warning },
+        Some(Err(failure)) => ItemStatus { state: State::Failed, failure: Some(failure.clone()), warning: None },
+        None => ItemStatus { state: State::Failed, failure: Some(Code::Internal.into()), warning: None },
     }
 }

@@ -26,12 +26,13 @@ impl Signer {
     /// The chosen places of each item's keyword; none for an item without one.
     pub(super) async fn keywords(&self, items: &[SigningItem]) -> Result<Vec<Vec<Spot>>, Ended> {
         let mut searches = JoinSet::new();
+        let mut failures = Vec::new();
         for (n, item) in items.iter().enumerate() {
             let Subject::Document { document, stamp: Stamp::Keyword { text, occurrence, .. }, .. } = &item.subject else {
                 continue;
             };
             let Some(program) = self.preview.clone() else {
-                return Err(Ended::Failed(n, Failure::new(Code::KeywordUnsearchable, "sealagent-preview is not installed")));
+                return Err(Ended::one(n, Failure::new(Code::KeywordUnsearchable, "sealagent-preview is not installed")));
             };
             let (document, text, occurrence, pool) = (document.clone(), text.clone(), *occurrence, self.pool.clone());
             searches.spawn(async move {
@@ -44,10 +45,14 @@ impl Signer {
         }
         let mut spots = vec![Vec::new(); items.len()];
         while let Some(done) = searches.join_next().await {
-            let (n, found) = done.map_err(|_| Ended::Failed(0, Code::Internal.into()))?;
-            spots[n] = found.map_err(|failure| Ended::Failed(n, failure))?;
+            let (n, found) = done.map_err(|_| Ended::one(0, Code::Internal.into()))?;
+            match found {
+                Ok(found) => spots[n] = found,
+                Err(failure) => failures.push((n, failure)),
+            }
         }
-        Ok(spots)
+        failures.sort_unstable_by_key(|(n, _)| *n);
+        if failures.is_empty() { Ok(spots) } else { Err(Ended::Failed(failures)) }
     }
 }
 

@@ -1,15 +1,18 @@
 //! From a request to signed documents: the pipeline of ARCHITECTURE §5 and the states that a page can watch.
 
+mod batch;
 mod finish;
 mod job;
 mod keywords;
 mod licence;
 mod pages;
 pub mod pipeline;
+pub mod progress;
 mod record;
 pub mod request;
 mod shown;
 pub mod subject;
+pub mod timestamp;
 mod value;
 
 use std::sync::Arc;
@@ -25,8 +28,8 @@ pub use pipeline::{Output, Signed, Signer};
 pub use request::{RequestId, Requests};
 pub use subject::{Document, Format, Scratch};
 
-/// Most signatures in one request: one dialog can list them, one audit line holds them.
-pub const MAX_ITEMS: usize = 500;
+/// Most signatures in one request: one dialog can list them, one audit line holds them, and a company's bids for a year fit.
+pub const MAX_ITEMS: usize = 1000;
 
 /// What somebody asked to have signed, parsed and checked for form, nothing more.
 #[derive(Clone, Debug)]
@@ -35,6 +38,11 @@ pub struct SigningRequest {
     pub requester: Requester,
     /// The signatures, in order. Several on one document follow each other.
     pub items: Vec<SigningItem>,
+    /// The configured service that shall stamp the signatures; `None` is the first that the configuration requires, if there is one.
+    pub timestamp: Option<String>,
+    /// Whether every signature that is in a document must be valid in all respects, by this machine's trust, before another is added.
+    /// Without it none may be broken: that is refused always.
+    pub require_valid: bool,
 }
 
 /// One signature to make.
@@ -139,6 +147,8 @@ pub struct Status {
     pub state: State,
     /// Its items, in order.
     pub items: Vec<ItemStatus>,
+    /// Items that kept the request from being asked about; without them the others could be.
+    pub unfit: Vec<usize>,
 }
 
 /// Where one item stands.
@@ -148,11 +158,13 @@ pub struct ItemStatus {
     pub state: State,
     /// Why not, if not.
     pub failure: Option<Failure>,
+    /// What did not go as wished although it is done: no time stamp could be had.
+    pub warning: Option<Failure>,
 }
 
 impl Status {
     /// All of it in one state.
     pub fn all(items: usize, state: State, failure: Option<Failure>) -> Self {
-        Self { state, items: vec![ItemStatus { state, failure }; items] }
+        Self { state, items: vec![ItemStatus { state, failure, warning: None }; items], unfit: Vec::new() }
     }
 }

@@ -4,18 +4,21 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 use ukey::{DriverError, PinStatus};
 
-use super::finish::{embed, judge};
-use super::job::{Job, Room, RoomPlan, item_status, plan};
+use super::batch::{self, Batch, Message};
+use super::finish::Finisher;
+use super::job::{Job, Room, item_status, plan};
 use super::pages;
+use super::progress::Progress;
 use super::shown::asked;
-use super::subject::{Bytes, Document, Draft, Format, Scratch, of_io};
+use super::subject::{Document, Draft, Format, Scratch};
+use super::timestamp::Stamper;
 use super::value;
-use super::{MAX_ITEMS, SigningRequest, State, Status, Subject};
+use super::{ItemStatus, MAX_ITEMS, SignedValueKind, SigningRequest, State, Status, Subject};
 use crate::audit::{Audit, Kind};
-use crate::config::{Config, PdfIdentifiers};
+use crate::config::{self, Config, PdfIdentifiers};
 use crate::consent::policy::{self, Wish};
 use crate::consent::prompt::{Cancel, Crowded, Place, PromptQueue};
 use crate::consent::summary::{Shown, TokenShown};
@@ -24,9 +27,10 @@ use crate::document::Prepared as _;
 use crate::failure::{Code, Failure};
 use crate::preview;
 use crate::seals::{self, Holder, KnownSeal};
+use crate::ses::Version;
 use crate::sm::Sm3Digest;
 use crate::trusted::Trusted;
-use crate::workers::{Client, LoggedIn, WorkerError};
+use crate::workers::{Client, WorkerError};
 
 /// Gives the time. A value, so that tests can stop it.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -86,10 +90,25 @@ pub enum Output {
 /// Why a request ended before its items were signed.
 #[derive(Debug)]
 pub(super) enum Ended {
-    /// Something was in the way of one item, and so of all.
-    Failed(usize, Failure),
+    /// Something was in the way of these items, and so of all.
+    Failed(Vec<(usize, Failure)>),
     /// There is no consent.
     Refused(Refusal),
+}
+
+impl Ended {
+    /// The items that something was in the way of.
+    fn unfit(&self) -> Vec<usize> {
+        match self {
+            Self::Failed(failures) => failures.iter().map(|(n, _)| *n).collect(),
+            Self::Refused(_) => Vec::new(),
+        }
+    }
+
+    /// Something was in the way of one item.
+    pub fn one(n: usize, failure: Failure) -> Self {
+        Self::Failed(vec![(n, failure)])
+    }
 }
 
 impl Signer {
@@ -97,6 +116,9 @@ impl Signer {
     pub async fn allow(&self, id: &str, request: &SigningRequest) -> Result<(), Failure> {
         if request.items.is_empty() || request.items.len() > MAX_ITEMS {
             return Err(Failure::new(Code::BadRequest, format!("items: between 1 and {MAX_ITEMS}")));
+        }
+        if request.timestamp.is_some() && self.service(request).is_none() {
+            return Err(Failure::new(Code::BadRequest, "timestamp: no time stamp service of this name is configured"));
         }
         for item in &request.items {
             let wish = match &item.subject {
@@ -109,6 +131,22 @@ impl Signer {
             }
         }
         Ok(())
+    }
+
+    /// The service that stamps this request's signatures: the one it names, else the first that the configuration requires.
+    fn service(&self, request: &SigningRequest) -> Option<config::Timestamp> {
+        let services = &self.config.timestamps;
+        let found = match &request.timestamp {
+            Some(name) => services.iter().find(|service| service.name == *name),
+            None => services.iter().find(|service| service.required),
+        };
+        found.cloned()
+    }
+
+    fn stamper(&self, request: &SigningRequest) -> Result<Option<Stamper>, Failure> {
+        let Some(service) = self.service(request) else { return Ok(None) };
+        let stamper = Stamper::new(service, self.config.fetch.proxy.as_deref(), self.trust.current(), self.clock.clone());
+        stamper.map(Some).map_err(|error| Failure::new(Code::TimestampFailed, error))
     }
 
     /// A place in the queue before the person.
@@ -126,23 +164,30 @@ impl Signer {
         request: SigningRequest,
         place: Place,
         scratch: &Scratch,
-        progress: &watch::Sender<Status>,
+        progress: &Progress,
         mut cancel: Cancel,
-    ) -> Signed {
+    ) -> Status {
         let count = request.items.len();
         // 3: seal, token and key of each item
         // 4: placements, document digests, room for the values
         let jobs = match self.prepare(&request, &mut cancel).await {
             Ok(jobs) => jobs,
-            Err(ended) => return self.end(id, &request, None, ended).await,
+            Err(ended) => {
+                let unfit = ended.unfit();
+                return Status { unfit, ..self.end(id, &request, None, ended).await };
+            }
         };
         let Some(holder) = jobs.first().map(|job| job.holder.clone()) else {
-            return Signed { status: Status::all(count, State::Failed, Some(Code::BadRequest.into())), outputs: Vec::new() };
+            return Status::all(count, State::Failed, Some(Code::BadRequest.into()));
         };
         let token = Shown::new(&holder.token.info.serial);
+        let stamper = match self.stamper(&request) {
+            Ok(stamper) => stamper,
+            Err(failure) => return self.end(id, &request, Some(token), Ended::one(0, failure)).await,
+        };
         let mut asked = jobs.iter().map(asked).collect::<Vec<_>>();
         if let Err(failure) = self.show_pages(&jobs, &mut asked).await {
-            return self.end(id, &request, Some(token), Ended::Failed(0, failure)).await;
+            return self.end(id, &request, Some(token), Ended::one(0, failure)).await;
         }
 
         // 5 to 8: one person, one answer, one login
@@ -150,10 +195,10 @@ impl Signer {
             return self.end(id, &request, Some(token), Ended::Refused(Refusal::Cancelled)).await;
         };
         let mut attempt = 1;
-        let (mut consent, mut login, first) = loop {
+        let (consent, login, first) = loop {
             let pin = match self.pin_status(&holder).await {
                 Ok(pin) => pin,
-                Err(failure) => return self.end(id, &request, Some(token), Ended::Failed(0, failure)).await,
+                Err(failure) => return self.end(id, &request, Some(token), Ended::one(0, failure)).await,
             };
             // 5: the summary, fresh each time
             let (mut consent, credential) =
@@ -163,89 +208,79 @@ impl Signer {
                 };
             // 6: on the record before the token is asked
             if let Err(failure) = self.record(Kind::Accepted, id, &request, Some(token.clone()), |_| (None, None)).await {
-                return self.end(id, &request, Some(token), Ended::Failed(0, failure)).await;
+                return self.end(id, &request, Some(token), Ended::one(0, failure)).await;
             }
             // 7: the first message, built and authorised before the PIN is used
             let first = match self.authorise(&mut consent, 0, &jobs[0]) {
                 Ok(first) => first,
-                Err(failure) => return self.end(id, &request, Some(token), Ended::Failed(0, failure)).await,
+                Err(failure) => return self.end(id, &request, Some(token), Ended::one(0, failure)).await,
             };
             // 8: one login with this credential
-            progress.send_replace(Status::all(count, State::Signing, None));
+            progress.all(State::Signing);
             match self.workers.login(&holder.key, credential).await {
                 Ok(login) => break (consent, login, first),
                 Err(error) => match after_login(&error) {
                     AfterLogin::AskAgain => {
                         attempt += 1;
-                        progress.send_replace(Status::all(count, State::Waiting, None));
+                        progress.all(State::Waiting);
                     }
                     AfterLogin::Declined => {
                         return self.end(id, &request, Some(token), Ended::Refused(Refusal::Declined)).await;
                     }
                     AfterLogin::Failed(failure) => {
-                        return self.end(id, &request, Some(token), Ended::Failed(0, failure)).await;
+                        return self.end(id, &request, Some(token), Ended::one(0, failure)).await;
                     }
                 },
             }
         };
         drop(turn);
 
-        // 7 to 10 for each item: build, authorise, sign, verify, assemble, embed
-        let mut jobs = jobs;
-        let mut outputs = Vec::new();
-        let mut first = Some(first);
-        for n in 0..count {
-            let made = match first.take() {
-                Some(first) => self.make(&mut jobs, n, first, &mut login, scratch).await,
-                None => self.make_next(&mut consent, &mut jobs, n, &mut login, scratch, &outputs).await,
-            };
-            let (outcome, output) = match made {
-                Ok((digest, output)) => (Ok(digest), Some(output)),
-                Err(failure) => (Err(failure), None),
-            };
-            jobs[n].outcome = outcome;
-            if let Some(output) = output {
-                // A document with one more seal takes the place of the one before it.
-                outputs.retain(|earlier| !is_same_document(earlier, &output));
-                outputs.push(output);
-            }
-            progress.send_modify(|status| status.items[n] = item_status(&jobs[n]));
-        }
-        drop(login);
-        // A document on which one item failed is not given out: it would lack a seal that was asked for.
-        let failed: Vec<Arc<Document>> =
-            jobs.iter().filter(|j| j.outcome.is_err()).filter_map(|j| j.item.subject.document().cloned()).collect();
-        outputs.retain(
-            |output| !matches!(output, Output::Document { document, .. } if failed.iter().any(|f| Arc::ptr_eq(f, document))),
-        );
+        // 7 to 10 for each item: build, authorise, sign, verify, assemble, embed; what is finished is recorded and given out meanwhile
+        let finisher = Finisher {
+            pool: self.pool.clone(),
+            trust: self.trust.current(),
+            clock: self.clock.clone(),
+            scratch: scratch.clone(),
+            stamper,
+        };
+        let finisher = Arc::new(finisher);
+        let (request, token) = (&request, &token);
+        let batch = Batch { signer: self, id, request, token, consent, jobs, finisher, progress, stopped: None };
+        let batch::Ended { jobs, finished } = batch.run(first, login).await;
 
         // 11: on the record before the answer
-        let done = jobs.iter().all(|job| job.outcome.is_ok());
+        let items: Vec<_> = jobs.iter().map(item_status).collect();
+        let done = items.iter().all(|item| item.state == State::Done);
         let kind = if done { Kind::Signed } else { Kind::Failed };
-        let outcomes: Vec<_> = jobs.iter().map(|job| job.outcome.clone()).collect();
-        let recorded = self
-            .record(kind, id, &request, Some(token), |n| match &outcomes[n] {
-                Ok(digest) => (*digest, None),
-                Err(failure) => (None, Some(failure.code)),
-            })
-            .await;
-        match recorded {
+        let outcome = |n: usize| match &jobs[n].outcome {
+            Some(Ok(digest)) => (*digest, None),
+            Some(Err(failure)) => (None, Some(failure.code)),
+            None => (None, Some(Code::Internal)),
+        };
+        match self.record(kind, id, request, Some(token.clone()), outcome).await {
             Ok(()) => {
-                let state = if done { State::Done } else { State::Failed };
-                Signed { status: Status { state, items: jobs.iter().map(item_status).collect() }, outputs }
+                finished.into_iter().for_each(|finished| progress.done(finished));
+                Status { state: if done { State::Done } else { State::Failed }, items, unfit: Vec::new() }
             }
-            Err(failure) => Signed { status: Status::all(count, State::Failed, Some(failure)), outputs: Vec::new() },
+            Err(failure) => {
+                let mut status = Status { state: State::Failed, items, unfit: Vec::new() };
+                // What was given out before has a line of its own.
+                for n in finished.iter().flat_map(|finished| &finished.items).map(|(n, _)| *n) {
+                    status.items[n] = ItemStatus { state: State::Failed, failure: Some(failure.clone()), warning: None };
+                }
+                status
+            }
         }
     }
 
     /// The end of a request that signed nothing: recorded, then told.
-    async fn end(&self, id: &str, request: &SigningRequest, token: Option<Shown>, ended: Ended) -> Signed {
+    async fn end(&self, id: &str, request: &SigningRequest, token: Option<Shown>, ended: Ended) -> Status {
         let count = request.items.len();
         let (kind, status, code) = match ended {
-            Ended::Failed(item, failure) => {
-                let mut status = Status::all(count, State::Failed, Some(Failure::from(failure.code)));
-                let code = failure.code;
-                status.items[item].failure = Some(failure);
+            Ended::Failed(failures) => {
+                let code = failures.first().map_or(Code::Internal, |(_, failure)| failure.code);
+                let mut status = Status::all(count, State::Failed, Some(code.into()));
+                failures.into_iter().for_each(|(n, failure)| status.items[n].failure = Some(failure));
                 (Kind::Failed, status, Some(code))
             }
             Ended::Refused(refusal) => {
@@ -263,10 +298,8 @@ impl Signer {
         };
         // Nothing was signed, so a record that cannot be written changes nothing but the reason.
         match self.record(kind, id, request, token, |_| (None, code)).await {
-            Err(failure) if kind != Kind::Failed => {
-                Signed { status: Status::all(count, State::Failed, Some(failure)), outputs: Vec::new() }
-            }
-            _ => Signed { status, outputs: Vec::new() },
+            Err(failure) if kind != Kind::Failed => Status::all(count, State::Failed, Some(failure)),
+            _ => status,
         }
     }
 
@@ -281,13 +314,18 @@ impl Signer {
         let now = (self.clock)();
         let mut bound: Vec<(KnownSeal, Holder)> = Vec::new();
         for (n, item) in request.items.iter().enumerate() {
-            let failed = |failure: Failure| Ended::Failed(n, failure);
+            let failed = |failure: Failure| Ended::one(n, failure);
             let seal = known.find(&item.seal, now).ok_or_else(|| failed(Code::SealNotFound.into()))?;
             let holder = seal.holder.clone().ok_or_else(|| failed(self.why_absent(seal, &known)))?;
             if let Some((_, other)) = bound.first()
                 && (&other.key.token, &other.key.key) != (&holder.key.token, &holder.key.key)
             {
                 return Err(failed(Failure::new(Code::BadRequest, "all items of a request must be signed with one key")));
+            }
+            let is_without_place = item.signed_value == SignedValueKind::Ses && seal.seal.version() == Version::V1;
+            if is_without_place && self.service(request).is_some_and(|service| service.required) {
+                let why = "a required time stamp has no place in a signature with a V1 seal";
+                return Err(failed(Failure::new(Code::TimestampFailed, why)));
             }
             bound.push((seal.clone(), holder));
         }
@@ -296,11 +334,11 @@ impl Signer {
             () = cancel.cancelled() => return Err(Ended::Refused(Refusal::Cancelled)),
             keywords = self.keywords(&request.items) => keywords?,
         };
-        let (items, config, trust) = (request.items.clone(), self.config.clone(), self.trust.clone());
+        let (request, config, trust) = (request.clone(), self.config.clone(), self.trust.clone());
         let licence_required = policy::licence_required(&config, &request.requester);
-        self.in_pool(move || plan(&items, bound, &keywords, &config, licence_required, &trust.current(), now))
+        self.in_pool(move || plan(&request, bound, &keywords, &config, licence_required, &trust.current(), now))
             .await
-            .map_err(|failure| Ended::Failed(0, failure))?
+            .map_err(|failure| Ended::one(0, failure))?
     }
 
     /// What the person will see of each document, where the preview is installed.
@@ -344,7 +382,7 @@ impl Signer {
     }
 
     /// Step 7: what the token will be given, if it is what the person agreed to.
-    fn authorise(&self, consent: &mut Consent, n: usize, job: &Job) -> Result<(value::ToBeSigned, consent::Authorised), Failure> {
+    pub(super) fn authorise(&self, consent: &mut Consent, n: usize, job: &Job) -> Result<Message, Failure> {
         let (data_hash, property) = match &job.room {
             Room::Digest { data_hash, property } => (*data_hash, property.as_str()),
             Room::Prepared(prepared) => (prepared.digest(), prepared.property()),
@@ -369,84 +407,22 @@ impl Signer {
         Ok((value, authorised))
     }
 
-    /// Steps 8 to 10 for an item whose message is authorised.
-    async fn make(
-        &self,
-        jobs: &mut [Job],
-        n: usize,
-        (value, authorised): (value::ToBeSigned, consent::Authorised),
-        login: &mut LoggedIn,
-        scratch: &Scratch,
-    ) -> Result<(Option<Sm3Digest>, Output), Failure> {
-        // 8
-        let signature = login.sign(authorised).await.map_err(|e| of_worker(&e))?;
-        // 9: nothing is embedded that does not verify
-        let value = value.assemble(&jobs[n].holder, &signature)?;
-        // 10
-        let job = &mut jobs[n];
-        let (prepared, document) = match (std::mem::replace(&mut job.room, Room::None), &job.item.subject) {
-            (Room::Prepared(prepared), Subject::Document { document, .. }) => (prepared, document.clone()),
-            _ => return Ok((None, Output::Value { item: n, value })),
-        };
-        let new_signatures = jobs[..=n].iter().filter(|j| j.item.subject.is(&document)).count();
-        let complete = !jobs[n].followed;
-        let (trust, now, scratch) = (self.trust.current(), (self.clock)(), scratch.clone());
-        let (draft, sm3) = self
-            .in_pool(move || {
-                let (draft, sm3) = embed(*prepared, &value, &scratch)?;
-                let draft = if complete { judge(draft, document.signatures, new_signatures, &trust, now)? } else { draft };
-                Ok::<_, Failure>((draft, sm3))
-            })
-            .await??;
-        let Some(document) = jobs[n].item.subject.document().cloned() else { return Err(Code::Internal.into()) };
-        Ok((Some(sm3), Output::Document { document, draft, sm3 }))
-    }
-
-    /// Steps 7 to 10 for a further item. One that follows another on the same document is prepared on what that one made.
-    async fn make_next(
-        &self,
-        consent: &mut Consent,
-        jobs: &mut [Job],
-        n: usize,
-        login: &mut LoggedIn,
-        scratch: &Scratch,
-        outputs: &[Output],
-    ) -> Result<(Option<Sm3Digest>, Output), Failure> {
-        if let (Some(after), Subject::Document { document, .. }) = (jobs[n].after, &jobs[n].item.subject) {
-            if let Err(failure) = &jobs[after].outcome {
-                return Err(Failure::new(failure.code, format!("item {after} on the same document failed")));
-            }
-            let made = outputs.iter().find_map(|output| match output {
-                Output::Document { document: of, draft, .. } if Arc::ptr_eq(of, document) => draft.file.try_clone().ok(),
-                _ => None,
-            });
-            let bytes = Bytes::new(made.ok_or(Code::Internal)?).map_err(|e| of_io(&e))?;
-            let job = &jobs[n];
-            let room = RoomPlan::new(&job.item, &job.seal, &job.holder, &job.placements, &self.config, (self.clock)());
-            let format = document.format;
-            let prepared = self.in_pool(move || room.make(format, &bytes)).await??;
-            consent.settle(n, prepared.digest(), prepared.property().to_owned()).map_err(|error| {
-                tracing::error!(%error, "a following item cannot be settled");
-                Failure::from(Code::Internal)
-            })?;
-            jobs[n].room = Room::Prepared(Box::new(prepared));
-        }
-        let authorised = self.authorise(consent, n, &jobs[n])?;
-        self.make(jobs, n, authorised, login, scratch).await
-    }
-
     /// Work on documents, off the threads that answer, and not more at once than there are permits.
     pub(crate) async fn in_pool<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
-        let _permit = self.pool.acquire().await.map_err(|_| Failure::from(Code::Internal))?;
-        tokio::task::spawn_blocking(work).await.map_err(|error| {
-            tracing::error!(%error, "work on a document ended unexpectedly");
-            Code::Internal.into()
-        })
+        in_pool(&self.pool, work).await
     }
 }
 
-fn is_same_document(a: &Output, b: &Output) -> bool {
-    matches!((a, b), (Output::Document { document: a, .. }, Output::Document { document: b, .. }) if Arc::ptr_eq(a, b))
+/// Work for which one of the permits is needed, off the threads that answer.
+pub(super) async fn in_pool<T: Send + 'static>(
+    pool: &Semaphore,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Failure> {
+    let _permit = pool.acquire().await.map_err(|_| Failure::from(Code::Internal))?;
+    tokio::task::spawn_blocking(work).await.map_err(|error| {
+        tracing::error!(%error, "work on a document ended unexpectedly");
+        Code::Internal.into()
+    })
 }
 
 /// What to do after a login that failed.

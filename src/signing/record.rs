@@ -23,22 +23,35 @@ impl Signer {
         token: Option<Shown>,
         outcome: impl Fn(usize) -> (Option<Sm3Digest>, Option<Code>),
     ) -> Result<(), Failure> {
-        self.write(self.event(kind, id, request, token, outcome)).await
+        self.line(kind, id, request, token, |n| Some(outcome(n))).await
     }
 
-    /// One line of the record, on the disk when this returns.
-    pub(crate) async fn write(&self, event: Event) -> Result<(), Failure> {
+    /// The same about the items that have an outcome, as work that borrows nothing.
+    pub(super) fn line(
+        &self,
+        kind: Kind,
+        id: &str,
+        request: &SigningRequest,
+        token: Option<Shown>,
+        outcome: impl Fn(usize) -> Option<(Option<Sm3Digest>, Option<Code>)>,
+    ) -> impl Future<Output = Result<(), Failure>> + Send + 'static {
+        self.write(self.event(kind, id, request, token, outcome))
+    }
+
+    /// One line of the record, on the disk when this ends. It borrows nothing.
+    pub(crate) fn write(&self, event: Event) -> impl Future<Output = Result<(), Failure>> + Send + 'static {
         let (audit, at) = (self.audit.clone(), (self.clock)());
-        let written = tokio::task::spawn_blocking(move || audit.append(at, &event)).await;
-        match written {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => {
-                tracing::error!(%error, "the record cannot be written");
-                Err(Code::AuditUnavailable.into())
-            }
-            Err(error) => {
-                tracing::error!(%error, "writing the record ended unexpectedly");
-                Err(Code::AuditUnavailable.into())
+        async move {
+            match tokio::task::spawn_blocking(move || audit.append(at, &event)).await {
+                Ok(Ok(())) => Ok(()),
+                Ok(Err(error)) => {
+                    tracing::error!(%error, "the record cannot be written");
+                    Err(Code::AuditUnavailable.into())
+                }
+                Err(error) => {
+                    tracing::error!(%error, "writing the record ended unexpectedly");
+                    Err(Code::AuditUnavailable.into())
+                }
             }
         }
     }
@@ -49,15 +62,15 @@ impl Signer {
         id: &str,
         request: &SigningRequest,
         token: Option<Shown>,
-        outcome: impl Fn(usize) -> (Option<Sm3Digest>, Option<Code>),
+        outcome: impl Fn(usize) -> Option<(Option<Sm3Digest>, Option<Code>)>,
     ) -> Event {
         let record = |(n, item): (usize, &SigningItem)| {
             let (name, sm3, digest_only) = match &item.subject {
                 Subject::Digest { name, sm3, .. } => (name, *sm3, true),
                 Subject::Document { document, .. } => (&document.name, document.sm3, false),
             };
-            let (signed, code) = outcome(n);
-            ItemRecord { name: Shown::new(name), sm3, digest_only, seal: Shown::new(&item.seal), signed, code }
+            let (signed, code) = outcome(n)?;
+            Some(ItemRecord { name: Shown::new(name), sm3, digest_only, seal: Shown::new(&item.seal), signed, code })
         };
         Event {
             event: kind,
@@ -65,7 +78,7 @@ impl Signer {
             request: id.to_owned(),
             requester: request.requester.clone(),
             user: self.user.clone(),
-            items: request.items.iter().enumerate().map(record).collect(),
+            items: request.items.iter().enumerate().filter_map(record).collect(),
             code: None,
             token,
         }

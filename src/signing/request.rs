@@ -10,9 +10,10 @@ use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
 
 use super::pipeline::{Output, Signed, Signer};
+use super::progress::{Progress, Sink};
 use super::{Scratch, SigningRequest, State, Status};
 use crate::consent::Requester;
-use crate::consent::prompt::{Cancel, Canceller};
+use crate::consent::prompt::{Cancel, Canceller, Place};
 use crate::failure::{Code, Failure};
 use crate::sm::Sm3Digest;
 
@@ -77,6 +78,8 @@ pub struct Changed {
     pub id: RequestId,
     /// Where it stands now.
     pub state: State,
+    /// How many of its items are done.
+    pub done: usize,
 }
 
 /// While it lives, its requester counts as there.
@@ -96,6 +99,7 @@ struct Entry {
     request: SigningRequest,
     idempotency: Option<(String, Sm3Digest)>,
     status: watch::Receiver<Status>,
+    progress: Progress,
     canceller: Canceller,
     outputs: Arc<Mutex<Vec<Output>>>,
     /// Calls of the page that are waiting right now.
@@ -109,6 +113,17 @@ struct Entry {
 impl Entry {
     fn is_of(&self, requester: &Requester) -> bool {
         self.request.requester == *requester
+    }
+
+    /// The items that are left, when the request was interrupted after others were signed.
+    fn left(&self) -> Option<Vec<usize>> {
+        let status = self.status.borrow();
+        let places = |done: bool| {
+            let items = status.items.iter().enumerate();
+            items.filter(move |(_, item)| (item.state == State::Done) == done).map(|(n, _)| n).collect::<Vec<_>>()
+        };
+        let is_interrupted = status.state.is_final() && !self.deleted && !places(true).is_empty();
+        Some(places(false)).filter(|left| is_interrupted && !left.is_empty())
     }
 
     /// Whether something was signed that the page never got.
@@ -136,6 +151,11 @@ impl Table {
         if self.entries.values().filter(|entry| entry.is_of(requester)).count() >= MAX_KEPT {
             return Err(Code::Busy.into());
         }
+        self.count_begun(requester, now)
+    }
+
+    /// The same for a request that is there already and begins anew.
+    fn count_begun(&mut self, requester: &Requester, now: Instant) -> Result<(), Failure> {
         let begun = self.begun.entry(requester.clone()).or_default();
         begun.retain(|at| now.duration_since(*at) < RATE_WINDOW);
         if begun.len() >= RATE {
@@ -162,11 +182,14 @@ impl Watching {
         self.status.borrow().clone()
     }
 
-    /// Where it stands once that is something else than at the start of the call, or after `time`.
+    /// Where it stands once it, or one of its items, stands elsewhere than at the start of the call, or after `time`.
     pub async fn changed(mut self, time: Duration) -> Status {
-        let state = self.status.borrow_and_update().state;
-        if !state.is_final() {
-            let _ = tokio::time::timeout(time, self.status.wait_for(|status| status.state != state)).await;
+        let now = self.status.borrow_and_update().clone();
+        if !now.state.is_final() {
+            let is_new = |status: &Status| {
+                status.state != now.state || status.items.iter().zip(&now.items).any(|(new, old)| new.state != old.state)
+            };
+            let _ = tokio::time::timeout(time, self.status.wait_for(is_new)).await;
         }
         self.status()
     }
@@ -192,9 +215,13 @@ impl Requests {
         Present { _alive: alive }
     }
 
-    /// Begins a request and returns its id; the same id again for the same key and the same body. Must be called in a runtime.
+    /// Begins a request and returns its id; the same id again for the same key and the same body. A request that was interrupted after
+    /// some of its items were signed is continued by that: the person is asked for those that are left, and no item is signed twice.
+    /// Must be called in a runtime.
     pub async fn begin(&self, request: SigningRequest, idempotency: Option<(String, Sm3Digest)>) -> Result<RequestId, Failure> {
-        if let Some(id) = self.lock().earlier(&request.requester, idempotency.as_ref())? {
+        let earlier = self.lock().earlier(&request.requester, idempotency.as_ref())?;
+        if let Some(id) = earlier {
+            self.resume(&id).await?;
             return Ok(id);
         }
         let id = RequestId::random()?;
@@ -207,15 +234,18 @@ impl Requests {
             return Ok(id);
         }
         let place = self.signer.admit(&request)?;
-        let (progress, status) = watch::channel(Status::all(request.items.len(), State::Waiting, None));
-        let (canceller, cancel) = Canceller::new();
         let outputs = Arc::new(Mutex::new(Vec::new()));
+        let made = outputs.clone();
+        let sink: Sink = Arc::new(move |output| made.lock().unwrap_or_else(PoisonError::into_inner).push(output));
+        let (progress, status) = Progress::new(request.items.len(), sink);
+        let (canceller, cancel) = Canceller::new();
         let entry = Entry {
             request: request.clone(),
             idempotency,
             status,
+            progress: progress.clone(),
             canceller,
-            outputs: outputs.clone(),
+            outputs,
             watchers: Arc::default(),
             seen: Instant::now(),
             deleted: false,
@@ -226,24 +256,60 @@ impl Requests {
         drop(table);
         let (changes, requester, own) = (self.changes.clone(), request.requester.clone(), id.clone());
         tokio::spawn(async move {
-            let mut last = State::Waiting;
+            let mut last = (State::Waiting, 0);
             while changed.changed().await.is_ok() {
-                let state = changed.borrow_and_update().state;
-                if std::mem::replace(&mut last, state) != state {
+                let (state, done) = {
+                    let status = changed.borrow_and_update();
+                    (status.state, status.items.iter().filter(|item| item.state == State::Done).count())
+                };
+                if std::mem::replace(&mut last, (state, done)) != (state, done) {
                     // Nobody listening is no failure.
-                    let _ = changes.send(Changed { requester: requester.clone(), id: own.clone(), state });
+                    let _ = changes.send(Changed { requester: requester.clone(), id: own.clone(), state, done });
                 }
             }
         });
-        let (signer, scratch, name) = (self.signer.clone(), self.scratch.clone(), id.as_str().to_owned());
-        tokio::spawn(async move {
-            let Signed { status, outputs: made } = signer.sign(&name, request, place, &scratch, &progress, cancel).await;
-            tracing::info!(request = name, state = ?status.state, "a signing request ended");
-            *outputs.lock().unwrap_or_else(PoisonError::into_inner) = made;
-            progress.send_replace(status);
-        });
+        self.start(&id, request, place, progress, cancel);
         self.watch_over(id.as_str().to_owned());
         Ok(id)
+    }
+
+    fn start(&self, id: &RequestId, request: SigningRequest, place: Place, progress: Progress, cancel: Cancel) {
+        let (signer, scratch, name) = (self.signer.clone(), self.scratch.clone(), id.as_str().to_owned());
+        tokio::spawn(async move {
+            let status = signer.sign(&name, request, place, &scratch, &progress, cancel).await;
+            tracing::info!(request = name, state = ?status.state, "a signing request ended");
+            progress.end(&status);
+        });
+    }
+
+    /// Asks for what is left of an interrupted request; does nothing about any other.
+    async fn resume(&self, id: &RequestId) -> Result<(), Failure> {
+        let left = {
+            let mut table = self.lock();
+            let Some(entry) = table.entries.get(id.as_str()) else { return Ok(()) };
+            let Some(left) = entry.left() else { return Ok(()) };
+            let requester = entry.request.requester.clone();
+            let items = left.iter().map(|n| entry.request.items[*n].clone()).collect();
+            let request = SigningRequest { items, ..entry.request.clone() };
+            table.count_begun(&requester, Instant::now())?;
+            (request, left)
+        };
+        let (request, left) = left;
+        // Policy may have changed meanwhile.
+        self.signer.allow(id.as_str(), &request).await?;
+        let mut table = self.lock();
+        // Another call may have continued it meanwhile.
+        let Some(entry) = table.entries.get_mut(id.as_str()).filter(|entry| entry.left().as_ref() == Some(&left)) else {
+            return Ok(());
+        };
+        let place = self.signer.admit(&request)?;
+        let (canceller, cancel) = Canceller::new();
+        let progress = entry.progress.of(left);
+        progress.all(State::Waiting);
+        (entry.canceller, entry.seen) = (canceller, Instant::now());
+        drop(table);
+        self.start(id, request, place, progress, cancel);
+        Ok(())
     }
 
     /// A request of this requester; of others nobody learns that it exists.
@@ -337,6 +403,28 @@ pub async fn run_alone(signer: &Signer, request: SigningRequest, scratch: &Scrat
     let id = RequestId::random()?;
     signer.allow(id.as_str(), &request).await?;
     let place = signer.admit(&request)?;
-    let (progress, _status) = watch::channel(Status::all(request.items.len(), State::Waiting, None));
-    Ok(signer.sign(id.as_str(), request, place, scratch, &progress, cancel).await)
+    let outputs = Arc::new(Mutex::new(Vec::new()));
+    let made = outputs.clone();
+    let sink: Sink = Arc::new(move |output| made.lock().unwrap_or_else(PoisonError::into_inner).push(output));
+    let (progress, _status) = Progress::new(request.items.len(), sink);
+    let status = signer.sign(id.as_str(), request, place, scratch, &progress, cancel).await;
+    let outputs = std::mem::take(&mut *outputs.lock().unwrap_or_else(PoisonError::into_inner));
+    Ok(Signed { status, outputs })
+}
+
+/// The same for many documents: `progress` hears of each item, and its sink takes each document, as soon as it is on the record. With
+/// the states comes whether the person was asked: if not, the items that failed were in the way of all.
+pub async fn run_batch(
+    signer: &Signer,
+    request: SigningRequest,
+    scratch: &Scratch,
+    progress: &Progress,
+    cancel: Cancel,
+) -> Result<Status, Failure> {
+    let id = RequestId::random()?;
+    signer.allow(id.as_str(), &request).await?;
+    let place = signer.admit(&request)?;
+    let status = signer.sign(id.as_str(), request, place, scratch, progress, cancel).await;
+    progress.end(&status);
+    Ok(status)
 }

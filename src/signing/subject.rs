@@ -12,7 +12,7 @@ use crate::config::make_private_dir;
 use crate::document::{DocumentError, Prepared, Signable as _, SigningPlan};
 use crate::failure::{Code, Failure};
 use crate::ofd::{Ofd, OfdError, PackagePath, PreparedOfd};
-use crate::pdf::{self, DocMdp, FieldState, PdfError, PreparedPdf, SignatureField, SignatureOptions, SigningError};
+use crate::pdf::{self, DocMdp, FieldState, PdfError, PictureError, PreparedPdf, SignatureField, SignatureOptions, SigningError};
 use crate::sm::{Sm3, Sm3Digest};
 use crate::stamp::{PageNumber, Placement, SizeMm, Spot, Stamp};
 
@@ -60,7 +60,7 @@ impl Format {
         options: SignatureOptions,
     ) -> Result<PreparedDocument, DocumentError> {
         match self {
-            Self::Ofd => Ok(PreparedDocument::Ofd(Ofd::open(bytes.reader())?.prepare(plan)?)),
+            Self::Ofd => Ok(PreparedDocument::Ofd(Box::new(Ofd::open(bytes.reader())?.prepare(plan)?))),
             Self::Pdf => {
                 let mut document = pdf::Document::open(bytes.reader())?;
                 document.set_signature_options(options);
@@ -74,7 +74,7 @@ impl Format {
 #[expect(clippy::large_enum_variant, reason = "whoever keeps one keeps it in a box")]
 pub enum PreparedDocument {
     /// A package.
-    Ofd(PreparedOfd<BytesReader>),
+    Ofd(Box<PreparedOfd<BytesReader>>),
     /// A file with an update.
     Pdf(PreparedPdf<BytesReader>),
 }
@@ -365,6 +365,7 @@ pub fn of_document(error: &DocumentError) -> Failure {
         DocumentError::NoSuchField { .. } => Code::BadRequest,
         DocumentError::Pdf(error) => match error {
             SigningError::FieldName(_) | SigningError::FieldTaken(_) => Code::BadRequest,
+            SigningError::Picture(PictureError::Kind(_)) => Code::SealPictureUnsupported,
             SigningError::Picture(_) | SigningError::Seal => Code::SealInvalid,
             SigningError::NothingToShow | SigningError::RoomExceeded { .. } => {
                 tracing::error!(%error, "a PDF was prepared wrongly");

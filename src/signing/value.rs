@@ -5,12 +5,12 @@ use ukey::{DEFAULT_ID, Sm2Message};
 
 use super::SignedValueKind;
 use crate::asn1::oid;
-use crate::cms::{self, Content, Identifiers, SignedDataDraft};
+use crate::cms::{self, Content, Identifiers, SignedData, SignedDataDraft};
 use crate::config::PdfIdentifiers;
 use crate::consent;
 use crate::failure::{Code, Failure};
 use crate::seals::{Holder, KnownSeal};
-use crate::ses::{TbsDraft, TbsSign};
+use crate::ses::{self, SesSignature, TbsDraft, TbsSign};
 use crate::sm::{self, Sm2Signature, Sm3Digest};
 
 /// `TBS_Sign`, or the signed attributes of `SignedData`.
@@ -86,14 +86,52 @@ impl ToBeSigned {
 
     /// The signed value, once the signature has been verified with the certificate that stands in it (I7). The builders read back
     /// what they assembled, so its form is right.
-    pub fn assemble(&self, holder: &Holder, signature: &Sm2Signature) -> Result<Vec<u8>, Failure> {
+    pub fn assemble(&self, holder: &Holder, signature: &Sm2Signature) -> Result<SignedValue, Failure> {
         let key = holder.certificate.key().sm2().ok_or(Code::TokenSignatureInvalid)?;
         if !sm::verify(key, self.signed_bytes(), signature) {
             return Err(Code::TokenSignatureInvalid.into());
         }
         match self {
-            Self::SignedData(tbs) => Ok(tbs.assemble(signature).map_err(internal)?.raw().to_vec()),
-            Self::Ses(tbs) => Ok(tbs.assemble(signature, None).map_err(internal)?.raw().to_vec()),
+            Self::SignedData(tbs) => Ok(SignedValue::SignedData(Box::new(tbs.assemble(signature).map_err(internal)?))),
+            Self::Ses(tbs) => Ok(SignedValue::Ses(Box::new(tbs.assemble(signature, None).map_err(internal)?))),
+        }
+    }
+}
+
+/// A signed value of one signer.
+#[derive(Debug)]
+pub enum SignedValue {
+    SignedData(Box<SignedData>),
+    Ses(Box<SesSignature>),
+}
+
+impl SignedValue {
+    /// DER.
+    pub fn raw(&self) -> &[u8] {
+        match self {
+            Self::SignedData(value) => value.raw(),
+            Self::Ses(value) => value.raw(),
+        }
+    }
+
+    /// What a time stamp is made over: the octets of the signature.
+    pub fn signature(&self) -> &[u8] {
+        match self {
+            Self::SignedData(value) => value.signers().first().map_or(&[], |signer| signer.signature()),
+            Self::Ses(value) => value.signature(),
+        }
+    }
+
+    /// The same with a time stamp over its signature. A V1 `SES_Signature` has no place for one.
+    pub fn with_time_stamp(&self, token: &[u8]) -> Result<Self, Failure> {
+        let failed = |error: &dyn std::fmt::Display| Failure::new(Code::TimestampFailed, error);
+        match self {
+            Self::SignedData(value) => cms::add_time_stamp(value, 0, token)
+                .map(|value| Self::SignedData(Box::new(value)))
+                .map_err(|error| failed(&error)),
+            Self::Ses(value) => {
+                ses::add_time_stamp(value, token).map(|value| Self::Ses(Box::new(value))).map_err(|error| failed(&error))
+            }
         }
     }
 }

@@ -9,6 +9,7 @@ mod cms;
 mod coverage;
 mod findings;
 mod ofd;
+pub mod order;
 mod pdf;
 mod picture;
 pub mod reason;
@@ -19,4 +20,5 @@ mod time;
 mod verifier;
 
 pub use report::Report;
+pub use time::time_stamp;
 pub use verifier::{Context, Verifier};

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
+use jiff::Timestamp;
+
 use super::catalogue::{self, Arg, Words};
 use super::cms::{self, Data, SignedBytes};
 use super::findings::Findings;
@@ -13,6 +15,7 @@ use super::seal_signature::{self, Place};
 use super::verifier::{About, Verifier};
 use crate::pdf::{
     ByteRange, Change, Digests, Document, FieldState, PdfError, PdfSignature, Permitted, SignaturePurpose, Tolerance,
+    ValidationData,
 };
 use crate::pki::signature::Hash;
 use crate::ses::{self, Kind, SesSignature};
@@ -53,6 +56,9 @@ pub(super) fn verify<R: Read + Seek>(verifier: &mut Verifier<'_>, source: R) -> 
     if signatures.iter().any(|s| s.state == FieldState::UsageRights) {
         nonstandard(&mut findings, "pdf-usage-rights");
     }
+    if let Ok(data) = document.validation_data() {
+        give(verifier, &data);
+    }
     let ambiguities: Vec<Words> = document
         .ambiguities()
         .iter()
@@ -66,8 +72,11 @@ pub(super) fn verify<R: Read + Seek>(verifier: &mut Verifier<'_>, source: R) -> 
 
     // Usage rights of Adobe Reader vouch for nothing that a document says.
     let shown: Vec<&PdfSignature> = signatures.iter().filter(|s| s.state != FieldState::UsageRights).collect();
+    let stamps = document_time_stamps(verifier, &mut source, &shown);
     let mut judged: Vec<Judged<'_>> = Vec::new();
     for (i, field) in shown.iter().enumerate() {
+        let covers = |(first_end, _): &&(u64, Timestamp)| field.byte_range.is_ok_and(|range| range.end <= *first_end);
+        verifier.existed_by = stamps.iter().filter(covers).map(|(_, time)| *time).min();
         let mut one = signature(verifier, &mut source, i, field);
         for ambiguity in &ambiguities {
             one.findings.add(Reason::FormatContainer, &[("what", Arg::Both(ambiguity.clone()))]);
@@ -80,6 +89,34 @@ pub(super) fn verify<R: Read + Seek>(verifier: &mut Verifier<'_>, source: R) -> 
     }
     let reports = judged.into_iter().map(|one| one.about.report(&one.id, one.findings, one.layers)).collect();
     verifier.report(FileFormat::Pdf, reports, Vec::new(), findings)
+}
+
+/// Certificates and revocation data of the document. Broken ones are left out: they only lack.
+fn give(verifier: &mut Verifier<'_>, data: &ValidationData) {
+    for der in &data.certificates {
+        let _ = verifier.certificate(der);
+    }
+    data.crls.iter().for_each(|crl| verifier.enclosed.add_crl(crl));
+    data.ocsp_responses.iter().for_each(|response| verifier.enclosed.add_response(response));
+}
+
+/// Where the first range of each good time stamp over the document ends, and its time: what lies before that existed by then.
+fn document_time_stamps<R: Read + Seek>(
+    verifier: &mut Verifier<'_>,
+    source: &mut R,
+    shown: &[&PdfSignature],
+) -> Vec<(u64, Timestamp)> {
+    let mut out = Vec::new();
+    for field in shown.iter().filter(|field| field.purpose == SignaturePurpose::DocTimeStamp) {
+        let (Ok(range), Some(digests)) = (&field.byte_range, &field.digests) else { continue };
+        let Some(token) = cms::time_stamp_token(&field.contents) else { continue };
+        let mut range = Range { source: &mut *source, range: *range, digests };
+        let first_end = range.range.first_end;
+        // Its findings are told where the stamp itself is judged.
+        let judged = cms::document_time_stamp(verifier, &mut Findings::default(), &token, Data::Stream(&mut range));
+        out.extend(judged.signed_at.map(|time| (first_end, time)));
+    }
+    out
 }
 
 fn unreadable(verifier: &Verifier<'_>, mut findings: Findings, error: &PdfError) -> Report {

@@ -71,6 +71,9 @@ pub struct Report {
     pub verified_at: Timestamp,
     /// In the order of the document.
     pub signatures: Vec<SignatureReport>,
+    /// Who signed after whom.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order: Option<super::order::Order>,
     /// For a file that is a seal by itself: that seal.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub seals: Vec<SignatureReport>,

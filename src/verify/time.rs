@@ -6,8 +6,8 @@ use super::catalogue::Arg;
 use super::certificate::{self, Role};
 use super::findings::Findings;
 use super::reason::Reason;
-use super::report::{Layer, TimeSource};
-use super::verifier::{About, Verifier};
+use super::report::{Finding, Layer, TimeSource};
+use super::verifier::{About, Context, Verifier};
 use crate::pki::certificate::hex;
 use crate::pki::extensions::TIME_STAMPING;
 use crate::pki::revocation::Moment;
@@ -68,7 +68,8 @@ pub(super) fn signing_time(
     evidence: Evidence<'_>,
 ) -> SigningTime {
     findings.reach(Layer::Time);
-    let stamped = evidence.stamp.and_then(|stamp| judge_stamp(verifier, findings, "role.signature", stamp));
+    let own = evidence.stamp.and_then(|stamp| judge_stamp(verifier, findings, "role.signature", stamp));
+    let stamped = own.or(verifier.existed_by);
     let now = verifier.context.now;
     let claimed = evidence.claimed.or(evidence.beside);
     let time = match (stamped, claimed) {
@@ -76,7 +77,7 @@ pub(super) fn signing_time(
             if let Some(claimed) = claimed.filter(|claimed| claimed.duration_since(stamped) > CLOCKS) {
                 findings.add(Reason::TimeAfterStamp, &[("claimed", claimed.into()), ("stamped", stamped.into())]);
             }
-            let proven = evidence.stamp.is_some_and(|stamp| stamp.proves);
+            let proven = own.is_none() || evidence.stamp.is_some_and(|stamp| stamp.proves);
             SigningTime { at: Some(stamped), source: Some(TimeSource::Timestamp), proven }
         }
         (None, Some(claimed)) => {
@@ -101,6 +102,14 @@ pub(super) fn signing_time(
     about.signed_at = time.at;
     about.time_source = time.source;
     time
+}
+
+/// Judges a token by itself, as it will be judged in a document: its time, if everything about it is good and its imprint is `digest`
+/// (by the token's own algorithm); else what is not.
+pub fn time_stamp(token: &TimeStampToken, digest: &[u8], context: &Context<'_>) -> Result<Timestamp, Vec<Finding>> {
+    let (mut verifier, mut findings) = (Verifier::new(context), Findings::default());
+    let time = judge_token(&mut verifier, &mut findings, "role.signature", token, digest);
+    time.ok_or_else(|| findings.conclude(&[]).findings)
 }
 
 /// The time of a stamp, if everything about it is good; else findings say what is not.

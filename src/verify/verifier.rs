@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::catalogue::Arg;
 use super::findings::Findings;
+use super::order::Order;
 use super::reason::Reason;
 use super::report::{FileFormat, Indication, Layer, Level, Report, SealPicture, SignatureKind, SignatureReport};
 use super::seal_signature::{self, Place};
@@ -57,6 +58,8 @@ pub struct Verifier<'a> {
     pub(super) paths: PathFinder<'a>,
     /// Revocation data that the file brought.
     pub(super) enclosed: Enclosed,
+    /// A good time stamp over the whole document proves that the signature being judged existed by then.
+    pub(super) existed_by: Option<Timestamp>,
     certificates: HashMap<Vec<u8>, Result<Arc<Certificate>, CertificateError>>,
     certificate_room: usize,
     /// In the place of [`Context::known`] where none is given.
@@ -102,6 +105,7 @@ impl<'a> Verifier<'a> {
             context: *context,
             paths,
             enclosed: Enclosed::default(),
+            existed_by: None,
             certificates: HashMap::new(),
             certificate_room: KEPT_CERTIFICATES,
             own: Known::new(),
@@ -228,7 +232,8 @@ impl<'a> Verifier<'a> {
         } else {
             Indication::TotalPassed
         });
-        Report { format, indication, verified_at: self.context.now, signatures, seals, findings }
+        let order = Order::of(&signatures);
+        Report { format, indication, verified_at: self.context.now, signatures, order, seals, findings }
     }
 }
 

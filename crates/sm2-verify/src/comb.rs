@@ -18,10 +18,16 @@ pub(crate) type KeyComb = Comb<5, 52>;
 /// The generator's: 2 368 points, 148 KiB.
 pub(crate) type GeneratorComb = Comb<7, 37>;
 
+static GENERATOR: OnceLock<GeneratorComb> = OnceLock::new();
+
 /// The generator's table, made when it is first needed.
 pub(crate) fn generator() -> &'static GeneratorComb {
-    static TABLE: OnceLock<GeneratorComb> = OnceLock::new();
-    TABLE.get_or_init(|| Comb::new(&G))
+    GENERATOR.get_or_init(|| Comb::new(&G))
+}
+
+/// Whether it was made already.
+pub(crate) fn is_generator_made() -> bool {
+    GENERATOR.get().is_some()
 }
 
 impl<const WIDTH: usize, const WINDOWS: usize> Comb<WIDTH, WINDOWS> {

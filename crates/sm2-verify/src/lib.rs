@@ -12,7 +12,7 @@
 //! | [`verify_many`] | many signatures by keys met once | the same, the keys' small tables share an inversion |
 //! | [`PreparedKey::verify`] | a key that comes back | no doublings: a table of 52 KiB for the key, 148 KiB for G |
 //! | [`verify_many_prepared`] | many signatures by such keys | in affine coordinates, the sums share their inversions |
-//! | [`Tables`] | when it is not known which | gives a table to a key at its fourth signature; bounded, least recently used |
+//! | [`Tables`] | when it is not known which | gives a table to a key at its fourth signature, to the first such key at its 14th; bounded, least recently used |
 //!
 //! # Measured
 //! `benches/table.sh` of the workspace, 24 November 2026, one thread of a shared two-core Zen 5 virtual machine, fastest sample of each,

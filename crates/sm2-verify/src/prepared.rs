@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use alloc::vec;
 use alloc::vec::Vec;
 
-use crate::comb::{KeyComb, generator, multiply_each};
+use crate::comb::{KeyComb, generator, is_generator_made, multiply_each};
 use crate::joint::has_x;
 use crate::point::Jacobian;
 use crate::{Equation, PublicKey, verify};
@@ -69,6 +69,9 @@ pub fn verify_many_prepared(items: &[PreparedItem<'_>]) -> Vec<bool> {
 
 /// A key seen this often gets its table: by then the verifications without one have cost about as much as the table does.
 const SIGHTINGS: u32 = 4;
+/// The first key to get one waits longer, since the generator's table, which costs twice as much, is made with it: a process that judges one
+/// file and ends should make neither.
+const FIRST_SIGHTINGS: u32 = 14;
 
 /// Verifies, and remembers the keys: one that keeps coming back (an issuer's, a time stamp authority's) gets a table. At most as many
 /// keys as it was made for are remembered, the least recently used is forgotten first. For all threads; locked for a look-up only.
@@ -134,7 +137,7 @@ impl Tables {
         known.sightings = known.sightings.saturating_add(1);
         match &known.table {
             Some(table) => Sighting::Table(Arc::clone(table)),
-            None if known.sightings < SIGHTINGS => Sighting::Few,
+            None if known.sightings < if is_generator_made() { SIGHTINGS } else { FIRST_SIGHTINGS } => Sighting::Few,
             None => Sighting::Enough,
         }
     }

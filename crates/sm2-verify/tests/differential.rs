@@ -57,6 +57,8 @@ fn order_of_use() {
     let mut random = Random(10);
     let tables = Tables::new(2);
     let [a, b, c] = [1, 2, 3].map(|_| keys(&(ProjectivePoint::generator() * random.scalar())).0);
+    // With the generator's table made, all keys wait the same.
+    assert!(!keys(&ProjectivePoint::generator()).1.verify(&[1; 32], &[1; 32], &[1; 32]));
     let sightings = |key| (1..100).find(|_| tables.prepared(key).is_some()).unwrap();
     let first = sightings(&a);
     assert!(first > 1, "a key met once gets no table");

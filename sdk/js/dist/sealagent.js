@@ -483,13 +483,16 @@ var SealAgent = class {
   deleteDocument(documentId, options = {}) {
     return this.#call("DELETE", `/v1/documents/${documentId}`, void 0, options.signal);
   }
-  /** Asks for signatures and returns at once; the same key with the same request is the same request. */
+  /**
+   * Asks for signatures and returns at once; the same key with the same request is the same request. One that broke off after some of its
+   * items were signed is continued by that.
+   */
   async requestSignatures(request, options = {}) {
     const body = { ...request, idempotencyKey: options.idempotencyKey ?? this.#random() };
     const { signatureId } = await this.#call("POST", "/v1/signatures", JSON.stringify(body), options.signal);
     return signatureId;
   }
-  /** Where a request stands. With `wait` the answer comes when that has changed, or after so many seconds (20 at most). */
+  /** Where a request stands. With `wait` the answer comes when it or one of its items has changed, or after so many seconds (20 at most). */
   signatureStatus(signatureId, options = {}) {
     return this.#call("GET", `/v1/signatures/${signatureId}?wait=${options.wait ?? 0}`, void 0, options.signal);
   }
@@ -499,13 +502,14 @@ var SealAgent = class {
   }
   /** Waits until a request has ended well; throws `NotSigned` otherwise. An abort withdraws the request. */
   async waitForSignatures(signatureId, options = {}) {
-    var _a;
+    var _a, _b, _c;
     const { signal } = options;
     let status = { state: "waiting", items: [] };
     try {
-      while (status.state === "waiting" || status.state === "signing") {
-        (_a = options.onState) == null ? void 0 : _a.call(options, status.state);
+      for (let told2; isOpen(status); await ((_a = options.onStatus) == null ? void 0 : _a.call(options, status))) {
+        if (told2 === void 0) (_b = options.onState) == null ? void 0 : _b.call(options, told2 = status.state);
         status = await this.signatureStatus(signatureId, { wait: POLL, ...signal ? { signal } : {} });
+        if (isOpen(status) && told2 !== status.state) (_c = options.onState) == null ? void 0 : _c.call(options, told2 = status.state);
       }
     } catch (error) {
       if (error instanceof Cancelled) await this.cancelSignatures(signatureId).catch(() => {
@@ -527,6 +531,54 @@ var SealAgent = class {
     const signatureId = await this.requestSignatures({ items: [item] }, only);
     await this.waitForSignatures(signatureId, options);
     return this.signedDocument(signatureId, documentId, only);
+  }
+  /**
+   * The same for many files: one list, one consent, one PIN. Each file comes through `onSealed` as soon as it is done, and all of them,
+   * in order, at the end; throws `NotSigned` when one is missing then.
+   */
+  async sealDocuments(files, options = {}) {
+    var _a, _b;
+    const only = options.signal ? { signal: options.signal } : {};
+    const items = [];
+    for (const { file, seal, stamp, name, signedValue, close } of files) {
+      const document = await this.uploadDocument(file, { ...only, ...name === void 0 ? {} : { name } });
+      const { documentId, sm3 } = document;
+      items.push({ documentId, sm3, name: document.name, seal, stamp, ...signedValue ? { signedValue } : {}, ...close ? { close } : {} });
+      (_a = options.onUploaded) == null ? void 0 : _a.call(options, items.length, files.length);
+    }
+    const { timestamp, requireValid } = options;
+    const request = { items, count: items.length, ...timestamp ? { timestamp } : {}, ...requireValid ? { requireValid } : {} };
+    const key = { ...only, idempotencyKey: this.#random() };
+    const sealed = files.map(() => void 0);
+    let told2 = -1;
+    for (; ; ) {
+      const signatureId = await this.requestSignatures(request, key);
+      const collect = async (status) => {
+        var _a2, _b2, _c;
+        for (const [n, item] of status.items.entries()) {
+          const documentId = (_a2 = items[n]) == null ? void 0 : _a2.documentId;
+          if (item.state !== "done" || sealed[n] || documentId === void 0) continue;
+          const file = await this.signedDocument(signatureId, documentId, only);
+          sealed[n] = file;
+          (_b2 = options.onSealed) == null ? void 0 : _b2.call(options, n, file);
+        }
+        const count = sealed.filter((file) => file).length;
+        if (count !== told2) (_c = options.onProgress) == null ? void 0 : _c.call(options, told2 = count, files.length);
+      };
+      let last;
+      try {
+        const { onState } = options;
+        await this.waitForSignatures(signatureId, {
+          ...only,
+          ...onState ? { onState } : {},
+          onStatus: (status) => collect(last = status)
+        });
+        return sealed.map((file) => file ?? new Blob());
+      } catch (error) {
+        const interrupted = error instanceof NotSigned && last !== void 0 && sealed.some((file) => file);
+        if (!interrupted || last === void 0 || !await ((_b = options.onInterrupted) == null ? void 0 : _b.call(options, last))) throw error;
+      }
+    }
   }
   /** Judges the signatures of a file. Nobody is asked, and nothing leaves the computer. */
   verify(file, options = {}) {
@@ -659,6 +711,7 @@ var SealAgent = class {
   }
 };
 var at = ({ scheme, port }, path) => `${scheme}://127.0.0.1:${port}${path}`;
+var isOpen = (status) => status.state === "waiting" || status.state === "signing";
 function untilAborted(work, signal) {
   if (!signal) return work;
   return new Promise((resolve, reject) => {

@@ -35,6 +35,39 @@ export interface Options {
   browser?: Browser;
 }
 
+/** One file of `sealDocuments`. */
+export interface FileToSeal {
+  file: Blob;
+  seal: string;
+  stamp: Stamp;
+  /** Name of the document; of a `File` its own. */
+  name?: string;
+  signedValue?: 'ses' | 'gbt35275';
+  /** No further signature shall be possible. */
+  close?: boolean;
+}
+
+/** What `sealDocuments` takes. */
+export interface BatchOptions extends CallOptions {
+  /** Tells how many files are handed over. */
+  onUploaded?: (files: number, total: number) => void;
+  /** Tells when the person is asked (`waiting`), and when the UKey is (`signing`). */
+  onState?: (state: State) => void;
+  /** Tells how many files are sealed. */
+  onProgress?: (sealed: number, total: number) => void;
+  /** Gets each sealed file as soon as it is done; `index` is its place in the list. */
+  onSealed?: (index: number, file: Blob) => void;
+  /**
+   * The batch broke off after some files were sealed: the UKey was pulled out, say. When this resolves to true, the person is asked for
+   * the others; what is sealed stays so.
+   */
+  onInterrupted?: (status: Status) => boolean | Promise<boolean>;
+  /** Name of a time stamp service of the agent's configuration. */
+  timestamp?: string;
+  /** Refuse files whose signatures are not all valid. */
+  requireValid?: boolean;
+}
+
 /** What every call takes. */
 export interface CallOptions {
   /** Withdraws the call. A signing request that is withdrawn before the UKey was asked leaves nothing behind. */
@@ -179,9 +212,12 @@ export class SealAgent {
     return this.#call('DELETE', `/v1/documents/${documentId}`, undefined, options.signal);
   }
 
-  /** Asks for signatures and returns at once; the same key with the same request is the same request. */
+  /**
+   * Asks for signatures and returns at once; the same key with the same request is the same request. One that broke off after some of its
+   * items were signed is continued by that.
+   */
   async requestSignatures(
-    request: { items: SigningItem[] } | { digests: DigestItem[] },
+    request: ({ items: SigningItem[] } | { digests: DigestItem[] }) & { count?: number; timestamp?: string; requireValid?: boolean },
     options: CallOptions & { idempotencyKey?: string } = {},
   ): Promise<string> {
     const body = { ...request, idempotencyKey: options.idempotencyKey ?? this.#random() };
@@ -189,7 +225,7 @@ export class SealAgent {
     return signatureId;
   }
 
-  /** Where a request stands. With `wait` the answer comes when that has changed, or after so many seconds (20 at most). */
+  /** Where a request stands. With `wait` the answer comes when it or one of its items has changed, or after so many seconds (20 at most). */
   signatureStatus(signatureId: string, options: CallOptions & { wait?: number } = {}): Promise<Status> {
     return this.#call('GET', `/v1/signatures/${signatureId}?wait=${options.wait ?? 0}`, undefined, options.signal);
   }
@@ -200,13 +236,17 @@ export class SealAgent {
   }
 
   /** Waits until a request has ended well; throws `NotSigned` otherwise. An abort withdraws the request. */
-  async waitForSignatures(signatureId: string, options: CallOptions & Pick<SealOptions, 'onState'> = {}): Promise<Status> {
+  async waitForSignatures(
+    signatureId: string,
+    options: CallOptions & Pick<SealOptions, 'onState'> & { onStatus?: (status: Status) => void | Promise<void> } = {},
+  ): Promise<Status> {
     const { signal } = options;
     let status: Status = { state: 'waiting', items: [] };
     try {
-      while (status.state === 'waiting' || status.state === 'signing') {
-        options.onState?.(status.state);
+      for (let told: State | undefined; isOpen(status); await options.onStatus?.(status)) {
+        if (told === undefined) options.onState?.((told = status.state));
         status = await this.signatureStatus(signatureId, { wait: POLL, ...(signal ? { signal } : {}) });
+        if (isOpen(status) && told !== status.state) options.onState?.((told = status.state));
       }
     } catch (error) {
       if (error instanceof Cancelled) await this.cancelSignatures(signatureId).catch(() => {});
@@ -229,6 +269,54 @@ export class SealAgent {
     const signatureId = await this.requestSignatures({ items: [item] }, only);
     await this.waitForSignatures(signatureId, options);
     return this.signedDocument(signatureId, documentId, only);
+  }
+
+  /**
+   * The same for many files: one list, one consent, one PIN. Each file comes through `onSealed` as soon as it is done, and all of them,
+   * in order, at the end; throws `NotSigned` when one is missing then.
+   */
+  async sealDocuments(files: readonly FileToSeal[], options: BatchOptions = {}): Promise<Blob[]> {
+    const only = options.signal ? { signal: options.signal } : {};
+    const items: SigningItem[] = [];
+    for (const { file, seal, stamp, name, signedValue, close } of files) {
+      const document = await this.uploadDocument(file, { ...only, ...(name === undefined ? {} : { name }) });
+      // With the digest the agent refuses the list if it holds another document than the one that was handed over.
+      const { documentId, sm3 } = document;
+      items.push({ documentId, sm3, name: document.name, seal, stamp, ...(signedValue ? { signedValue } : {}), ...(close ? { close } : {}) });
+      options.onUploaded?.(items.length, files.length);
+    }
+    const { timestamp, requireValid } = options;
+    const request = { items, count: items.length, ...(timestamp ? { timestamp } : {}), ...(requireValid ? { requireValid } : {}) };
+    const key = { ...only, idempotencyKey: this.#random() };
+    const sealed: (Blob | undefined)[] = files.map(() => undefined);
+    let told = -1;
+    for (;;) {
+      const signatureId = await this.requestSignatures(request, key);
+      const collect = async (status: Status) => {
+        for (const [n, item] of status.items.entries()) {
+          const documentId = items[n]?.documentId;
+          if (item.state !== 'done' || sealed[n] || documentId === undefined) continue;
+          const file = await this.signedDocument(signatureId, documentId, only);
+          sealed[n] = file;
+          options.onSealed?.(n, file);
+        }
+        const count = sealed.filter((file) => file).length;
+        if (count !== told) options.onProgress?.((told = count), files.length);
+      };
+      let last: Status | undefined;
+      try {
+        const { onState } = options;
+        await this.waitForSignatures(signatureId, {
+          ...only,
+          ...(onState ? { onState } : {}),
+          onStatus: (status) => collect((last = status)),
+        });
+        return sealed.map((file) => file ?? new Blob());
+      } catch (error) {
+        const interrupted = error instanceof NotSigned && last !== undefined && sealed.some((file) => file);
+        if (!interrupted || last === undefined || !(await options.onInterrupted?.(last))) throw error;
+      }
+    }
   }
 
   /** Judges the signatures of a file. Nobody is asked, and nothing leaves the computer. */
@@ -377,6 +465,8 @@ export class SealAgent {
 }
 
 const at = ({ scheme, port }: Place, path: string) => `${scheme}://127.0.0.1:${port}${path}`;
+
+const isOpen = (status: Status) => status.state === 'waiting' || status.state === 'signing';
 
 function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (!signal) return work;

@@ -26,12 +26,15 @@ export interface Seal {
   [more: string]: unknown;
 }
 
+/** Pages by number, counted from 1, or by a word. */
+export type Pages = 'all' | 'odd' | 'even' | number[];
+
 /** Where a seal lands. Lengths are millimetres from the page's top left corner. */
 export type Stamp =
-  | { kind: 'page'; pages: number[]; x: number; y: number; width?: number }
+  | { kind: 'page'; pages: Pages; x: number; y: number; width?: number }
   | { kind: 'keyword'; text: string; nth?: number | 'all'; dx: number; dy: number }
   | { kind: 'field'; name: string }
-  | { kind: 'straddle'; edge: 'left' | 'right'; pages: 'all' | 'odd' | 'even' | number[]; y: number }
+  | { kind: 'straddle'; edge: 'left' | 'right'; pages: Pages; y: number }
   | { kind: 'none' };
 
 /** A document that was handed over. */
@@ -46,10 +49,12 @@ export interface Document {
   expiresAt: string;
 }
 
-/** One signature to ask for. */
+/** One signature to ask for. With `sm3` or `name` the agent refuses the request unless the document is that one. */
 export interface SigningItem {
   documentId: string;
   seal: string;
+  sm3?: string;
+  name?: string;
   stamp: Stamp;
   signedValue?: 'ses' | 'gbt35275';
   close?: boolean;
@@ -70,7 +75,7 @@ export type State = 'waiting' | 'signing' | 'done' | 'declined' | 'expired' | 'c
 /** `GET /v1/signatures/{id}` */
 export interface Status {
   state: State;
-  items: { state: State; code?: string; message?: string; messageZh?: string; detail?: string; signedValue?: string }[];
+  items: { state: State; code?: string; message?: string; messageZh?: string; detail?: string; warning?: string; signedValue?: string }[];
 }
 
 /** The judgement about a file. */
@@ -86,4 +91,4 @@ export type AgentEvent =
   | { type: 'tokenRemoved'; token: string }
   /** `revoked`: the person ended it, and the stream ends. */
   | { type: 'pairingChanged'; state: 'granted' | 'revoked' }
-  | { type: 'signatureChanged'; signatureId: string; state: State };
+  | { type: 'signatureChanged'; signatureId: string; state: State; done: number };

@@ -204,7 +204,7 @@ test('a document is sealed, with progress and states', async () => {
     onState: (state) => seen.states.push(state),
   });
   assert.equal(await sealed.text(), 'sealed');
-  assert.deepEqual(seen, { progress: [[2, 4], [4, 4]], states: ['waiting', 'waiting', 'signing'] });
+  assert.deepEqual(seen, { progress: [[2, 4], [4, 4]], states: ['waiting', 'signing'] });
   const request = JSON.parse(browser.calls.find((call) => call.url.endsWith('/v1/signatures')).body);
   assert.match(request.idempotencyKey, /^[0-9a-f]{32}$/);
   assert.ok(browser.calls.some((call) => call.url.includes('?name=%E5%90%88%E5%90%8C.ofd')));
@@ -218,6 +218,62 @@ test('an abort while the person is asked withdraws the request', async () => {
   const onState = () => setTimeout(() => aborter.abort(), 1);
   await rejectsAs(it.sealDocument(new Blob(['1']), '44', { kind: 'none' }, { signal: aborter.signal, onState }), sdk.Cancelled);
   assert.deepEqual(deleted, ['/v1/signatures/s1']);
+});
+
+test('many files: one list, each delivered as it is done, and what is left asked for again', async () => {
+  const uploads = ['d0', 'd1', 'd2'];
+  let uploaded = 0;
+  const bodies = [];
+  const item = (state) => ({ state });
+  const answers = [
+    { state: 'waiting', items: ['waiting', 'waiting', 'waiting'].map(item) },
+    { state: 'signing', items: ['done', 'signing', 'signing'].map(item) },
+    { state: 'failed', items: [item('done'), { state: 'failed', code: 'token_removed' }, { state: 'failed', code: 'token_removed' }] },
+    { state: 'signing', items: ['done', 'done', 'signing'].map(item) },
+    { state: 'done', items: ['done', 'done', 'done'].map(item) },
+  ];
+  const handler = ({ url, method, body }) => {
+    if (url.pathname === '/v1/info') return json(info);
+    if (url.pathname === '/v1/documents') {
+      const n = uploaded++;
+      return json({ documentId: uploads[n], name: `n${n}`, sm3: `hash${n}` }, 201);
+    }
+    if (url.pathname === '/v1/signatures') {
+      bodies.push(JSON.parse(body));
+      return json({ signatureId: 's1' }, 202);
+    }
+    if (url.pathname.includes('/documents/')) return new Response(`sealed ${url.pathname.split('/').pop()}`);
+    assert.equal(method, 'GET');
+    return json(answers.shift());
+  };
+  const { agent: it } = agent({ ports: { 17329: handler } });
+  const told = [];
+  const files = uploads.map((name) => ({ file: new Blob([name]), name, seal: '44', stamp: { kind: 'page', pages: 'all', x: 1, y: 2 } }));
+  const sealed = await it.sealDocuments(files, {
+    timestamp: 'city',
+    onState: (state) => told.push(state),
+    onProgress: (done, total) => told.push(`${done}/${total}`),
+    onSealed: (index) => told.push(index),
+    onInterrupted: (status) => { told.push(status.items[1].code); return true; },
+  });
+  assert.deepEqual(await Promise.all(sealed.map((file) => file.text())), ['sealed d0', 'sealed d1', 'sealed d2']);
+  assert.deepEqual(told, ['waiting', '0/3', 'signing', 0, '1/3', 'token_removed', 'waiting', 'signing', 1, '2/3', 2, '3/3']);
+  assert.equal(bodies.length, 2);
+  assert.deepEqual(bodies[0], bodies[1], 'the same request under the same key');
+  assert.deepEqual([bodies[0].count, bodies[0].timestamp, bodies[0].items[2].sm3, bodies[0].items[2].name], [3, 'city', 'hash2', 'n2']);
+});
+
+test('many files: an end without all of them is told as such', async () => {
+  const handler = ({ url }) => {
+    if (url.pathname === '/v1/info') return json(info);
+    if (url.pathname === '/v1/documents') return json({ documentId: 'd', name: 'n', sm3: 'h' }, 201);
+    if (url.pathname === '/v1/signatures') return json({ signatureId: 's1' }, 202);
+    return json({ state: 'declined', items: [{ state: 'declined' }] });
+  };
+  const { agent: it } = agent({ ports: { 17329: handler } });
+  const files = [{ file: new Blob(['1']), seal: '44', stamp: { kind: 'none' } }];
+  const sealed = it.sealDocuments(files, { onInterrupted: () => assert.fail('nothing was sealed, so there is nothing to continue') });
+  await rejectsAs(sealed, sdk.NotSigned, { state: 'declined' });
 });
 
 test('a refusal by the person is told from a failure', async () => {

@@ -126,8 +126,9 @@ fn process_with(socket: &str) -> Option<String> {
         let files = std::fs::read_dir(process.join("fd")).into_iter().flatten().flatten();
         files.into_iter().any(|file| std::fs::read_link(file.path()).is_ok_and(|target| target.as_os_str() == socket))
     };
-    let processes = std::fs::read_dir("/proc").ok()?.flatten().map(|entry| entry.path());
-    let process = processes.into_iter().find(|path| has(path))?;
+    let entries = std::fs::read_dir("/proc").ok()?.flatten();
+    let numbered = entries.filter(|entry| entry.file_name().to_string_lossy().bytes().all(|b| b.is_ascii_digit()));
+    let process = numbered.map(|entry| entry.path()).find(|path| has(path))?;
     let name = std::fs::read_to_string(process.join("comm")).ok()?;
     Some(format!("{} ({})", name.trim_end(), process.file_name()?.to_str()?))
 }

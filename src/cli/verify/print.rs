@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::failure::Language;
+use crate::verify::order::Order;
 use crate::verify::report::{Finding, Indication, Level, Report, SignatureReport, TimeSource};
 
 /// How to print.
@@ -30,6 +31,9 @@ pub(super) fn report(name: &str, report: &Report, style: Style) -> String {
     };
     let verdict = verdict(report.indication, style);
     let _ = writeln!(out, "{}  {}  {count}", pad(&verdict, VERDICT), visible(name));
+    if let Some(order) = report.order.as_ref().filter(|order| order.signers.len() > 1) {
+        let _ = writeln!(out, "  {}", in_order(order, style));
+    }
     for finding in &report.findings {
         line(&mut out, finding, style);
     }
@@ -40,6 +44,20 @@ pub(super) fn report(name: &str, report: &Report, style: Style) -> String {
         }
     }
     out
+}
+
+/// Who signed after whom.
+fn in_order(order: &Order, style: Style) -> String {
+    let signers: Vec<String> = order.signers.iter().map(|name| visible(name)).collect();
+    let (nothing, something) = (
+        style.language.pick("nothing else changed", "此外没有其他改动"),
+        style.language.pick("something else was changed, or does not hold", "此外还有改动，或有签章不成立"),
+    );
+    let rest = if order.nothing_else { nothing } else { something };
+    match style.language {
+        Language::English => format!("signed by {}; {rest}", signers.join(", then ")),
+        Language::Chinese => format!("依次签章：{}；{rest}", signers.join("，其后 ")),
+    }
 }
 
 /// Id, who, with which seal, when and who says so.

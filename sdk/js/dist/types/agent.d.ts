@@ -19,6 +19,37 @@ export interface Options {
     /** For tests. */
     browser?: Browser;
 }
+/** One file of `sealDocuments`. */
+export interface FileToSeal {
+    file: Blob;
+    seal: string;
+    stamp: Stamp;
+    /** Name of the document; of a `File` its own. */
+    name?: string;
+    signedValue?: 'ses' | 'gbt35275';
+    /** No further signature shall be possible. */
+    close?: boolean;
+}
+/** What `sealDocuments` takes. */
+export interface BatchOptions extends CallOptions {
+    /** Tells how many files are handed over. */
+    onUploaded?: (files: number, total: number) => void;
+    /** Tells when the person is asked (`waiting`), and when the UKey is (`signing`). */
+    onState?: (state: State) => void;
+    /** Tells how many files are sealed. */
+    onProgress?: (sealed: number, total: number) => void;
+    /** Gets each sealed file as soon as it is done; `index` is its place in the list. */
+    onSealed?: (index: number, file: Blob) => void;
+    /**
+     * The batch broke off after some files were sealed: the UKey was pulled out, say. When this resolves to true, the person is asked for
+     * the others; what is sealed stays so.
+     */
+    onInterrupted?: (status: Status) => boolean | Promise<boolean>;
+    /** Name of a time stamp service of the agent's configuration. */
+    timestamp?: string;
+    /** Refuse files whose signatures are not all valid. */
+    requireValid?: boolean;
+}
 /** What every call takes. */
 export interface CallOptions {
     /** Withdraws the call. A signing request that is withdrawn before the UKey was asked leaves nothing behind. */
@@ -77,26 +108,40 @@ export declare class SealAgent {
     }): Promise<Blob>;
     /** Takes a document back. */
     deleteDocument(documentId: string, options?: CallOptions): Promise<void>;
-    /** Asks for signatures and returns at once; the same key with the same request is the same request. */
-    requestSignatures(request: {
+    /**
+     * Asks for signatures and returns at once; the same key with the same request is the same request. One that broke off after some of its
+     * items were signed is continued by that.
+     */
+    requestSignatures(request: ({
         items: SigningItem[];
     } | {
         digests: DigestItem[];
+    }) & {
+        count?: number;
+        timestamp?: string;
+        requireValid?: boolean;
     }, options?: CallOptions & {
         idempotencyKey?: string;
     }): Promise<string>;
-    /** Where a request stands. With `wait` the answer comes when that has changed, or after so many seconds (20 at most). */
+    /** Where a request stands. With `wait` the answer comes when it or one of its items has changed, or after so many seconds (20 at most). */
     signatureStatus(signatureId: string, options?: CallOptions & {
         wait?: number;
     }): Promise<Status>;
     /** Withdraws a request. Once the UKey was asked it still runs to its end, and nothing is delivered. */
     cancelSignatures(signatureId: string): Promise<void>;
     /** Waits until a request has ended well; throws `NotSigned` otherwise. An abort withdraws the request. */
-    waitForSignatures(signatureId: string, options?: CallOptions & Pick<SealOptions, 'onState'>): Promise<Status>;
+    waitForSignatures(signatureId: string, options?: CallOptions & Pick<SealOptions, 'onState'> & {
+        onStatus?: (status: Status) => void | Promise<void>;
+    }): Promise<Status>;
     /** A signed document. May be fetched again until the request is deleted or ten minutes have passed. */
     signedDocument(signatureId: string, documentId: string, options?: CallOptions): Promise<Blob>;
     /** All of it: hands the file over, asks the person for one seal on it, and returns the sealed file. */
     sealDocument(file: Blob, seal: string, stamp: Stamp, options?: SealOptions): Promise<Blob>;
+    /**
+     * The same for many files: one list, one consent, one PIN. Each file comes through `onSealed` as soon as it is done, and all of them,
+     * in order, at the end; throws `NotSigned` when one is missing then.
+     */
+    sealDocuments(files: readonly FileToSeal[], options?: BatchOptions): Promise<Blob[]>;
     /** Judges the signatures of a file. Nobody is asked, and nothing leaves the computer. */
     verify(file: Blob, options?: CallOptions & Pick<SealOptions, 'name' | 'onProgress'> & {
         at?: Date;

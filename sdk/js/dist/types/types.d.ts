@@ -21,10 +21,12 @@ export interface Seal {
     validTo: string;
     [more: string]: unknown;
 }
+/** Pages by number, counted from 1, or by a word. */
+export type Pages = 'all' | 'odd' | 'even' | number[];
 /** Where a seal lands. Lengths are millimetres from the page's top left corner. */
 export type Stamp = {
     kind: 'page';
-    pages: number[];
+    pages: Pages;
     x: number;
     y: number;
     width?: number;
@@ -40,7 +42,7 @@ export type Stamp = {
 } | {
     kind: 'straddle';
     edge: 'left' | 'right';
-    pages: 'all' | 'odd' | 'even' | number[];
+    pages: Pages;
     y: number;
 } | {
     kind: 'none';
@@ -60,10 +62,12 @@ export interface Document {
     closed: boolean;
     expiresAt: string;
 }
-/** One signature to ask for. */
+/** One signature to ask for. With `sm3` or `name` the agent refuses the request unless the document is that one. */
 export interface SigningItem {
     documentId: string;
     seal: string;
+    sm3?: string;
+    name?: string;
     stamp: Stamp;
     signedValue?: 'ses' | 'gbt35275';
     close?: boolean;
@@ -87,6 +91,7 @@ export interface Status {
         message?: string;
         messageZh?: string;
         detail?: string;
+        warning?: string;
         signedValue?: string;
     }[];
 }
@@ -112,4 +117,5 @@ export type AgentEvent = {
     type: 'signatureChanged';
     signatureId: string;
     state: State;
+    done: number;
 };

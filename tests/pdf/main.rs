@@ -3,8 +3,12 @@
 //! `apt-get install qpdf poppler-utils mupdf-tools`, and pyHanko for the Python that `SEALAGENT_PYTHON` names (else `python3`).
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
-#[path = "common/world.rs"]
+#[path = "../common/world.rs"]
 mod world;
+
+mod makers;
+mod pictures;
+mod values;
 
 use std::fs::{self, File};
 use std::io::{BufReader, BufWriter, Cursor, Write as _};
@@ -12,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use libtest_mimic::{Arguments, Failed, Trial};
+use makers::{Maker, contract, pdf};
 use sealagent::asn1::oid;
 use sealagent::cms::{Content, Identifiers, SignedDataDraft};
 use sealagent::document::{DocumentError, Prepared as _, Provider, Signable as _, SignatureKind, SigningPlan};
@@ -32,7 +37,7 @@ fn main() {
     }
     let arguments = Arguments::from_args();
     let no = |program: &str| Command::new(program).arg("--help").output().is_err();
-    let (qpdf, pdfsig, mutool, toppm, cairo) = (no("qpdf"), no("pdfsig"), no("mutool"), no("pdftoppm"), no("pdftocairo"));
+    let (qpdf, pdfsig, mutool, toppm) = (no("qpdf"), no("pdfsig"), no("mutool"), no("pdftoppm"));
     let pyhanko = !run(&python(), &["-c", "import pyhanko"]).is_ok_and(|out| out.status.success());
     let foxit = samples().join("pdf/foxit-sm-detached-ses-page1.pdf");
     let no_foxit = !foxit.exists();
@@ -48,15 +53,26 @@ fn main() {
     trial("encrypted_files_are_refused", qpdf, Box::new(encrypted));
     trial("seal_is_drawn_where_it_was_asked_for", toppm, Box::new(drawn));
     trial("rsa_signatures_of_pyhanko_are_judged_and_ecdsa_ones_told", pyhanko, Box::new(pades));
-    for (name, maker, ignored) in [
-        ("plain", Maker::Ours, false),
-        ("object_streams", Maker::Qpdf(&["--object-streams=generate"]), false),
-        ("linearised", Maker::Qpdf(&["--linearize"]), false),
-        ("linearised_object_streams", Maker::Qpdf(&["--linearize", "--object-streams=generate"]), false),
-        ("uncompressed", Maker::Qpdf(&["--qdf"]), false),
-        ("mutool", Maker::Mutool, mutool),
-        ("cairo", Maker::Cairo, cairo),
+    let (no_java, no_openssl) = (!values::has_java(), no("openssl"));
+    trial("bouncy_castle_verifies_the_values_in_a_pdf", no_java, Box::new(values::by_bouncy_castle));
+    trial("openssl_verifies_the_values_in_a_pdf", no_openssl, Box::new(values::by_openssl));
+    trial("poppler_and_chromium_show_the_seal_alike", toppm || no("chromium"), Box::new(pictures::alike));
+    for (name, maker) in [
+        ("plain", Maker::Ours),
+        ("hybrid", Maker::Hybrid),
+        ("object_streams", Maker::Qpdf(&["--object-streams=generate"])),
+        ("linearised", Maker::Qpdf(&["--linearize"])),
+        ("linearised_object_streams", Maker::Qpdf(&["--linearize", "--object-streams=generate"])),
+        ("uncompressed", Maker::Qpdf(&["--qdf"])),
+        ("mutool", Maker::Mutool),
+        ("cairo", Maker::Cairo),
+        ("groff", Maker::Groff),
+        ("latex", Maker::Latex),
+        ("libreoffice", Maker::LibreOffice),
     ] {
+        let ignored = maker.program().is_some_and(no);
+        let input = move || maker.make(&contract(3));
+        trial(&format!("we_verify_our_signatures_on_{name}"), ignored, Box::new(move || by_ourselves(&input())));
         let input = move || maker.make(&contract(3));
         trial(&format!("qpdf_accepts_our_signatures_on_{name}"), qpdf || ignored, Box::new(move || by_qpdf(&input())));
         let input = move || maker.make(&contract(3));
@@ -92,68 +108,6 @@ fn python() -> String {
 
 fn run(program: &str, arguments: &[&str]) -> std::io::Result<Output> {
     Command::new(program).args(arguments).output()
-}
-
-/// How an input file comes to be.
-#[derive(Clone, Copy)]
-enum Maker {
-    Cairo,
-    Mutool,
-    Ours,
-    Qpdf(&'static [&'static str]),
-}
-
-impl Maker {
-    fn make(self, bytes: &[u8]) -> Vec<u8> {
-        let folder = tempfile::tempdir().unwrap();
-        let (input, output) = (folder.path().join("in.pdf"), folder.path().join("out.pdf"));
-        fs::write(&input, bytes).unwrap();
-        let (input, out) = (input.to_str().unwrap(), output.to_str().unwrap());
-        let result = match self {
-            Self::Ours => return bytes.to_vec(),
-            Self::Qpdf(options) => run("qpdf", &[options, &[input, out]].concat()),
-            Self::Mutool => run("mutool", &["clean", "-z", input, out]),
-            Self::Cairo => run("pdftocairo", &["-pdf", input, out]),
-        };
-        let result = result.unwrap();
-        assert!(result.status.success(), "{}", String::from_utf8_lossy(&result.stderr));
-        fs::read(output).unwrap()
-    }
-}
-
-/// A document of so many A4 pages, the second turned; written here, so that nothing of the reader under test is in it.
-fn contract(pages: usize) -> Vec<u8> {
-    let mut objects = vec!["<</Type/Catalog/Pages 2 0 R>>".to_owned()];
-    let kids: String = (0..pages).map(|i| format!("{} 0 R ", 4 + 2 * i)).collect();
-    objects.push(format!("<</Type/Pages/Kids[{kids}]/Count {pages}/MediaBox[0 0 595 842]>>"));
-    objects.push("<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>".into());
-    for i in 0..pages {
-        let rotate = if i == 1 { "/Rotate 90" } else { "" };
-        let (page, content) = (4 + 2 * i, format!("BT /F 20 Tf 60 700 Td (Contract, page {}) Tj ET", i + 1));
-        objects.push(format!("<</Type/Page/Parent 2 0 R/Resources<</Font<</F 3 0 R>>>>/Contents {} 0 R{rotate}>>", page + 1));
-        objects.push(format!("<</Length {}>>stream\n{content}\nendstream", content.len()));
-    }
-    pdf(&objects, &[])
-}
-
-/// A file with these objects, from number 1 on, the last of them a stream of `data` when there is any.
-fn pdf(objects: &[String], data: &[u8]) -> Vec<u8> {
-    let mut bytes = b"%PDF-1.6\n%\xe2\xe3\xcf\xd3\n".to_vec();
-    let mut table = format!("xref\n0 {}\n0000000000 65535 f \n", objects.len() + 1);
-    for (i, object) in objects.iter().enumerate() {
-        table.push_str(&format!("{:010} 00000 n \n", bytes.len()));
-        bytes.extend(format!("{} 0 obj\n{object}\n", i + 1).as_bytes());
-        if i + 1 == objects.len() && !data.is_empty() {
-            bytes.extend(b"stream\n");
-            bytes.extend(data);
-            bytes.extend(b"\nendstream\n");
-        }
-        bytes.extend(b"endobj\n");
-    }
-    let xref = bytes.len();
-    let size = objects.len() + 1;
-    bytes.extend(format!("{table}trailer\n<</Size {size}/Root 1 0 R/ID[<00><00>]>>\nstartxref\n{xref}\n%%EOF\n").as_bytes());
-    bytes
 }
 
 fn sizes(bytes: &[u8]) -> Vec<SizeMm> {
@@ -237,6 +191,20 @@ fn judged(signed: &[u8], program: &str, arguments: &[&str]) -> Result<(String, t
     let out = run(program, &arguments)?;
     let text = format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
     if out.status.success() { Ok((text, folder)) } else { Err(format!("{program}: {}\n{text}", out.status).into()) }
+}
+
+/// All three hold, and what came after the first two is only signing.
+fn by_ourselves(input: &[u8]) -> Result<(), Failed> {
+    let signed = signed_three_times(input);
+    let report = verdict(&signed);
+    let errors: Vec<_> = (0..report.signatures.len()).map(|i| errors(&report, i)).collect();
+    let signatures = Document::open(Cursor::new(&signed))?.signatures()?;
+    let is_clean = signatures.iter().all(|signature| signature.changes.is_empty() && signature.byte_range.is_ok());
+    if errors == [Vec::<&str>::new(), Vec::new(), Vec::new()] && is_clean && signed.starts_with(input) {
+        Ok(())
+    } else {
+        Err(format!("{errors:?} {:?}", signatures.iter().map(|s| &s.changes).collect::<Vec<_>>()).into())
+    }
 }
 
 fn by_qpdf(input: &[u8]) -> Result<(), Failed> {
