@@ -31,7 +31,7 @@ fn sign(rig: &Rig) -> (State, Option<Code>) {
         signed_value: SignedValueKind::Ses,
     };
     let (_canceller, cancel) = Canceller::new();
-    let request = SigningRequest { requester: Requester::CommandLine, items: vec![item] };
+    let request = SigningRequest { requester: Requester::CommandLine, items: vec![item], timestamp: None, require_valid: false };
     let signed = rig.runtime.block_on(run_alone(&rig.app.signer, request, &scratch, cancel)).unwrap();
     (signed.status.state, signed.status.items[0].failure.as_ref().map(|failure| failure.code))
 }
