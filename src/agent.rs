@@ -15,10 +15,10 @@ use crate::consent::prompt::{PromptQueue, Prompter};
 use crate::consent::terminal::Terminal;
 use crate::consent::window::Window;
 use crate::failure::Language;
-use crate::pki::trust::TrustStore;
 use crate::preview::Program;
 use crate::signing::pipeline::{Clock, Signer};
-use crate::trust_dir::{self, TrustDirError};
+use crate::trust_dir::TrustDirError;
+use crate::trusted::Trusted;
 use crate::workers::library::Library;
 use crate::workers::{DriverConfig, DriverKind, Timing, Workers};
 
@@ -91,16 +91,7 @@ impl Agent {
     pub fn start(config: Config, means: Means) -> Result<Self, StartError> {
         raise_file_limit();
         let audit = Audit::open(&config.places.audit())?;
-        let trust_folder = config.places.trust();
-        let trust = if trust_folder.is_dir() {
-            let (trust, problems) = trust_dir::read(&trust_folder)?;
-            for problem in problems {
-                tracing::warn!(%problem, "left out of the trust folder");
-            }
-            trust
-        } else {
-            TrustStore::empty()
-        };
+        let trust = Trusted::open(config.places.trust(), &config.presets, (means.clock)())?;
         let workers = Workers::start(drivers(&config, &means.worker, means.faults), means.timing);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let signer = Signer {

@@ -57,6 +57,8 @@ pub struct Config {
     pub fetch: Fetch,
     /// Regions that the policy accepts.
     pub presets: Presets,
+    /// Whether every signature needs a licence statement of the signer's registry.
+    pub licence_required: bool,
     /// Where newer versions are offered; `None` where the policy names nothing.
     pub update: Option<crate::update::Channel>,
     /// Where things are kept.
@@ -218,6 +220,9 @@ pub struct Limit {
     /// The only formats it may have signed: "ofd", "pdf".
     #[serde(default)]
     pub formats: Option<BTreeSet<String>>,
+    /// Whether its requests need a licence statement of the signer's registry.
+    #[serde(default)]
+    pub licence_required: bool,
 }
 
 /// Where the agent keeps things. All are created 0700 when first needed, files in them 0600.
@@ -411,6 +416,8 @@ struct RegionFile {
     id: String,
     /// SHA-256 of the certificate that may sign its first list.
     signer: String,
+    /// Its list, which the agent takes when it starts.
+    list: Option<PathBuf>,
 }
 
 impl RegionFile {
@@ -463,6 +470,9 @@ struct PolicyFile {
     /// Whether the person may accept further regions.
     #[serde(default)]
     user_regions: bool,
+    /// Whether every signature needs a licence statement of the signer's registry.
+    #[serde(default)]
+    licence_required: bool,
 }
 
 impl Config {
@@ -517,6 +527,7 @@ impl Config {
             pdf: Pdf::default(),
             fetch: Fetch::default(),
             presets: Presets::none(),
+            licence_required: false,
             update: None,
             places,
         }
@@ -565,10 +576,12 @@ impl Config {
         if !user.region.is_empty() {
             return Err(value("[[region]] belongs into the policy file alone"));
         }
+        config.licence_required = rules.licence_required;
         config.presets.others = !managed || rules.user_regions;
         for region in policy.region {
             let signer = region.checked().ok_or_else(|| value("region.id or region.signer (64 hexadecimal digits)"))?;
             config.presets.regions.push((region.id, signer));
+            config.presets.lists.extend(region.list);
         }
         config.http.silent = rules.silent;
         config.http.tls = !managed || rules.tls;

@@ -55,6 +55,8 @@ pub mod tls;
 #[cfg(feature = "agent")]
 pub mod trust_dir;
 #[cfg(feature = "agent")]
+pub mod trusted;
+#[cfg(feature = "agent")]
 pub mod update;
 #[cfg(feature = "agent")]
 pub mod views;

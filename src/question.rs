@@ -151,6 +151,9 @@ pub struct Seal {
     pub signer: String,
     /// Unified social credit code, where the certificate holds one.
     pub uscc: Option<String>,
+    /// What the company's registry says of it, where a statement is at hand and agrees.
+    #[serde(default)]
+    pub licence: Option<String>,
     /// Its picture.
     pub picture: Option<Picture>,
 }

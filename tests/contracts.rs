@@ -85,7 +85,7 @@ fn bytes_of(output: &Output) -> Vec<u8> {
 }
 
 fn report(rig: &Rig, bytes: &[u8]) -> Report {
-    Verifier::verify(Cursor::new(bytes), &Context::new(&rig.app.signer.trust, at(NOW)))
+    Verifier::verify(Cursor::new(bytes), &Context::new(&rig.app.signer.trust.current(), at(NOW)))
 }
 
 /// A PDF of one page for each list of content streams.
@@ -536,7 +536,7 @@ fn a_document_that_is_in_the_way_is_left_out() {
 }
 
 fn report_now(rig: &Rig, bytes: &[u8]) -> Report {
-    Verifier::verify(Cursor::new(bytes), &Context::new(&rig.app.signer.trust, jiff::Timestamp::now()))
+    Verifier::verify(Cursor::new(bytes), &Context::new(&rig.app.signer.trust.current(), jiff::Timestamp::now()))
 }
 
 /// `sealagent upgrade` of a file of the rig's folder, with this service; standard output.

@@ -83,7 +83,7 @@ impl Parties {
     }
 
     fn report(&self, bytes: &[u8]) -> Report {
-        Verifier::verify(Cursor::new(bytes), &Context::new(&self.rig.app.signer.trust, at(NOW)))
+        Verifier::verify(Cursor::new(bytes), &Context::new(&self.rig.app.signer.trust.current(), at(NOW)))
     }
 
     /// Nobody is asked to sign on top of it.

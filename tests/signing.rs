@@ -77,7 +77,7 @@ fn bytes_of(signed: &Signed) -> Vec<u8> {
 }
 
 fn report(rig: &Rig, bytes: &[u8]) -> Report {
-    Verifier::verify(std::io::Cursor::new(bytes), &Context::new(&rig.app.signer.trust, at(NOW)))
+    Verifier::verify(std::io::Cursor::new(bytes), &Context::new(&rig.app.signer.trust.current(), at(NOW)))
 }
 
 fn assert_all_passed(rig: &Rig, bytes: &[u8], signatures: usize) {

@@ -138,7 +138,7 @@ fn closed(rig: &Rig, bytes: &[u8]) -> Vec<u8> {
 }
 
 fn report(rig: &Rig, bytes: &[u8]) -> Report {
-    Verifier::verify(Cursor::new(bytes), &Context::new(&rig.app.signer.trust, at(NOW)))
+    Verifier::verify(Cursor::new(bytes), &Context::new(&rig.app.signer.trust.current(), at(NOW)))
 }
 
 fn assert_all_passed(rig: &Rig, bytes: &[u8], kinds: &[SignatureKind]) {

@@ -9,6 +9,7 @@ use super::{FAILED, Problem};
 use crate::agent::{Agent, Means};
 use crate::config::Config;
 use crate::failure::Language;
+use crate::fetch::Fetcher;
 use crate::http::pages::link::PortFile;
 use crate::http::{App, Listener};
 use crate::tls::Tls;
@@ -39,6 +40,12 @@ pub fn run(config: Config, language: Language) -> Result<ExitCode, Problem> {
             Ok(Err(error)) => tracing::warn!(%error, "old months of the record cannot be removed"),
             Err(error) => tracing::error!(%error, "removing old months ended unexpectedly"),
         }
+        let fetch = &agent.signer.config.fetch;
+        let _fetching = fetch.enabled.then(|| {
+            let fetcher = fetch.proxy.as_deref().and_then(|proxy| Fetcher::through(proxy).ok()).unwrap_or_default();
+            let clock = agent.signer.clock.clone();
+            tokio::spawn(agent.signer.trust.clone().keep_fresh(fetcher, clock))
+        });
         // For `sealagent open`; without it the agent does all else.
         let places = agent.signer.config.places.clone();
         let _port = PortFile::write(&places, listener.port())

@@ -1,5 +1,6 @@
 //! May this requester ask for this? Answered from the configuration alone, before anything is read or anyone is asked.
 
+use super::Origin;
 use super::summary::Requester;
 use crate::config::Config;
 
@@ -61,11 +62,16 @@ pub fn allow(config: &Config, requester: &Requester, wish: Wish<'_>) -> Result<(
     Ok(())
 }
 
+/// Whether this requester's signatures need a licence statement of the signer's registry.
+pub fn licence_required(config: &Config, requester: &Requester) -> bool {
+    let is_limited = |origin: &Origin| config.limits.iter().any(|limit| limit.origin == *origin && limit.licence_required);
+    config.licence_required || matches!(requester, Requester::Origin(origin) if is_limited(origin))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::{Limit, Places};
-    use crate::consent::Origin;
 
     #[test]
     fn limits_bind_their_origin_and_digests_need_leave() {
@@ -76,6 +82,7 @@ mod tests {
             origin: origin("https://a.example"),
             seals: Some(["1".to_owned()].into()),
             formats: Some(["ofd".to_owned()].into()),
+            licence_required: false,
         });
         config.http.digest_only.insert(origin("https://b.example"));
         let document = |seal, format| Wish::Document { seal, format };
@@ -87,5 +94,18 @@ mod tests {
         assert_eq!(allow(&config, &Requester::OwnPage, document("2", "pdf")), Ok(()));
         assert_eq!(allow(&config, &Requester::OwnPage, Wish::Digest { seal: "1" }), Err(PolicyRefused::DigestOnly));
         assert_eq!(allow(&config, &Requester::CommandLine, document("2", "pdf")), Ok(()));
+    }
+
+    #[test]
+    fn licence_is_required_of_whom_the_policy_names_or_of_all() {
+        let mut config = Config::empty(Places { data: "/d".into(), state: "/s".into() });
+        let requester = |text| Requester::Origin(Origin::parse(text).unwrap());
+        let (a, b) = (requester("https://a.example"), requester("https://b.example"));
+        assert!(!licence_required(&config, &a));
+        let Requester::Origin(origin) = a.clone() else { panic!("an origin") };
+        config.limits.push(Limit { origin, seals: None, formats: None, licence_required: true });
+        assert!(licence_required(&config, &a) && !licence_required(&config, &b));
+        config.licence_required = true;
+        assert!(licence_required(&config, &b));
     }
 }

@@ -206,6 +206,9 @@ pub struct SealShown {
     pub signer: Shown,
     /// Unified social credit code in the signer's certificate.
     pub uscc: Option<Shown>,
+    /// What the registry of the signer's region says of the company, where a statement is at hand and agrees.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub licence: Option<Shown>,
     /// The picture as the seal holds it (PNG, GIF, BMP, JPEG, SVG or an OFD package).
     #[serde(skip)]
     pub picture: Vec<u8>,
@@ -269,6 +272,7 @@ pub(super) mod tests {
                     valid_to: Timestamp::MAX,
                     signer: Shown::new("深圳市某某科技有限公司"),
                     uscc: Some(Shown::new("91440300MA5EXAMPLE")),
+                    licence: None,
                     picture: Vec::new(),
                 },
                 placements: vec![PlacementShown { page: 1, x: 120.0, y: 200.0, width: 40.0, height: 40.0 }],

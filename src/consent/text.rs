@@ -107,6 +107,9 @@ fn item_lines(out: &mut Vec<String>, item: &SummaryItem, number: &str, by_page: 
     if let Some(uscc) = &seal.uscc {
         out.push(format!("    {} {uscc}", t("uscc")));
     }
+    if let Some(licence) = &seal.licence {
+        out.push(format!("    {} {licence}", t("licence")));
+    }
     if item.placements.is_empty() {
         out.push(format!("    {}", t("no_seal_shown")));
     }

@@ -492,7 +492,7 @@ fn signed_document(app: &App, id: &str, document: &str, requester: &Requester) -
 
 async fn verify(app: &App, at: Timestamp, body: Incoming) -> Result<Answer, Failure> {
     let (draft, ..) = receive(app, body).await?;
-    let trust = app.signer.trust.clone();
+    let trust = app.signer.trust.current();
     let report = in_pool(app, move || {
         let bytes = FileBytes::new(draft.file)?;
         Ok::<_, std::io::Error>(Verifier::verify(bytes.reader(), &Context::new(&trust, at)))

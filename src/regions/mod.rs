@@ -192,12 +192,14 @@ pub struct Presets {
     pub regions: Vec<(String, [u8; 32])>,
     /// Whether others may be accepted too.
     pub others: bool,
+    /// Files of lists that the agent takes when it starts.
+    pub lists: Vec<PathBuf>,
 }
 
 impl Presets {
     /// A machine without policy: the person decides.
     pub fn none() -> Self {
-        Self { regions: Vec::new(), others: true }
+        Self { regions: Vec::new(), others: true, lists: Vec::new() }
     }
 
     /// Whether policy accepts this list by itself; an error when it forbids it.
@@ -280,6 +282,14 @@ impl Regions {
     /// Takes a file of any kind that regions sign. `ask` is asked before a region is accepted that policy does not name.
     pub fn take(&self, bytes: &[u8], now: Timestamp, ask: &mut dyn FnMut(&Introduction) -> bool) -> Result<Taken, RegionError> {
         make_private_dir(&self.folder).map_err(at(&self.folder))?;
+        let taken = self.take_kind(bytes, now, ask)?;
+        if !matches!(taken, Taken::Unchanged(_)) {
+            self.changed()?;
+        }
+        Ok(taken)
+    }
+
+    fn take_kind(&self, bytes: &[u8], now: Timestamp, ask: &mut dyn FnMut(&Introduction) -> bool) -> Result<Taken, RegionError> {
         match kind_of(bytes) {
             Some(DocumentKind::TrustList) => self.take_list(bytes, now, ask),
             Some(DocumentKind::StatusList) => self.claimed(|region| self.take_status(region, bytes)),
@@ -435,13 +445,15 @@ impl Regions {
         let _lock = self.lock()?;
         let folder = self.folder.join(region);
         if forget {
-            return match fs::remove_dir_all(&folder) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Err(RegionError::Unknown(region.to_owned())),
-                result => result.map_err(at(&folder)),
-            };
+            match fs::remove_dir_all(&folder) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(RegionError::Unknown(region.to_owned())),
+                result => result.map_err(at(&folder))?,
+            }
+            return self.changed();
         }
         let state = self.state(region)?.filter(|state| state.accepted).ok_or_else(|| RegionError::Unknown(region.to_owned()))?;
-        self.write_state(&State { accepted: false, since: now, ..state })
+        self.write_state(&State { accepted: false, since: now, ..state })?;
+        self.changed()
     }
 
     /// Adds everything to a store; gives what was left out. The caller links the store.
@@ -478,6 +490,17 @@ impl Regions {
         problems
     }
 
+    /// What differs after each change: so that a running agent sees what a command did.
+    pub fn mark(&self) -> Vec<u8> {
+        read_file(&self.folder.join(MARK), 64).unwrap_or_default()
+    }
+
+    fn changed(&self) -> Result<(), RegionError> {
+        let mut mark = [0; 16];
+        getrandom::fill(&mut mark).map_err(|_| at(&self.folder)(io::ErrorKind::Other.into()))?;
+        write_whole(&self.folder.join(MARK), &mark)
+    }
+
     fn lock(&self) -> Result<File, RegionError> {
         make_private_dir(&self.folder).map_err(at(&self.folder))?;
         let path = self.folder.join(".lock");
@@ -503,6 +526,9 @@ fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, RegionError> {
     }
     Ok(bytes)
 }
+
+/// Name of the file that is another after each change.
+const MARK: &str = ".changed";
 
 /// Writes a file that appears whole or not at all. Temporary files are 0600, and stay so.
 fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), RegionError> {

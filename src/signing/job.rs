@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::finish::is_intact;
+use super::licence;
 use super::pipeline::Ended;
 use super::subject::{Bytes, Format, PreparedDocument, of_document};
 use super::{ItemStatus, SignedValueKind, SigningItem, SigningRequest, State, Subject};
@@ -33,6 +34,8 @@ pub(super) struct Job {
     /// Whether a later item follows on the same document.
     pub followed: bool,
     pub room: Room,
+    /// What the registry says of the signer.
+    pub licence: Option<Shown>,
     /// What came of it: SM3 of the signed document, if there is one; `None` while it is under way.
     pub outcome: Option<Result<Option<Sm3Digest>, Failure>>,
     /// What did not go as wished although it is done.
@@ -55,6 +58,7 @@ pub(super) fn plan(
     bound: Vec<(KnownSeal, Holder)>,
     keywords: &[Vec<Spot>],
     config: &Config,
+    licence_required: bool,
     trust: &TrustStore,
     now: Timestamp,
 ) -> Result<Vec<Job>, Ended> {
@@ -70,8 +74,12 @@ pub(super) fn plan(
         }
         let planned =
             plan_one(item, &seal, &holder, after.map(|a| &jobs[a]), &keywords[n], request.require_valid, config, trust, now);
-        let (placements, room) = match planned {
-            Ok(planned) => planned,
+        let checked = planned.and_then(|planned| {
+            let licence = licence::check(licence_required, &seal.seal, &holder, trust, now)?;
+            Ok((planned, licence))
+        });
+        let ((placements, room), licence) = match checked {
+            Ok(checked) => checked,
             Err(failure) => {
                 failures.push((n, failure));
                 continue;
@@ -88,6 +96,7 @@ pub(super) fn plan(
             after,
             followed: false,
             room,
+            licence,
             outcome: None,
             warning: None,
         });

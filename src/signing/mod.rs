@@ -4,6 +4,7 @@ mod batch;
 mod finish;
 mod job;
 mod keywords;
+mod licence;
 mod pages;
 pub mod pipeline;
 pub mod progress;

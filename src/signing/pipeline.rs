@@ -25,11 +25,11 @@ use crate::consent::summary::{Shown, TokenShown};
 use crate::consent::{self, Asked, Consent, Outcome, Refusal};
 use crate::document::Prepared as _;
 use crate::failure::{Code, Failure};
-use crate::pki::trust::TrustStore;
 use crate::preview;
 use crate::seals::{self, Holder, KnownSeal};
 use crate::ses::Version;
 use crate::sm::Sm3Digest;
+use crate::trusted::Trusted;
 use crate::workers::{Client, WorkerError};
 
 /// Gives the time. A value, so that tests can stop it.
@@ -46,7 +46,7 @@ pub struct Signer {
     /// The person.
     pub prompts: PromptQueue,
     /// Trust for the checks before and after signing.
-    pub trust: Arc<TrustStore>,
+    pub trust: Arc<Trusted>,
     /// The time.
     pub clock: Clock,
     /// How many documents are worked on at once.
@@ -145,7 +145,7 @@ impl Signer {
 
     fn stamper(&self, request: &SigningRequest) -> Result<Option<Stamper>, Failure> {
         let Some(service) = self.service(request) else { return Ok(None) };
-        let stamper = Stamper::new(service, self.config.fetch.proxy.as_deref(), self.trust.clone(), self.clock.clone());
+        let stamper = Stamper::new(service, self.config.fetch.proxy.as_deref(), self.trust.current(), self.clock.clone());
         stamper.map(Some).map_err(|error| Failure::new(Code::TimestampFailed, error))
     }
 
@@ -238,7 +238,7 @@ impl Signer {
         // 7 to 10 for each item: build, authorise, sign, verify, assemble, embed; what is finished is recorded and given out meanwhile
         let finisher = Finisher {
             pool: self.pool.clone(),
-            trust: self.trust.clone(),
+            trust: self.trust.current(),
             clock: self.clock.clone(),
             scratch: scratch.clone(),
             stamper,
@@ -335,7 +335,8 @@ impl Signer {
             keywords = self.keywords(&request.items) => keywords?,
         };
         let (request, config, trust) = (request.clone(), self.config.clone(), self.trust.clone());
-        self.in_pool(move || plan(&request, bound, &keywords, &config, &trust, now))
+        let licence_required = policy::licence_required(&config, &request.requester);
+        self.in_pool(move || plan(&request, bound, &keywords, &config, licence_required, &trust.current(), now))
             .await
             .map_err(|failure| Ended::one(0, failure))?
     }

@@ -21,6 +21,7 @@ pub(super) fn asked(job: &Job) -> Asked {
         valid_to: property.valid_to.instant,
         signer: signer(certificate),
         uscc: codes.first().map(|code| Shown::new(&code.uscc)),
+        licence: job.licence.clone(),
         picture: job.seal.seal.picture().data.clone(),
     };
     let (document, closes) = match &job.item.subject {

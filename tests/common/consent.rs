@@ -22,6 +22,7 @@ pub async fn consented(key: Sm2PublicKey, count: u32, pin: &'static str) -> (Vec
             valid_to: jiff::Timestamp::MAX,
             signer: Shown::new("signer"),
             uscc: None,
+            licence: None,
             picture: Vec::new(),
         },
         placements: Vec::new(),

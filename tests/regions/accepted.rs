@@ -121,7 +121,8 @@ fn removed_region_vouches_for_nothing_and_its_old_lists_stay_out() {
 fn policy_accepts_its_regions_under_its_keys_and_can_forbid_others() {
     let temp = tempfile::tempdir().unwrap();
     let (region, impostor, other) = (Region::new("shenzhen"), Region::new("shenzhen"), Region::new("beijing"));
-    let presets = Presets { regions: vec![("shenzhen".into(), *region.list.certificate().sha256())], others: false };
+    let presets =
+        Presets { regions: vec![("shenzhen".into(), *region.list.certificate().sha256())], others: false, lists: Vec::new() };
     let regions = Regions::new(temp.path(), presets);
     let list = |of: &Region| of.signed_list(&of.trust_list(1));
     assert!(matches!(take(&regions, &list(&impostor)), Err(RegionError::Policy(_))));

@@ -357,6 +357,11 @@ impl Region {
         Ok(seals)
     }
 
+    /// Refuses a clock that is behind what was recorded last.
+    pub fn check_clock(&self, now: Timestamp) -> Result<(), RegionError> {
+        Ok(self.store.check_clock(now)?)
+    }
+
     /// Changes the state of a seal from `now` on.
     pub fn change_seal(&self, es_id: &str, state: SealState, now: Timestamp) -> Result<(), RegionError> {
         Ok(self.store.change_seal(es_id, state, now)?)

@@ -306,6 +306,9 @@ impl View {
                 if let Some(uscc) = &seal.uscc {
                     ui.label(self.words.say("uscc", &[("code", &harmless::line(uscc))]));
                 }
+                if let Some(licence) = &seal.licence {
+                    ui.label(self.words.say("licence", &[("says", &harmless::line(licence))]));
+                }
             });
         });
     }
@@ -464,10 +467,15 @@ mod tests {
             on_device: false,
             was_wrong: false,
         };
-        let seal =
-            Seal {
-                name: "章".into(), es_id: "1".into(), valid_to: "2028".into(), signer: "s".into(), uscc: None, picture: None
-            };
+        let seal = Seal {
+            name: "章".into(),
+            es_id: "1".into(),
+            valid_to: "2028".into(),
+            signer: "s".into(),
+            uscc: None,
+            licence: None,
+            picture: None,
+        };
         Question {
             language: Language::Zh,
             origin: "https://sign.example".into(),

@@ -136,6 +136,7 @@ fn question(name: &str) -> Question {
         valid_to: "2028-04-24".to_owned(),
         signer: "深圳市示例科技有限公司".to_owned(),
         uscc: None,
+        licence: None,
         picture: None,
     };
     let token =

@@ -136,7 +136,7 @@ pub(super) async fn judge(app: &App, query: &Query, body: Incoming) -> Result<An
         None => (app.signer.clock)(),
     };
     let (draft, ..) = router::receive(app, body).await?;
-    let trust = app.signer.trust.clone();
+    let trust = app.signer.trust.current();
     let judged = app.signer.in_pool(move || {
         let bytes = FileBytes::new(draft.file)?;
         let report = Verifier::verify(bytes.reader(), &Context::new(&trust, at));

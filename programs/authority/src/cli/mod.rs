@@ -89,6 +89,7 @@ fn issue_from_request(arguments: &Issue, now: Timestamp) -> Result<String, Failu
 
 fn make_seal(arguments: &SealArguments, now: Timestamp) -> Result<String, Failure> {
     let mut region = open(&arguments.region)?;
+    region.check_clock(now)?;
     let certificates: Result<Vec<_>, _> = arguments.certificates.iter().map(|path| read_certificate(path)).collect();
     let code = match &arguments.code {
         Some(code) => code.clone(),

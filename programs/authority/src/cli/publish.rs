@@ -143,6 +143,7 @@ pub fn licence(arguments: &arguments::Licence, now: Timestamp) -> Result<String,
 pub fn seals(arguments: &Seals, now: Timestamp) -> Result<String, Failure> {
     use std::io::Write as _;
     let region = open(&arguments.region)?;
+    region.check_clock(now)?;
     let certificate = read_certificate(&arguments.certificate)?;
     let picture = Picture::new("PNG", DOT.to_vec(), 40, 40);
     let draft = draft(&arguments.name, None, "", vec![certificate], picture, now, 365);
