@@ -1,5 +1,5 @@
 #!/bin/sh
-# Drives real browsers, Chromium and Firefox, against the agent. Needs one of them, node 20, npm and openssl; what is missing it says,
+# Drives real browsers, Chromium and Firefox, against the agent: public pages, then its own. Needs one of them, node 20, npm and openssl; what is missing it says,
 # with the word SKIPPED, and succeeds, unless it is called with --must-run. The test of frames also needs root and the folder
 # /etc/chromium/policies/managed.
 set -eu
@@ -24,4 +24,4 @@ done
 
 [ -d tests/browser/node_modules ] || (cd tests/browser && npm ci --no-progress)
 cargo build --locked --workspace --bins
-exec cargo test --locked -p sealagent --test browsers
+exec cargo test --locked -p sealagent --test browsers --test own_pages
