@@ -27,7 +27,7 @@ for architecture in amd64 arm64; do
     for package in sealagent sealauthority; do dpkg-deb -x "$out/${package}_${new}_$architecture.deb" "$unpacked"; done
     highest=$(find "$unpacked" -type f -perm -100 -exec sh -c 'objdump -T "$1" 2>/dev/null || aarch64-linux-gnu-objdump -T "$1" 2>/dev/null' - {} \; |
         grep -oE 'GLIBC_[0-9.]+' | sort -uV | tail -1)
-    [ "$(printf '%s\n' "$highest" GLIBC_2.34 | sort -V | tail -1)" = GLIBC_2.34 ] || fail "$architecture needs $highest"
+    [ "$(printf '%s\n' "$highest" GLIBC_2.35 | sort -V | tail -1)" = GLIBC_2.35 ] || fail "$architecture needs $highest"
     if grep -rlaF -e "$root/" -e "$HOME/" "$unpacked" 2>/dev/null | grep .; then fail "a path of this machine is in them"; fi
     if [ "$architecture" = arm64 ]; then
         qemu-aarch64-static -L /usr/aarch64-linux-gnu "$unpacked/usr/libexec/sealagent/sealagent" --version

@@ -42,7 +42,7 @@ cp bcryptprimitives32.dll "$WINEPREFIX/drive_c/windows/syswow64/bcryptprimitives
 snapshot before
 
 say "silent installation with properties"
-install /i old.msi 'ORIGINS=https://sign.example;https://b.example' PORT=$port REGIONS=shenzhen || fail "msiexec: $?"
+install /i old.msi 'ORIGINS=https://sign.example;https://b.example' PORT=$port REGIONS=shenzhen=$(printf '0a%.0s' $(seq 32)) || fail "msiexec: $?"
 for program in sealagent sealagent-prompt sealagent-preview sealagent-start sealagent-worker sealagent-worker32; do
     [ -f "$programs/$program.exe" ] || fail "$program.exe was not installed"
 done
@@ -92,7 +92,12 @@ sign() { # sign NAME: a page asks, a person types the PIN into the window
     ask POST /v1/signatures application/json request.json
     signature=$(jq -r .signatureId answer.body) || true
     [ "$status" = 202 ] || { cat answer.raw; fail "request"; }
-    for _ in $(seq 120); do window=$(xdotool search --onlyvisible --name sealagent 2>/dev/null | head -1 || true); [ -z "$window" ] || break; sleep 0.5; done
+    # Asking for the state is what tells the agent that the page is still there.
+    for _ in $(seq 60); do
+        window=$(xdotool search --onlyvisible --name sealagent 2>/dev/null | head -1 || true)
+        [ -z "$window" ] || break
+        ask GET "/v1/signatures/$signature"
+    done
     [ -n "$window" ] || { ask GET "/v1/signatures/$signature"; cat answer.raw; fail "no prompt window"; }
     sleep 3
     import -window root "prompt-$name.png" || true

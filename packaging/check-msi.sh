@@ -29,11 +29,10 @@ stage=$cache/wine-stage
 rm -rf "$stage"
 mkdir -p "$stage"
 linux=$CARGO_TARGET_DIR/x86_64-unknown-linux-gnu/release
-[ -x "$linux/sealauthority" ] || ./build.sh x86_64-unknown-linux-gnu
+./build.sh x86_64-unknown-linux-gnu
 "$linux/sealagent" demo --headless --folder "$stage/demo" >"$stage/demo.txt" 2>&1 || { cat "$stage/demo.txt"; fail "the demo"; }
 find "$stage/demo" -maxdepth 1 -name "*.ofd" -not -name signed.ofd -exec cp {} "$stage/contract.ofd" \;
 # The module for tests as a vendor's library of 32 bits.
-CARGO_TARGET_DIR=$CARGO_TARGET_DIR cargo +cross195 build --quiet --locked --release --target i686-pc-windows-gnu -p ukey-virtual-skf
 cp "$CARGO_TARGET_DIR/i686-pc-windows-gnu/release/ukey_virtual_skf.dll" "$stage/vendor_skf.dll"
 file "$stage/vendor_skf.dll" | grep -q 'PE32 ' || fail "the test module is not 32-bit"
 x86_64-w64-mingw32-gcc -O2 -shared -s -o "$stage/bcryptprimitives64.dll" wine/bcryptprimitives.c -ladvapi32
@@ -43,12 +42,11 @@ cp "$out/sealagent-$old-x64.msi" "$stage/old.msi"
 cp "$out/sealagent-$new-x64.msi" "$stage/new.msi"
 cp check-msi-inside.sh "$stage/"
 
-there=$(./debian-root.sh wine-root --i386 wine wine64 wine32:i386 xvfb xauth xdotool x11-utils imagemagick fonts-wqy-microhei jq)
+there=$(./debian-root.sh wine-root --i386 wine wine64 wine32:i386 procps xvfb xauth xdotool x11-utils imagemagick fonts-wqy-microhei jq)
 chroot "$there" id tester >/dev/null 2>&1 || chroot "$there" useradd --create-home tester
 rm -rf "$there/home/tester/"{wp,stage,.cache,.config,.local}
 cp -r "$stage" "$there/home/tester/stage"
 chroot "$there" chown -R tester: /home/tester/stage
-mkdir -p "$there/tmp/.X11-unix"
 ./chroot.sh "$there" su tester -c "cd /home/tester/stage && bash check-msi-inside.sh $new" || {
     cp "$there/home/tester/stage/"*.png "$out/" 2>/dev/null || true
     fail "under Wine"

@@ -17,7 +17,7 @@ cp "$wide/packaging/sealagent.cdx.json" "$stage/sbom.cdx.json"
 cp "$wide/packaging/licences.txt" "$stage/"
 # Signing, when there is a key: programs first, the package last. SIGN is a command that takes one file and signs it in place.
 [ -z "${SIGN-}" ] || for program in "$stage"/*.exe; do $SIGN "$program"; done
-cp -r msi/sealagent.wxs msi/admx policy.toml "$stage/"
+cp -r msi/sealagent.wxs msi/admx browser-policy policy.toml "$stage/"
 find "$stage" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 
 # A product code for each content, and the same one for the same content.
@@ -66,9 +66,13 @@ for name in ORIGINS PORT REGIONS AUTOSTART; do
 done
 # 34 a program under a folder, 64 whatever it says, 1024 deferred, 2048 as the system: agents end before their files go. The program is
 # Windows' own, named by the folder that Windows names.
-images=$(cd "$stage" && printf '/IM %s ' *.exe)
-sql "INSERT INTO CustomAction (Action, Type, Source, Target) VALUES ('StopAgents', 3170, 'System64Folder', '[System64Folder]taskkill.exe /F $images')"
-sql "INSERT INTO InstallExecuteSequence (Action, Condition, Sequence) VALUES ('StopAgents', 'REMOVE=\"ALL\"', 1510)"
+# The agent first, or it would start its workers again.
+stop() {
+    sql "INSERT INTO CustomAction (Action, Type, Source, Target) VALUES ('$1', 3170, 'System64Folder', '[System64Folder]taskkill.exe /F $3')"
+    sql "INSERT INTO InstallExecuteSequence (Action, Condition, Sequence) VALUES ('$1', 'REMOVE=\"ALL\"', $2)"
+}
+stop StopAgents 1510 "/IM sealagent.exe"
+stop StopWorkers 1511 "$(cd "$stage" && printf '/IM %s ' sealagent-*.exe)"
 # System and administrators write the policy's folder, users read it. Users could have made a folder of that name before.
 table=$out/MsiLockPermissionsEx.idt
 printf 'MsiLockPermissionsEx\tLockObject\tTable\tSDDLText\tCondition\r\ns72\ts72\ts32\ts0\tS255\r\nMsiLockPermissionsEx\tMsiLockPermissionsEx\r\n' >"$table"

@@ -394,6 +394,13 @@ struct RegionFile {
     signer: String,
 }
 
+impl RegionFile {
+    /// The digest, if both parts are what they should be.
+    fn checked(&self) -> Option<[u8; 32]> {
+        crate::regions::unhex(&self.signer).filter(|_| crate::pki::signed::is_region_name(&self.id))
+    }
+}
+
 impl PdfFile {
     /// The two names, if they are given; an error where one is missing or none that a PDF can have.
     fn filters(self) -> Result<Option<(String, String)>, &'static str> {
@@ -526,8 +533,7 @@ impl Config {
         }
         config.presets.others = !managed || rules.user_regions;
         for region in policy.region {
-            let signer = crate::regions::unhex(&region.signer).filter(|_| crate::pki::signed::is_region_name(&region.id));
-            let signer = signer.ok_or_else(|| value("region.id or region.signer (64 hexadecimal digits)"))?;
+            let signer = region.checked().ok_or_else(|| value("region.id or region.signer (64 hexadecimal digits)"))?;
             config.presets.regions.push((region.id, signer));
         }
         config.http.silent = rules.silent;

@@ -2,6 +2,7 @@
 //! cargo-fuzz runs them on a nightly toolchain (`fuzz/run.sh`), proptest on stable (`tests/stable.rs`): the same code.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+pub mod pages;
 mod regions;
 
 use std::io::Cursor;
@@ -33,6 +34,7 @@ pub const BODIES: &[(&str, Body)] = &[
     ("cms", signed_data),
     ("http_head", http_head),
     ("ofd", ofd_package),
+    ("ofd_page", pages::ofd_page),
     ("pdf", pdf_document),
     ("regions", regions::region_documents),
     ("revocation", revocation),

@@ -2,15 +2,16 @@
 //! write. Group policy (the ADMX file of the package) fills `Policies`; the installer leaves what its properties said in its own key.
 //!
 //! ```text
-//! HKLM\SOFTWARE\Policies\sealagent   Origins Port UserOrigins UserDrivers Pairing PinFd     wins over the policy file
-//! HKLM\SOFTWARE\sealagent            Origins Port                                           holds where the policy file is silent
+//! HKLM\SOFTWARE\Policies\sealagent   Origins Port Regions UserOrigins UserDrivers UserRegions Pairing PinFd   wins over the policy file
+//! HKLM\SOFTWARE\sealagent            Origins Port Regions                                                     holds where the policy file is silent
 //! ```
-//! Origins add up: a site may ask when any of the three names it. A value that is unknown in the first key, or cannot be what it should
+//! Origins add up: a site may ask when any of the three names it. So do regions, each as `shenzhen=` and the SHA-256 of the certificate
+//! that signs its list. A value that is unknown in the first key, or cannot be what it should
 //! be in either, stops the agent like a misspelt key in the file.
 
 use std::path::PathBuf;
 
-use super::{ConfigError, File, Origin};
+use super::{ConfigError, File, Origin, RegionFile};
 
 /// One value of the registry: its name and its texts. Numbers come as their digits.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -54,7 +55,7 @@ fn shown(key: Key) -> PathBuf {
 fn apply(mut file: Option<File>, key: Key, values: &[Value]) -> Result<Option<File>, ConfigError> {
     for value in values {
         // The installer's key holds more than policy, and empty values of properties that nobody gave.
-        let is_ours = key == Key::Policies || matches!(value.name.as_str(), "Origins" | "Port");
+        let is_ours = key == Key::Policies || matches!(value.name.as_str(), "Origins" | "Port" | "Regions");
         if !is_ours || value.texts.iter().all(|text| text.is_empty()) {
             continue;
         }
@@ -73,8 +74,7 @@ fn set(file: &mut File, key: Key, value: &Value) -> Result<(), &'static str> {
     };
     match value.name.as_str() {
         "Origins" => {
-            let names = value.texts.iter().flat_map(|text| text.split([' ', ';', ','])).filter(|name| !name.is_empty());
-            for name in names {
+            for name in parts(value) {
                 file.http.origins.insert(Origin::parse(name).map_err(|_| "not origins such as https://sign.example.gov.cn")?);
             }
         }
@@ -86,11 +86,27 @@ fn set(file: &mut File, key: Key, value: &Value) -> Result<(), &'static str> {
         }
         "Pairing" => file.policy.get_or_insert_default().pairing = Some(flag()?),
         "PinFd" => file.policy.get_or_insert_default().pin_fd = flag()?,
+        "Regions" => {
+            for region in parts(value) {
+                let (id, signer) = region.split_once('=').ok_or("not regions such as shenzhen=SHA-256")?;
+                let region = RegionFile { id: id.to_owned(), signer: signer.to_owned() };
+                region.checked().ok_or("not regions such as shenzhen=SHA-256")?;
+                if !file.region.iter().any(|other| other.id == region.id) {
+                    file.region.push(region);
+                }
+            }
+        }
         "UserDrivers" => file.policy.get_or_insert_default().user_drivers = flag()?,
+        "UserRegions" => file.policy.get_or_insert_default().user_regions = flag()?,
         "UserOrigins" => file.policy.get_or_insert_default().user_origins = flag()?,
         _ => return Err("unknown"),
     }
     Ok(())
+}
+
+/// The parts of a value: its texts, split at blanks, semicolons and commas.
+fn parts(value: &Value) -> impl Iterator<Item = &str> {
+    value.texts.iter().flat_map(|text| text.split([' ', ';', ','])).filter(|part| !part.is_empty())
 }
 
 #[cfg(unix)]
@@ -117,7 +133,7 @@ mod os {
 
     use super::{Key, Value};
 
-    /// Values of one key; there are seven names.
+    /// Values of one key; there are eight names.
     const MAX_VALUES: u32 = 64;
     /// Longest name, in UTF-16 units, with its end: what the registry allows is more.
     const MAX_NAME: usize = 256;
@@ -206,9 +222,13 @@ mod tests {
         let installer = [value("Port", &["17332"]), value("Origins", &["https://b.example;https://c.example:8443"])];
         let policy = apply(policy, Key::Installer, &installer).unwrap().unwrap();
         assert_eq!(policy.http.port, Some(17331));
-        assert!(!policy.policy.unwrap().user_origins);
+        assert!(policy.policy.as_ref().is_some_and(|rules| !rules.user_origins));
         let names: Vec<_> = policy.http.origins.iter().map(ToString::to_string).collect();
         assert_eq!(names, ["https://a.example", "https://b.example", "https://c.example:8443"]);
+        let digest = "0a".repeat(32);
+        let regions = [value("Regions", &[&format!("shenzhen={digest};beijing={digest}")])];
+        let named = apply(Some(policy), Key::Installer, &regions).unwrap().unwrap().region;
+        assert_eq!(named.iter().map(|region| region.id.as_str()).collect::<Vec<_>>(), ["shenzhen", "beijing"]);
         let alone = apply(None, Key::Installer, &[value("Port", &["17332"])]).unwrap().unwrap();
         assert_eq!(alone.http.port, Some(17332));
     }
@@ -226,6 +246,7 @@ mod tests {
         assert!(refused(Key::Policies, "UserOrigins", "no"));
         for key in [Key::Policies, Key::Installer] {
             assert!(["0", "65536", "17329x", "?"].iter().all(|port| refused(key, "Port", port)));
+            assert!(["shenzhen", "shenzhen=00", "?"].iter().all(|region| refused(key, "Regions", region)));
             assert!(["a.example", "https://a.example/path", "?"].iter().all(|name| refused(key, "Origins", name)));
         }
     }

@@ -205,3 +205,27 @@
 //! agent refuses their connections (peer check), and it lasts a minute. Jupyter's way, a local HTML file that redirects, fails for
 //! browsers in a sandbox, which cannot read it. The port comes from a file too; before the link is made, the command looks whose
 //! socket answers there, so that a squatter (attack item 44) gets no visitor.
+//!
+//! # D45. A batch is handed out while it runs, and stops at the token's first error
+//!
+//! The token signs one message after the other; verifying, stamping, writing and judging a document happen beside it, so a batch goes at
+//! the token's own pace (`benches/contracts.rs`). What is finished goes on the record in groups, at most once a second, and out after
+//! that (I9): a UKey that is pulled out after 400 of 500 bids costs 100. After the first error of the token nothing is asked of it
+//! again in that request, whatever the error was: a second PIN error is the one that locks it. Whoever asks again under the same key
+//! gets a prompt for the items that are left; a document counts as one, since half of its seals are not given out. *Would change our
+//! mind:* a token that signs several messages in one call.
+//!
+//! # D46. A keyword is found by the preview, and what it finds is shown before it counts
+//!
+//! Text on a page is page content, which the agent does not read. The preview draws the pages and tells what text a person can see; its
+//! answer only moves the place that the person is shown, and that place is in the digest that they agree to. A preview that is absent,
+//! or that cannot read a page on which the keyword may stand, is a refusal, not a guess. *Would change our mind:* nothing; a second reader of
+//! text in the agent would be a second attack surface.
+//!
+//! # D47. A time stamp over a whole PDF proves every signature under it
+//!
+//! `upgrade` never touches what is there: revocation data and a document time stamp go on top as one more update (PAdES), so it works for
+//! signatures of any maker, also in closed documents, where ISO 32000-2 allows just this. The verifier takes a good one as the time by
+//! which the signatures before it existed. The stamp itself needs revocation data of its authority when it is judged; before that runs
+//! out, one stamps again. OFD has no such place: a seal signature takes a stamp over its own value while no later signature protects
+//! that file, and revocation data has no place at all. *Would change our mind:* a standard that gives OFD one.

@@ -71,7 +71,6 @@ impl Format {
 }
 
 /// A document of either format that waits for its signed value.
-#[expect(clippy::large_enum_variant, reason = "whoever keeps one keeps it in a box")]
 pub enum PreparedDocument {
     /// A package.
     Ofd(Box<PreparedOfd<BytesReader>>),

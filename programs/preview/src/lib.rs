@@ -12,6 +12,7 @@ mod findings;
 pub mod fonts;
 mod image;
 pub mod ofd;
+#[cfg(feature = "pdf")]
 pub mod pdf;
 mod seal;
 pub mod serve;

@@ -10,11 +10,13 @@ use ukey::wire::{self, Bytes};
 use crate::Findings;
 use crate::fonts::Fonts;
 use crate::ofd::{Drawn, OfdDocument};
+#[cfg(feature = "pdf")]
 use crate::pdf::PdfDocument;
 
 /// A document of either kind.
 enum Document {
     Ofd(Box<OfdDocument>),
+    #[cfg(feature = "pdf")]
     Pdf(Box<PdfDocument>),
 }
 
@@ -39,6 +41,7 @@ pub fn serve(input: &mut impl Read, output: &mut impl Write, mut fonts: Fonts, r
     };
     let (pages, sealed) = match &mut document {
         Document::Ofd(ofd) => (ofd.pages().iter().map(|page| [page.area.width, page.area.height]).collect(), ofd.sealed()),
+        #[cfg(feature = "pdf")]
         Document::Pdf(pdf) => (pdf.pages().to_vec(), pdf.sealed()),
     };
     let opened = Told::Opened { format, sm3: digest, pages, sealed, findings: findings.into_list() };
@@ -50,6 +53,7 @@ pub fn serve(input: &mut impl Read, output: &mut impl Write, mut fonts: Fonts, r
         };
         let drawn = match &mut document {
             Document::Ofd(ofd) => ofd.draw(&request, &mut fonts),
+            #[cfg(feature = "pdf")]
             Document::Pdf(pdf) => pdf.draw(&request, &mut fonts),
         };
         match drawn {
@@ -66,6 +70,7 @@ fn open(bytes: Vec<u8>, findings: &mut Findings) -> Result<(Document, Format), S
             let document = OfdDocument::open(bytes, findings).map_err(|error| error.to_string())?;
             Ok((Document::Ofd(Box::new(document)), Format::Ofd))
         }
+        #[cfg(feature = "pdf")]
         Kind::Pdf => Ok((Document::Pdf(Box::new(PdfDocument::open(bytes)?)), Format::Pdf)),
         _ => Err("neither OFD nor PDF".to_owned()),
     }

@@ -67,10 +67,7 @@ impl ApplicationHandler<Happened> for App {
     fn resumed(&mut self, event_loop: &ActiveEventLoop) {
         if self.open.is_none() {
             match Open::new(event_loop, self.proxy.clone(), &self.view.title()) {
-                Ok(open) => {
-                    open.window.request_redraw();
-                    self.open = Some(open);
-                }
+                Ok(open) => self.draw_first(event_loop, open),
                 Err(reason) => {
                     self.failure = Some(reason);
                     event_loop.exit();
@@ -166,6 +163,21 @@ fn takes_key(view: &mut View, key: &KeyEvent, modifiers: ModifiersState) -> bool
             }
             true
         }
+    }
+}
+
+impl App {
+    /// Draws once without being asked: a window is shown with its first picture, and Windows asks no hidden window to draw.
+    fn draw_first(&mut self, event_loop: &ActiveEventLoop, mut open: Open) {
+        if let Err(reason) = open.draw(&mut self.view) {
+            self.failure = Some(reason);
+            event_loop.exit();
+        }
+        if let Some(look) = self.view.take_look() {
+            (self.look)(look);
+        }
+        open.window.request_redraw();
+        self.open = Some(open);
     }
 }
 
