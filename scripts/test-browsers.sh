@@ -1,5 +1,5 @@
 #!/bin/sh
-# Drives real browsers, Chromium and Firefox, against the agent; with --prepare it only fetches what that needs, for the rows of
+# Drives real browsers, Chromium and Firefox, against the agent, its bridge and its own pages; with --prepare it only fetches what that needs, for the rows of
 # `cargo test`. Needs a browser, node 18, npm, openssl, and a registry for the packages that package-lock.json names; what is missing it
 # says, with the word SKIPPED, and succeeds, unless it is called with --must-run. The test of frames in Chromium also needs root.
 set -eu
@@ -35,4 +35,4 @@ fi
 
 [ "$prepare" = no ] || exit 0
 cargo build --locked --workspace --bins
-exec cargo test --locked -p sealagent --test browsers
+exec cargo test --locked -p sealagent --test browsers --test own_pages
