@@ -89,7 +89,7 @@ fn set(file: &mut File, key: Key, value: &Value) -> Result<(), &'static str> {
         "Regions" => {
             for region in parts(value) {
                 let (id, signer) = region.split_once('=').ok_or("not regions such as shenzhen=SHA-256")?;
-                let region = RegionFile { id: id.to_owned(), signer: signer.to_owned() };
+                let region = RegionFile { id: id.to_owned(), signer: signer.to_owned(), list: None };
                 region.checked().ok_or("not regions such as shenzhen=SHA-256")?;
                 if !file.region.iter().any(|other| other.id == region.id) {
                     file.region.push(region);
