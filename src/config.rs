@@ -4,7 +4,6 @@
 //! environment moves the policy. An unknown key is an error, since a misspelt restriction must not be no restriction.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -13,10 +12,14 @@ use serde::Deserialize;
 use crate::consent::Origin;
 use crate::failure::Language;
 use crate::regions::Presets;
+use file::{File, read, read_policy};
 
+mod file;
 mod machine;
+mod places;
 mod sys;
 
+pub use places::{Places, make_private_dir, private_file};
 #[cfg(windows)]
 pub use sys::locale;
 #[cfg(target_os = "linux")]
@@ -31,8 +34,6 @@ pub const LAST_PORT: u16 = 17338;
 pub const FIRST_TLS_PORT: u16 = 17339;
 /// The last one.
 pub const LAST_TLS_PORT: u16 = 17348;
-/// Largest configuration or policy file, in bytes. A thousand origins fit.
-const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// Everything the agent was told, checked.
 #[derive(Clone, Debug)]
@@ -225,59 +226,6 @@ pub struct Limit {
     pub licence_required: bool,
 }
 
-/// Where the agent keeps things. All are created 0700 when first needed, files in them 0600.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Places {
-    /// Seals, pairings, trust lists, the virtual token.
-    pub data: PathBuf,
-    /// The record.
-    pub state: PathBuf,
-}
-
-impl Places {
-    /// The usual places of this system's user (XDG on Linux, known folders on Windows).
-    pub fn of_user() -> Result<Self, ConfigError> {
-        let dirs = directories::BaseDirs::new().ok_or(ConfigError::NoHome)?;
-        let state = dirs.state_dir().unwrap_or_else(|| dirs.data_local_dir());
-        Ok(Self { data: dirs.data_local_dir().join("sealagent"), state: state.join("sealagent") })
-    }
-
-    /// The certificate of the TLS listener.
-    pub fn tls(&self) -> PathBuf {
-        self.data.join("tls")
-    }
-
-    /// The log of the agent.
-    pub fn log(&self) -> PathBuf {
-        self.state.join("log")
-    }
-
-    /// The seal store.
-    pub fn seals(&self) -> PathBuf {
-        self.data.join("seals")
-    }
-
-    /// The pairings with web sites.
-    pub fn pairings(&self) -> PathBuf {
-        self.data.join("pairings")
-    }
-
-    /// The folder of virtual tokens.
-    pub fn virtual_token(&self) -> PathBuf {
-        self.data.join("virtual")
-    }
-
-    /// The user's trust folder.
-    pub fn trust(&self) -> PathBuf {
-        self.data.join("trust")
-    }
-
-    /// The record.
-    pub fn audit(&self) -> PathBuf {
-        self.state.join("audit")
-    }
-}
-
 /// Why the agent refuses to start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -336,143 +284,6 @@ impl ConfigError {
             }
         }
     }
-}
-
-/// Either file as it stands. Both have the same keys; those under "policy only" are refused in a configuration.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    #[serde(default)]
-    http: HttpFile,
-    #[serde(default)]
-    prompt: PromptFile,
-    #[serde(default)]
-    driver: Vec<Driver>,
-    #[serde(default)]
-    timestamp: Vec<Timestamp>,
-    #[serde(default)]
-    audit: AuditFile,
-    #[serde(default)]
-    limit: Vec<Limit>,
-    #[serde(default)]
-    pdf: PdfFile,
-    #[serde(default)]
-    fetch: FetchFile,
-    #[serde(default)]
-    region: Vec<RegionFile>,
-    #[serde(default)]
-    update: Option<crate::update::Channel>,
-    #[serde(default)]
-    places: Option<PlacesFile>,
-    #[serde(default)]
-    policy: Option<PolicyFile>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct HttpFile {
-    port: Option<u16>,
-    tls_port: Option<u16>,
-    #[serde(default)]
-    origins: BTreeSet<Origin>,
-    #[serde(default)]
-    digest_only: BTreeSet<Origin>,
-    max_upload_mib: Option<u64>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PromptFile {
-    kind: Option<PromptKind>,
-    timeout_seconds: Option<u64>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AuditFile {
-    keep_days: Option<u32>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PdfFile {
-    seal_filter: Option<String>,
-    seal_sub_filter: Option<String>,
-    identifiers: Option<PdfIdentifiers>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FetchFile {
-    enabled: Option<bool>,
-    proxy: Option<String>,
-}
-
-/// `[[region]]`, in the policy alone.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RegionFile {
-    /// Short name.
-    id: String,
-    /// SHA-256 of the certificate that may sign its first list.
-    signer: String,
-    /// Its list, which the agent takes when it starts.
-    list: Option<PathBuf>,
-}
-
-impl RegionFile {
-    /// The digest, if both parts are what they should be.
-    fn checked(&self) -> Option<[u8; 32]> {
-        crate::regions::unhex(&self.signer).filter(|_| crate::pki::signed::is_region_name(&self.id))
-    }
-}
-
-impl PdfFile {
-    /// The two names, if they are given; an error where one is missing or none that a PDF can have.
-    fn filters(self) -> Result<Option<(String, String)>, &'static str> {
-        match (self.seal_filter, self.seal_sub_filter) {
-            (None, None) => Ok(None),
-            (Some(filter), Some(sub)) if is_filter_name(&filter) && is_filter_name(&sub) => Ok(Some((filter, sub))),
-            _ => Err("pdf.seal_filter and pdf.seal_sub_filter: both, each 1 to 60 letters, digits, dots or hyphens"),
-        }
-    }
-}
-
-/// Other folders than the usual ones, for a configuration that stands by itself (demo, tests).
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PlacesFile {
-    data: PathBuf,
-    state: PathBuf,
-}
-
-/// `[policy]`, in the policy alone.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PolicyFile {
-    /// Whether the user's configuration may allow further origins.
-    #[serde(default)]
-    user_origins: bool,
-    /// Whether the user's configuration may name drivers.
-    #[serde(default)]
-    user_drivers: bool,
-    /// Whether `sign --pin-fd` may be used.
-    #[serde(default)]
-    pin_fd: bool,
-    /// Whether an origin that is not allowed gets no answer at all.
-    #[serde(default)]
-    silent: bool,
-    /// Whether the person may allow further origins by pairing; as `user_origins` when it is not said.
-    pairing: Option<bool>,
-    /// Whether the user may make a certificate for the TLS listener.
-    #[serde(default)]
-    tls: bool,
-    /// Whether the person may accept further regions.
-    #[serde(default)]
-    user_regions: bool,
-    /// Whether every signature needs a licence statement of the signer's registry.
-    #[serde(default)]
-    licence_required: bool,
 }
 
 impl Config {
@@ -659,71 +470,14 @@ impl Driver {
     }
 }
 
-fn is_filter_name(name: &str) -> bool {
-    (1..=60).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-'))
-}
-
 fn absent(path: &Path) -> ConfigError {
     ConfigError::Unreadable { path: path.to_owned(), source: io::ErrorKind::NotFound.into() }
 }
 
-/// Reads one file; `None` when there is none.
-fn read(path: &Path) -> Result<Option<File>, ConfigError> {
-    use io::Read as _;
-    let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
-    let file = match fs::File::open(path) {
-        Ok(file) => file,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(unreadable(e)),
-    };
-    let mut text = String::new();
-    file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text).map_err(unreadable)?;
-    if text.len() as u64 > MAX_FILE_BYTES {
-        return Err(ConfigError::Malformed { path: path.to_owned(), problem: "larger than 1 MiB".into() });
-    }
-    toml::from_str(&text)
-        .map(Some)
-        .map_err(|e| ConfigError::Malformed { path: path.to_owned(), problem: e.to_string().trim().to_owned() })
-}
-
-fn read_policy(path: &Path) -> Result<Option<File>, ConfigError> {
-    let Some(policy) = read(path)? else { return Ok(None) };
-    let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
-    if !sys::only_administrators_write(path).map_err(unreadable)? {
-        return Err(ConfigError::PolicyWritable { path: path.to_owned() });
-    }
-    if policy.places.is_some() {
-        return Err(ConfigError::Value {
-            path: path.to_owned(),
-            what: "[places] belongs into a configuration, not into the policy".into(),
-        });
-    }
-    Ok(Some(policy))
-}
-
-/// Makes a folder that only this user can enter, with those above it.
-pub fn make_private_dir(path: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
-}
-
-/// Options for a file that only this user can read.
-pub fn private_file() -> fs::OpenOptions {
-    let options = fs::OpenOptions::new();
-    #[cfg(unix)]
-    let options = {
-        let mut options = options;
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        options
-    };
-    options
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn parse(text: &str) -> File {

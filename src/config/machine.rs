@@ -11,7 +11,8 @@
 
 use std::path::PathBuf;
 
-use super::{ConfigError, File, Origin, RegionFile};
+use super::file::{File, RegionFile};
+use super::{ConfigError, Origin};
 
 /// One value of the registry: its name and its texts. Numbers come as their digits.
 #[derive(Clone, Debug, Eq, PartialEq)]
