@@ -5,6 +5,8 @@
 //! are noisy. `SEALAGENT_BATCH` gives another number of documents.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, dead_code)]
 
+#[path = "../tests/common/pdf.rs"]
+mod pdf;
 #[path = "../tests/common/rig.rs"]
 mod rig;
 
@@ -41,7 +43,7 @@ fn one_by_one() {
     let rig = Rig::new();
     println!("one signature, prompt answered at once, {TIMES} times {:>20} {:>10}", "p50", "max");
     for pages in [1, 500] {
-        for (format, bytes) in [("OFD", ofd(pages)), ("PDF", pdf(pages))] {
+        for (format, bytes) in [("OFD", ofd(pages)), ("PDF", contract(pages))] {
             let document = take_in(&rig, &bytes);
             let mut taken: Vec<Duration> = (0..=TIMES)
                 .map(|_| {
@@ -81,7 +83,7 @@ fn batch() {
     slow(ALONE);
     let alone = alone(&rig, &tokens);
     slow(count);
-    let documents: Vec<_> = (0..count).map(|n| take_in(&rig, &if n % 2 == 0 { pdf(2) } else { ofd(2) })).collect();
+    let documents: Vec<_> = (0..count).map(|n| take_in(&rig, &if n % 2 == 0 { contract(2) } else { ofd(2) })).collect();
     let made = Arc::new(AtomicUsize::new(0));
     let counter = made.clone();
     let sink: Sink = Arc::new(move |output| {
@@ -152,28 +154,12 @@ fn request(rig: &Rig, documents: Vec<Arc<Document>>) -> SigningRequest {
 }
 
 /// A document of so many A4 pages, each with some 3 KB of text.
-fn pdf(pages: usize) -> Vec<u8> {
-    let kids: String = (0..pages).map(|i| format!("{} 0 R ", 4 + 2 * i)).collect();
-    let mut objects = vec![
-        "<</Type/Catalog/Pages 2 0 R>>".to_owned(),
-        format!("<</Type/Pages/Kids[{kids}]/Count {pages}/MediaBox[0 0 595.276 841.89]>>"),
-        "<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>".to_owned(),
-    ];
-    for i in 0..pages {
+fn contract(count: usize) -> Vec<u8> {
+    let content = |page: usize| {
         let line = |n: usize| {
-            format!("BT /F 10 Tf 60 {} Td (Clause {n} of page {}: as agreed by both parties.) Tj ET\n", 800 - 15 * n, i + 1)
+            format!("BT /F 10 Tf 60 {} Td (Clause {n} of page {page}: as agreed by both parties.) Tj ET\n", 800 - 15 * n)
         };
-        let content: String = (0..45).map(line).collect();
-        objects.push(format!("<</Type/Page/Parent 2 0 R/Resources<</Font<</F 3 0 R>>>>/Contents {} 0 R>>", 5 + 2 * i));
-        objects.push(format!("<</Length {}>>stream\n{content}\nendstream", content.len()));
-    }
-    let mut bytes = b"%PDF-1.7\n".to_vec();
-    let mut table = format!("xref\n0 {}\n0000000000 65535 f \n", objects.len() + 1);
-    for (i, object) in objects.iter().enumerate() {
-        table.push_str(&format!("{:010} 00000 n \n", bytes.len()));
-        bytes.extend(format!("{} 0 obj\n{object}\nendobj\n", i + 1).as_bytes());
-    }
-    let (xref, size) = (bytes.len(), objects.len() + 1);
-    bytes.extend(format!("{table}trailer\n<</Size {size}/Root 1 0 R>>\nstartxref\n{xref}\n%%EOF\n").as_bytes());
-    bytes
+        (0..45).map(line).collect::<String>()
+    };
+    pdf::pages(&(1..=count).map(content).collect::<Vec<_>>())
 }

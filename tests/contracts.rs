@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common {
+    pub mod pdf;
     pub mod rig;
     pub mod tsa;
 }
@@ -16,6 +17,7 @@ use std::process::{Command, Output as Ran};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use common::pdf::pages;
 use common::rig::{NOW, PIN, Rig, TRIES, at, document as ofd, draft, sibling};
 use common::tsa::{Tsa, Wrong};
 use sealagent::consent::Origin;
@@ -88,29 +90,6 @@ fn report(rig: &Rig, bytes: &[u8]) -> Report {
     Verifier::verify(Cursor::new(bytes), &Context::new(&rig.app.signer.trust.current(), at(NOW)))
 }
 
-/// A PDF of one page for each list of content streams.
-fn pdf(pages: &[&str]) -> Vec<u8> {
-    let kids: String = (0..pages.len()).map(|i| format!("{} 0 R ", 4 + 2 * i)).collect();
-    let mut objects = vec![
-        "<</Type/Catalog/Pages 2 0 R>>".to_owned(),
-        format!("<</Type/Pages/Kids[{kids}]/Count {}/MediaBox[0 0 595.276 841.89]>>", pages.len()),
-        "<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>".to_owned(),
-    ];
-    for (i, content) in pages.iter().enumerate() {
-        objects.push(format!("<</Type/Page/Parent 2 0 R/Resources<</Font<</F 3 0 R>>>>/Contents {} 0 R>>", 5 + 2 * i));
-        objects.push(format!("<</Length {}>>stream\n{content}\nendstream", content.len()));
-    }
-    let mut bytes = b"%PDF-1.7\n".to_vec();
-    let mut table = format!("xref\n0 {}\n0000000000 65535 f \n", objects.len() + 1);
-    for (i, object) in objects.iter().enumerate() {
-        table.push_str(&format!("{:010} 00000 n \n", bytes.len()));
-        bytes.extend(format!("{} 0 obj\n{object}\nendobj\n", i + 1).as_bytes());
-    }
-    let (xref, size) = (bytes.len(), objects.len() + 1);
-    bytes.extend(format!("{table}trailer\n<</Size {size}/Root 1 0 R>>\nstartxref\n{xref}\n%%EOF\n").as_bytes());
-    bytes
-}
-
 /// Text with its baseline at (x, y) in points from the bottom left corner; mode 3 leaves no mark.
 fn text(x: u32, y: u32, mode: u32, text: &str) -> String {
     format!("BT /F 12 Tf {mode} Tr {x} {y} Td ({text}) Tj ET ")
@@ -140,7 +119,7 @@ const MM: f64 = 25.4 / 72.0;
 fn seals_land_by_the_keyword_that_a_person_can_see() {
     let rig = seeing();
     let hidden = text(60, 800, 3, "Seal here") + &text(100, 600, 0, "Seal here") + &text(300, 600, 0, "Seal here");
-    let contract = open(&rig, &pdf(&[&hidden, &text(200, 400, 0, "Seal here")]));
+    let contract = open(&rig, &pages(&[&hidden, &text(200, 400, 0, "Seal here")]));
     let items = vec![
         item(&rig, &contract, keyword("Seal here", nth(1), 2.0, -3.0)),
         item(&rig, &contract, keyword("sealhere".replace('s', "S").as_str(), nth(3), 0.0, 0.0)),
@@ -191,7 +170,7 @@ fn keywords_are_found_in_ofd_too_and_odd_pages_can_be_straddled() {
 #[test]
 fn a_keyword_that_is_not_there_is_told_before_anyone_is_asked() {
     let rig = seeing();
-    let contract = open(&rig, &pdf(&[&(text(60, 700, 0, "Seal here") + &text(60, 500, 3, "Only hidden"))]));
+    let contract = open(&rig, &pages(&[&(text(60, 700, 0, "Seal here") + &text(60, 500, 3, "Only hidden"))]));
     for (stamp, why) in [
         (keyword("Sign here", nth(1), 0.0, 0.0), "no visible text"),
         (keyword("Only hidden", nth(1), 0.0, 0.0), "no visible text"),
@@ -391,7 +370,7 @@ fn signatures_carry_the_time_stamp_of_the_configured_service() {
     let tsa = Tsa::new(None);
     let rig = with_tsa(&tsa, false);
     let stamp = || Stamp::Page { pages: PageSelection::All, x: 10.0, y: 10.0, width: None };
-    let (package, contract) = (open(&rig, &ofd(1)), open(&rig, &pdf(&[&text(60, 700, 0, "Contract")])));
+    let (package, contract) = (open(&rig, &ofd(1)), open(&rig, &pages(&[&text(60, 700, 0, "Contract")])));
     let mut seal_in_pdf = item(&rig, &contract, stamp());
     seal_in_pdf.signed_value = SignedValueKind::Ses;
     for wish in [item(&rig, &package, stamp()), item(&rig, &contract, stamp()), seal_in_pdf] {
@@ -488,7 +467,7 @@ fn folder_is_sealed_in_one_go_and_continued_by_the_same_command() {
     let (bids, sealed) = (rig.dir.path().join("bids"), rig.dir.path().join("sealed"));
     fs::create_dir(&bids).unwrap();
     fs::write(bids.join("a.ofd"), ofd(1)).unwrap();
-    fs::write(bids.join("b.PDF"), pdf(&[&text(60, 700, 0, "Bid")])).unwrap();
+    fs::write(bids.join("b.PDF"), pages(&[&text(60, 700, 0, "Bid")])).unwrap();
     fs::write(bids.join("notes.txt"), "no document").unwrap();
     let arguments = ["bids", "-o", "sealed", "--at", "100,200", "--straddle", "right", "--json"];
     let ran = command(&rig, &arguments);
@@ -563,7 +542,7 @@ fn an_upgraded_pdf_brings_what_is_needed_to_judge_it_later() {
     let mut tsa = Tsa::new(None);
     let mut rig = with_tsa(&tsa, false);
     let stamp = Stamp::Page { pages: PageSelection::All, x: 10.0, y: 10.0, width: None };
-    let contract = open(&rig, &pdf(&[&text(60, 700, 0, "Contract")]));
+    let contract = open(&rig, &pages(&[&text(60, 700, 0, "Contract")]));
     let signed = bytes_of(&sign(&rig, vec![item(&rig, &contract, stamp)], None).outputs[0]);
     fs::write(rig.dir.path().join("signed.pdf"), &signed).unwrap();
     let trust = rig.app.signer.config.places.trust();
@@ -620,7 +599,7 @@ fn a_seal_whose_picture_is_a_package_seals_ofd_and_is_refused_for_pdf_with_the_r
     let draft = SealDraft { picture, ..draft(&code, vec![certificate], 0, 365) };
     let seal = rig.region.make_seal(&draft, Version::V4).unwrap();
     rig.token.put_seal(seal.raw()).unwrap();
-    let contract = pdf(&[&text(60, 700, 0, "Contract")]);
+    let contract = pages(&[&text(60, 700, 0, "Contract")]);
     let stamp = || Stamp::Page { pages: PageSelection::All, x: 10.0, y: 10.0, width: None };
     for (bytes, stamp, code) in
         [(&ofd(1), stamp(), None), (&contract, Stamp::Nowhere, None), (&contract, stamp(), Some(Code::SealPictureUnsupported))]

@@ -4,15 +4,19 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common {
+    pub mod pdf;
     pub mod rig;
+    pub mod world;
 }
 
 use std::cell::RefCell;
 use std::fs;
-use std::io::{Cursor, Read as _, Write as _};
+use std::io::{Cursor, Read as _};
 use std::sync::Arc;
 
+use common::pdf::file;
 use common::rig::{NOW, PIN, Rig, at, company, document as ofd};
+use common::world::with_changed_page;
 use sealagent::consent::Requester;
 use sealagent::consent::prompt::Canceller;
 use sealagent::consent::scripted::Reply;
@@ -110,15 +114,7 @@ fn contract() -> Vec<u8> {
         "<</Type/Annot/Subtype/Widget/FT/Tx/T(term)/V(1 year)/P 3 0 R/Rect[60 560 200 580]>>".to_owned(),
         "<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>".to_owned(),
     ];
-    let mut bytes = b"%PDF-1.7\n".to_vec();
-    let mut table = format!("xref\n0 {}\n0000000000 65535 f \n", objects.len() + 1);
-    for (i, object) in objects.iter().enumerate() {
-        table.push_str(&format!("{:010} 00000 n \n", bytes.len()));
-        bytes.extend(format!("{} 0 obj\n{object}\nendobj\n", i + 1).as_bytes());
-    }
-    let (xref, size) = (bytes.len(), objects.len() + 1);
-    bytes.extend(format!("{table}trailer\n<</Size {size}/Root 1 0 R>>\nstartxref\n{xref}\n%%EOF\n").as_bytes());
-    bytes
+    file(&objects, "")
 }
 
 /// The file with a revision on top in which this object is another.
@@ -141,24 +137,6 @@ fn object(bytes: &[u8], number: u32) -> String {
     let head = format!("\n{number} 0 obj\n");
     let start = text.rfind(&head).unwrap() + head.len();
     text[start..start + text[start..].find("\nendobj").unwrap()].to_owned()
-}
-
-/// The package with another text on page 1.
-fn with_changed_page(bytes: &[u8]) -> Vec<u8> {
-    let mut package = zip::ZipArchive::new(Cursor::new(bytes)).unwrap();
-    let mut out = zip::ZipWriter::new(Cursor::new(Vec::new()));
-    for n in 0..package.len() {
-        let mut entry = package.by_index(n).unwrap();
-        let name = entry.name().unwrap().into_owned();
-        let mut contents = Vec::new();
-        entry.read_to_end(&mut contents).unwrap();
-        if name.ends_with("Page_0/Content.xml") {
-            contents = String::from_utf8(contents).unwrap().replace("采购", "销售").into_bytes();
-        }
-        out.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
-        out.write_all(&contents).unwrap();
-    }
-    out.finish().unwrap().into_inner()
 }
 
 #[test]

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common {
+    pub mod pdf;
     pub mod rig;
 }
 
@@ -10,6 +11,7 @@ use std::fs;
 use std::io::{Cursor, Read as _};
 use std::sync::Arc;
 
+use common::pdf::file;
 use common::rig::{NOW, ORIGIN, PIN, Rig, at, company, document as ofd};
 use sealagent::config::PdfIdentifiers;
 use sealagent::consent::Requester;
@@ -46,17 +48,7 @@ fn contract_with(pages: usize, trailer: &str, field: &str) -> Vec<u8> {
             .push(format!("<</Type/Page/Parent 2 0 R/Resources<</Font<</F 3 0 R>>>>/Contents {} 0 R{annotations}>>", 6 + 2 * i));
         objects.push(content);
     }
-    let mut bytes = b"%PDF-1.6\n%\xe2\xe3\xcf\xd3\n".to_vec();
-    let mut table = format!("xref\n0 {}\n0000000000 65535 f \n", objects.len() + 1);
-    for (i, object) in objects.iter().enumerate() {
-        table.push_str(&format!("{:010} 00000 n \n", bytes.len()));
-        bytes.extend(format!("{} 0 obj\n{object}\nendobj\n", i + 1).as_bytes());
-    }
-    let (xref, size) = (bytes.len(), objects.len() + 1);
-    bytes.extend(
-        format!("{table}trailer\n<</Size {size}/Root 1 0 R/ID[<00><00>]{trailer}>>\nstartxref\n{xref}\n%%EOF\n").as_bytes(),
-    );
-    bytes
+    file(&objects, &format!("/ID[<00><00>]{trailer}"))
 }
 
 fn content(text: &str) -> String {

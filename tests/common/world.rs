@@ -171,3 +171,11 @@ pub fn entry(package: &[u8], name: &str) -> Vec<u8> {
     source.by_name(name).unwrap().read_to_end(&mut bytes).unwrap();
     bytes
 }
+
+/// The package of a contract with another word on page 1.
+pub fn with_changed_page(package: &[u8]) -> Vec<u8> {
+    with_entry(package, "Doc_0/Pages/Page_0/Content.xml", |page| {
+        let changed = String::from_utf8(std::mem::take(page)).unwrap().replace("采购", "销售");
+        *page = changed.into_bytes();
+    })
+}

@@ -6,6 +6,7 @@ mod command_line;
 #[path = "../common"]
 mod common {
     pub mod rig;
+    pub mod world;
 }
 
 use std::fs;
@@ -16,6 +17,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use common::rig::{NOW, PIN, Rig, TRIES, at, document, draft};
+use common::world::with_changed_page;
 use sealagent::consent::Requester;
 use sealagent::consent::prompt::Canceller;
 use sealagent::consent::scripted::Reply;
@@ -453,24 +455,6 @@ fn a_closed_document_and_a_broken_one_are_refused_before_anyone_is_asked() {
     let broken = taken_in(&rig, &broken);
     assert_eq!(codes(&sign(&rig, vec![item(&rig, &broken, on_page_one())])), [Some(Code::DocumentSignatureBroken)]);
     assert_eq!(rig.person.shown().len(), 2);
-}
-
-/// The same package with another text on page 1.
-fn with_changed_page(bytes: &[u8]) -> Vec<u8> {
-    let mut package = zip::ZipArchive::new(std::io::Cursor::new(bytes)).unwrap();
-    let mut out = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
-    for n in 0..package.len() {
-        let mut entry = package.by_index(n).unwrap();
-        let name = entry.name().unwrap().into_owned();
-        let mut contents = Vec::new();
-        entry.read_to_end(&mut contents).unwrap();
-        if name.ends_with("Page_0/Content.xml") {
-            contents = String::from_utf8(contents).unwrap().replace("采购", "销售").into_bytes();
-        }
-        out.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
-        out.write_all(&contents).unwrap();
-    }
-    out.finish().unwrap().into_inner()
 }
 
 #[test]
