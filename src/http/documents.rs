@@ -13,7 +13,7 @@ use crate::signing::{Document, RequestId};
 /// How long a document that nobody asks about is kept.
 pub const IDLE: Duration = Duration::from_secs(600);
 /// How often it is looked for such documents.
-pub(super) const SWEEP: Duration = Duration::from_secs(15);
+const SWEEP: Duration = Duration::from_secs(15);
 /// Most documents of one origin: a batch of [`crate::signing::MAX_ITEMS`] fits.
 const MAX_DOCUMENTS: usize = 1024;
 
@@ -73,15 +73,9 @@ impl Documents {
         kept.get(id).is_some_and(|k| k.origin == *origin && k.document.is_some()) && kept.remove(id).is_some()
     }
 
-    /// Sweeps again and again, for ever; while there are no documents it sleeps, so that an idle agent does.
+    /// Forgets what was idle too long, again and again, for ever.
     pub async fn keep_swept(&self) {
-        loop {
-            if self.lock().is_empty() {
-                self.came.notified().await;
-            }
-            tokio::time::sleep(SWEEP).await;
-            self.sweep();
-        }
+        keep_swept(&self.came, || self.lock().is_empty(), || self.sweep()).await;
     }
 
     /// Forgets what was idle too long.
@@ -91,6 +85,17 @@ impl Documents {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Kept>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Sweeps again and again, for ever; while there is nothing it sleeps until something `came`, so that an idle agent does.
+pub(super) async fn keep_swept(came: &Notify, is_empty: impl Fn() -> bool, sweep: impl Fn()) {
+    loop {
+        if is_empty() {
+            came.notified().await;
+        }
+        tokio::time::sleep(SWEEP).await;
+        sweep();
     }
 }
 

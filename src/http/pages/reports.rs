@@ -12,7 +12,7 @@ use serde::Serialize;
 use tokio::sync::Notify;
 
 use super::super::answer::{self, Answer, AnswerBody};
-use super::super::documents::{IDLE, SWEEP};
+use super::super::documents::{self, IDLE};
 use super::super::router::{self, Query, bad};
 use super::super::routes::PAGE_WIDTHS;
 use super::super::{App, api};
@@ -106,15 +106,9 @@ impl Reports {
         self.lock().remove(id).is_some()
     }
 
-    /// Sweeps again and again, for ever; while there are none it sleeps, so that an idle agent does.
+    /// Forgets what was idle too long, again and again, for ever.
     pub async fn keep_swept(&self) {
-        loop {
-            if self.lock().is_empty() {
-                self.came.notified().await;
-            }
-            tokio::time::sleep(SWEEP).await;
-            self.sweep();
-        }
+        documents::keep_swept(&self.came, || self.lock().is_empty(), || self.sweep()).await;
     }
 
     /// Forgets what was idle too long.
