@@ -73,13 +73,16 @@ mod worker {
     fn a46_the_way_to_the_worker_has_no_name_and_no_third_end() {
         let rig = Rig::new();
         assert_eq!(rig.get("/v1/seals").status, 200);
-        let workers = workers();
-        assert!(!workers.is_empty(), "no worker runs");
+        let mut judged = 0;
         let ours = std::process::id().to_string();
-        for worker in &workers {
+        for worker in &workers() {
             let ends = links(worker);
+            if ends.is_empty() {
+                continue; // another test's worker, which has ended meanwhile
+            }
+            judged += 1;
             for descriptor in ["0", "1", "2"] {
-                let end = &ends[descriptor];
+                let end = ends.get(descriptor).unwrap_or_else(|| panic!("{worker} has no {descriptor}: {ends:?}"));
                 // The worker moves its answers away from what a library may print to; then its output is nowhere or the log's pipe.
                 assert!(end.starts_with("pipe:[") || end == "/dev/null", "{worker} {descriptor} is {end}");
             }
@@ -101,6 +104,7 @@ mod worker {
             });
             assert!(!held, "{:?} holds an end too", third());
         }
+        assert!(judged > 0, "no worker runs");
     }
 }
 
