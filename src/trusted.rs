@@ -56,10 +56,10 @@ impl Trusted {
         let mark = if self.folder.as_os_str().is_empty() { Vec::new() } else { self.regions.mark() };
         if mark != now.0 {
             match read(&self.folder) {
-                Ok(store) => now.1 = Arc::new(store),
+                Ok(store) => *now = (mark, Arc::new(store)),
+                // The mark stays as it was, so the next use tries again: what was taken back must not be trusted on for long.
                 Err(problem) => tracing::warn!(%problem, "the trust folder cannot be read anew"),
             }
-            now.0 = mark;
         }
         Arc::clone(&now.1)
     }

@@ -21,7 +21,7 @@ const EXPIRED_CERTS_ON_CRL: Oid<'static> = Oid(b"\x55\x1d\x3c");
 
 /// Which certificates a list speaks about (issuingDistributionPoint).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Scope {
+pub(crate) enum Scope {
     All,
     CaOnly,
     UsersOnly,
@@ -54,7 +54,7 @@ pub struct Crl {
     issuer: Name,
     this_update: Timestamp,
     next_update: Option<Timestamp>,
-    scope: Scope,
+    pub(crate) scope: Scope,
     expired_certificates_since: Option<Timestamp>,
     /// Sorted by serial number.
     entries: Vec<(Box<[u8]>, Revoked)>,

@@ -215,7 +215,9 @@ impl Licence {
         }
         if let Some(found) = seal_name {
             let seal = bare_name(found);
-            let is_representative = !self.representative.is_empty() && seal.starts_with(&bare_name(&self.representative));
+            // Blanks are no name, though every text begins with them.
+            let representative = bare_name(&self.representative);
+            let is_representative = !representative.is_empty() && seal.starts_with(&representative);
             if !seal.starts_with(&name) && !is_representative {
                 return Err(LicenceFault::Seal { licence: self.name.clone(), found: found.to_owned() });
             }

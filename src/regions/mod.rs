@@ -67,6 +67,9 @@ pub enum RegionError {
     /// Nothing that belongs here.
     #[error("neither a trust list, a status list or answer, a licence statement, nor a revocation list or answer")]
     NotKnown,
+    /// An older revocation list, answer or licence statement than the one that is here.
+    #[error("a newer one is here already")]
+    Older,
     /// An older status list than the one that is here.
     #[error("the status list has number {found}, and number {have} is here already")]
     OldStatus {
@@ -295,12 +298,17 @@ impl Regions {
             Some(DocumentKind::StatusList) => self.claimed(|region| self.take_status(region, bytes)),
             Some(DocumentKind::StatusAnswer) => self.claimed(|region| {
                 let answer = StatusAnswer::read(region.list.list(), None, bytes)?;
-                self.keep(region, "answers", &answer.query.es_id, bytes)?;
+                let list = region.list.list();
+                let is_newer = |here: &[u8]| StatusAnswer::read(list, None, here).is_ok_and(|here| here.as_of > answer.as_of);
+                // Editions of one seal have answers of their own.
+                let edition = answer.query.seal_sm3.map_or(String::new(), |sm3| hex(&sm3.0));
+                self.keep(region, "answers", &format!("{} {edition}", answer.query.es_id), bytes, is_newer)?;
                 Ok(Taken::Answer(answer.region, answer.query.es_id))
             }),
             Some(DocumentKind::Licence) => self.claimed(|region| {
                 let licence = Licence::read(region.list.list(), bytes)?;
-                self.keep(region, "licences", &licence.uscc, bytes)?;
+                let is_newer = |here: &[u8]| Licence::read(region.list.list(), here).is_ok_and(|here| here.as_of > licence.as_of);
+                self.keep(region, "licences", &licence.uscc, bytes, is_newer)?;
                 Ok(Taken::Licence(licence.region, licence.uscc))
             }),
             None => self.take_revocation(bytes),
@@ -416,25 +424,41 @@ impl Regions {
             let mut certificates = region.list.list().services.iter().flat_map(|s| &s.certificates);
             let name = region.list.list().region.clone();
             if let Some(crl) = &crl
-                && certificates.any(|c| c.subject().matches(crl.issuer()) && crl.verify(c).is_ok())
+                && let Some(issuer) = certificates.find(|c| c.subject().matches(crl.issuer()) && crl.verify(c).is_ok())
             {
-                // One file for each issuer: a newer list takes the place of the older.
-                self.keep(region, "crls", &hex(&sm3(crl.issuer().raw()).0[..8]), der)?;
+                // One file for each key and kind of list: a newer list takes the place of the older, and never the other way round.
+                let about = format!("{} {:?}", issuer.sha256_hex(), crl.scope);
+                let is_newer = |here: &[u8]| Crl::parse(here).is_ok_and(|here| here.this_update() > crl.this_update());
+                self.keep(region, "crls", &about, der, is_newer)?;
                 return Ok(Taken::Revocation(name));
             }
             if ocsp.is_some() && crl.is_none() {
-                self.keep(region, "ocsp", &hex(&sm3(der).0[..8]), der)?;
+                // Each answer has a file of its own, so none takes the place of another.
+                self.keep(region, "ocsp", &hex(&sm3(der).0[..8]), der, |_| false)?;
                 return Ok(Taken::Revocation(name));
             }
         }
         if crl.is_some() || ocsp.is_some() { Err(RegionError::Unclaimed) } else { Err(RegionError::NotKnown) }
     }
 
-    /// Keeps a file under a name that is made of what it is about.
-    fn keep(&self, region: &KnownRegion, kind: &str, about: &str, bytes: &[u8]) -> Result<(), RegionError> {
+    /// Keeps a file under a name that is made of what it is about, unless what is there `is_newer`: an old list that comes again must not
+    /// bring back what a newer one took.
+    fn keep(
+        &self,
+        region: &KnownRegion,
+        kind: &str,
+        about: &str,
+        bytes: &[u8],
+        is_newer: impl Fn(&[u8]) -> bool,
+    ) -> Result<(), RegionError> {
         let folder = self.folder.join(&region.list.list().region).join(kind);
         make_private_dir(&folder).map_err(at(&folder))?;
-        write_whole(&folder.join(hex(&sm3(about.as_bytes()).0[..16])), bytes)
+        let _lock = self.lock()?;
+        let path = folder.join(hex(&sm3(about.as_bytes()).0[..16]));
+        if read_file(&path, MAX_REVOCATION).is_ok_and(|here| is_newer(&here)) {
+            return Err(RegionError::Older);
+        }
+        write_whole(&path, bytes)
     }
 
     /// Takes trust in a region back. With `forget` nothing is remembered of it, not even which list was its last.

@@ -17,6 +17,7 @@ use crate::pki::Certificate;
 use crate::pki::revocation::Moment;
 use crate::pki::seal_status::{SealHistory, SealState};
 use crate::pki::signature::PublicKey;
+use crate::pki::trust::Purpose;
 use crate::ses::{CertList, Extension, Seal, Version};
 use crate::sm::{self, SignatureEncoding, Sm2Digest, Sm2Signature, sm3};
 
@@ -66,16 +67,21 @@ pub(super) fn judge(verifier: &mut Verifier<'_>, findings: &mut Findings, about:
         let stamp = Stamp { token, over: seal.signature(), or_digest: None, proves: true };
         time::judge_stamp(verifier, findings, "role.seal", stamp)
     });
-    let mut region = None;
+    let mut regions = Vec::new();
     if let Some(maker) = &maker {
         maker_signature(verifier, findings, seal, maker);
-        region = maker_certificate(verifier, findings, seal, maker, used, stamped);
+        regions = maker_certificate(verifier, findings, seal, maker, used, stamped);
     }
     if let Use::Signature(_, Some(signer)) = used {
         listed(findings, seal, signer);
     }
     dates(verifier.context.now, findings, seal, used, stamped);
-    let status = status(verifier, findings, seal, used, region.as_deref());
+    // Whoever vouches for the maker may have cancelled the seal, and each is heard.
+    let states: Vec<_> = match regions.as_slice() {
+        [] => status(verifier, findings, seal, used, None).into_iter().collect(),
+        regions => regions.iter().filter_map(|region| status(verifier, findings, seal, used, Some(region))).collect(),
+    };
+    let status = states.iter().find(|(state, _)| *state != SealState::Valid).or(states.first());
 
     let property = seal.property();
     about.seal = Some(SealSummary {
@@ -86,9 +92,9 @@ pub(super) fn judge(verifier: &mut Verifier<'_>, findings: &mut Findings, about:
         valid_from: property.valid_from.instant,
         valid_to: property.valid_to.instant,
         maker: maker.map(|m| m.subject().short()),
-        status: status.map(|(state, _)| state),
-        status_as_of: status.map(|(_, as_of)| as_of),
-        region: region.map(|r| r.to_string()),
+        status: status.map(|(state, _)| *state),
+        status_as_of: status.map(|(_, as_of)| *as_of),
+        region: regions.first().map(|r| r.to_string()),
     });
     about.seal_picture = verifier.picture(seal);
 }
@@ -168,7 +174,7 @@ fn maker_signature(verifier: &mut Verifier<'_>, findings: &mut Findings, seal: &
     }
 }
 
-/// The maker's certificate, judged at createDate. Gives the region that vouches for it.
+/// The maker's certificate, judged at createDate. Gives the regions that vouch for it, the one by which it is trusted first.
 fn maker_certificate(
     verifier: &mut Verifier<'_>,
     findings: &mut Findings,
@@ -176,7 +182,7 @@ fn maker_certificate(
     maker: &Arc<Certificate>,
     used: Use<'_>,
     stamped: Option<Timestamp>,
-) -> Option<Arc<str>> {
+) -> Vec<Arc<str>> {
     let now = verifier.context.now;
     let created = seal.property().created.instant;
     let subject = maker.subject();
@@ -203,7 +209,7 @@ fn maker_certificate(
     // Within a day of its certificate's dates a seal counts as made within them, also for the CAs above.
     let made = created.clamp(from.min(to), to.max(from));
     let made = if outside_by > DAY { created } else { made };
-    let path = certificate::path(verifier, findings, Role::Maker, maker, made)?;
+    let Some(path) = certificate::path(verifier, findings, Role::Maker, maker, made) else { return Vec::new() };
     let proven = match used {
         Use::Signature(SigningTime { at: Some(at), proven: true, .. }, _) => Some(stamped.map_or(at, |s| s.min(at))),
         _ => stamped,
@@ -222,7 +228,16 @@ fn maker_certificate(
         findings.about(subject, reason, &args);
     }
     certificate::trust_list(verifier, findings, Layer::Seal, path.region.as_deref());
-    path.region
+    let mut regions: Vec<_> = path.region.into_iter().collect();
+    for service in verifier.context.trust.services() {
+        let vouches = service.purpose == Purpose::SealMaker && path.certificates.last() == Some(&service.certificate);
+        if let Some(region) =
+            service.region.as_ref().filter(|region| vouches && service.is_granted(made) && !regions.contains(region))
+        {
+            regions.push(Arc::clone(region));
+        }
+    }
+    regions
 }
 
 /// Whether the signer may use the seal: byte for byte, or by digest.

@@ -5,6 +5,7 @@ use std::path::Path;
 use jiff::{SignedDuration, Timestamp};
 use sealagent::fetch::Fetcher;
 use sealagent::pki::TrustStore;
+use sealagent::pki::licence::{Licence, LicenceState};
 use sealagent::pki::seal_status::SealState;
 use sealagent::pki::trust_list::{ListRefusal, LocationUse, TrustList};
 use sealagent::regions::refresh::RefreshError;
@@ -177,6 +178,23 @@ fn seal_status_never_goes_back_and_reaches_the_store() {
     let mut store = TrustStore::empty();
     regions.fill(&mut store);
     assert!(store.seal_status(Some("shenzhen"), "44030000000001", &sm3(b"seal")).unwrap().history.last().is_none());
+}
+
+#[test]
+fn older_revocation_list_or_statement_never_replaces_a_newer_one() {
+    let temp = tempfile::tempdir().unwrap();
+    let (regions, region) = (open(temp.path()), Region::new("shenzhen"));
+    accept(&regions, &region, &region.trust_list(1));
+    let crl = |made| Region::crl(&region.root, made, Vec::new());
+    take(&regions, &crl("2026-11-20T00:00:00Z")).unwrap();
+    assert!(matches!(take(&regions, &crl("2026-11-19T00:00:00Z")), Err(RegionError::Older)));
+    take(&regions, &crl("2026-11-21T00:00:00Z")).unwrap();
+
+    let company = region.company("91440300MA5DEM0019", "深圳市某某科技有限公司", "44030000000001");
+    let new = region.licence(&company, LicenceState::Revoked);
+    let old = Licence { as_of: new.as_of - SignedDuration::from_hours(24), ..region.licence(&company, LicenceState::Active) };
+    take(&regions, &region.signed_licence(&new)).unwrap();
+    assert!(matches!(take(&regions, &region.signed_licence(&old)), Err(RegionError::Older)));
 }
 
 #[test]

@@ -163,14 +163,15 @@ impl Region {
             at: at(when),
             reason: None,
         };
-        let contents = |revoked| CrlContents {
-            number: 1,
-            this_update: at("2026-11-20T00:00:00Z"),
-            next_update: at("2026-12-20T00:00:00Z"),
-            expired_since: None,
-            revoked,
-        };
-        [issue_crl(&self.root, &contents(Vec::new())), issue_crl(&self.ca, &contents(revoked.iter().map(entry).collect()))]
+        let revoked = revoked.iter().map(entry).collect();
+        [Self::crl(&self.root, "2026-11-20T00:00:00Z", Vec::new()), Self::crl(&self.ca, "2026-11-20T00:00:00Z", revoked)]
+    }
+
+    /// A revocation list of that day, good for thirty.
+    pub fn crl(issuer: &Identity, made: &str, revoked: Vec<RevokedCertificate>) -> Vec<u8> {
+        let this_update = at(made);
+        let next_update = this_update + jiff::SignedDuration::from_hours(30 * 24);
+        issue_crl(issuer, &CrlContents { number: 1, this_update, next_update, expired_since: None, revoked })
     }
 
     pub fn licence(&self, company: &Company, state: LicenceState) -> Licence {
