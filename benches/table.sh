@@ -75,7 +75,7 @@ crypto() {
 # Growth and limits, as the bench prints them.
 documents() {
     echo '```'
-    cargo bench --quiet --bench documents 2>/dev/null
+    cargo bench --quiet --bench documents
     echo '```'
 }
 
@@ -84,7 +84,7 @@ processes() {
     compiled rusage || return 0
     local files=$target/bench-files verify="$target/release/sealagent verify --trust $target/bench-files/trust --at 2026-11-02T08:00:00Z"
     cargo build --quiet --release --bin sealagent
-    [ -e "$files/large.pdf" ] || cargo bench --quiet --bench corpus -- make "$files" 2>/dev/null
+    [ -e "$files/large.pdf" ] || cargo bench --quiet --bench corpus -- make "$files"
     echo "| a cold process | CPU | memory |"
     echo "|---|---|---|"
     line() {
@@ -101,13 +101,15 @@ processes() {
     line "verify 500 pages, 52 MB" 10 $verify "$files/large.ofd"
     line "verify a PDF of 100 MB" 5 $verify "$files/large.pdf"
     local cpu memory before
-    read -r cpu memory before < <(cargo bench --quiet --bench corpus -- sign "$files" 2>/dev/null)
+    read -r cpu memory before < <(cargo bench --quiet --bench corpus -- sign "$files")
     echo "| sign 500 pages, 52 MB, token left out | $cpu ms | $memory MB ($before MB before) |"
 }
 
 agent() {
+    # The agent starts its worker from beside itself.
+    cargo build --quiet --release --package sealagent-worker --bins
     echo '```'
-    cargo bench --quiet --bench agent 2>/dev/null
+    cargo bench --quiet --bench agent
     echo '```'
 }
 

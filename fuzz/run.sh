@@ -9,9 +9,9 @@ if ! rustup run nightly rustc --version >/dev/null 2>&1; then
     echo "no nightly toolchain: the fuzz bodies ran on stable only" >&2
     exit 3
 fi
-tools=${CARGO_TARGET_DIR:-target}/tools
+tools=$(realpath -m "${CARGO_TARGET_DIR:-target}")/tools
 [ -x "$tools/bin/cargo-fuzz" ] || cargo install --quiet --locked cargo-fuzz --version 0.13.2 --root "$tools"
-export PATH="$PWD/$tools/bin:$PATH"
+export PATH="$tools/bin:$PATH"
 [ $# -gt 0 ] || set -- $(ls fuzz/fuzz_targets | sed 's/\.rs$//')
 # The release profile optimises over all crates, which costs a minute for each body and finds nothing more.
 export CARGO_PROFILE_RELEASE_LTO=false CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16

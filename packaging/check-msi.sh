@@ -2,7 +2,7 @@
 # Builds the Windows package, reads its tables, and tries it under Wine as IT would: silent installation of an older version with
 # properties; the agent signs for a page with the virtual UKey, and with an SKF library of 32 bits in the 32-bit worker; upgrade while it
 # runs, refused downgrade, repair, removal while it runs; registry and files are compared before and after. Wine is not Windows: what
-# only Windows can show stands at the end of the README's page on packages. Root only (chroot).
+# only Windows can show stands in docs/deployment.md. Root only (chroot).
 source "$(dirname "$0")/places.sh"
 cd "$root/packaging"
 [ "$(id -u)" -eq 0 ] || fail "root is needed for a chroot"

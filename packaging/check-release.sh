@@ -7,7 +7,7 @@ cd "$root/packaging"
 ./build.sh x86_64-unknown-linux-gnu
 agent=$CARGO_TARGET_DIR/x86_64-unknown-linux-gnu/release/sealagent
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+trap 'rm -rf "$work"; rmdir /etc/sealagent 2>/dev/null || true' EXIT
 mkdir "$work/release" "$work/etc" "$work/home"
 head -c 100000 /dev/urandom >"$work/release/sealagent_${version}-1_amd64.deb"
 openssl genpkey -algorithm SM2 -out "$work/key.pem" 2>/dev/null

@@ -28,7 +28,7 @@ done
 for browser in chromium firefox-esr; do
     command -v "$browser" >/dev/null 2>&1 || skip "$browser is not found (Debian: apt-get install $browser)" "it is not tested"
 done
-if [ ! -d tests/browser/node_modules ] && ! (cd tests/browser && npm ci --no-progress); then
+if [ ! tests/browser/node_modules/.package-lock.json -nt tests/browser/package-lock.json ] && ! (cd tests/browser && npm ci --no-progress); then
     skip "npm cannot get the packages of tests/browser/package-lock.json" "no browser is tested"
     exit 0
 fi

@@ -4,4 +4,4 @@
 set -eu
 cd "$(dirname "$0")/.."
 exec cargo test --locked -p sealagent --features reference-sm2 \
-    --test verification --test samples --test ofd_samples --test ses_samples --test pdf "$@"
+    --test verification --test samples --test ofd_samples --test ses_samples --test pdf --test regions "$@"

@@ -16,7 +16,7 @@ must_run=no
 for program in node npm; do
     command -v "$program" >/dev/null 2>&1 || skip "$program is not found (Debian: apt-get install nodejs npm)"
 done
-[ -d node_modules ] || npm ci --no-progress || skip "npm cannot get the packages of sdk/js/package-lock.json"
+[ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --no-progress || skip "npm cannot get the packages of sdk/js/package-lock.json"
 npx tsc --noEmit
 fresh=$(mktemp -d)
 trap 'rm -rf "$fresh"' EXIT
