@@ -125,6 +125,16 @@ impl Batch<'_> {
             self.settle(&mut beside, done);
         }
         let _ = self.recorded(&mut beside, true).await;
+        // A document is given out with all its items or not at all: what stands under a seal that failed is not done.
+        for n in (0..self.jobs.len()).rev() {
+            let Some(after) = self.jobs[n].after else { continue };
+            let failure = match &self.jobs[n].outcome {
+                Some(Ok(_)) => continue,
+                Some(Err(failure)) => failure.clone(),
+                None => Code::Internal.into(),
+            };
+            self.fail(after, failure);
+        }
         let mut finished: Vec<_> = beside.finished.into_iter().map(|complete| complete.finished).collect();
         // In the order of the request, not in that in which they were written.
         finished.sort_by_key(|finished| finished.items.iter().map(|(n, _)| *n).min());

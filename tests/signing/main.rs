@@ -426,12 +426,13 @@ fn in_a_batch_a_document_whose_seal_failed_is_not_given_out_and_the_others_are()
     let items = vec![item(&rig, &a, on_page_one()), item(&rig, &b, on_page_one()), item(&rig, &b, Stamp::Nowhere)];
     let signed = sign(&rig, items);
     assert_eq!(signed.status.state, State::Failed);
-    assert_eq!(codes(&signed), [None, None, Some(Code::TokenRemoved)]);
+    assert_eq!(codes(&signed), [None, Some(Code::TokenRemoved), Some(Code::TokenRemoved)]);
     let [Output::Document { document, .. }] = signed.outputs.as_slice() else { panic!("{:?}", signed.outputs) };
     assert!(Arc::ptr_eq(document, &a));
     assert_eq!(rig.events(), ["accepted", "failed"]);
     let last = rig.record().pop().unwrap();
     assert_eq!(last["items"][2]["code"], "token_removed");
+    assert_eq!((&last["items"][1]["code"], last["items"][1].get("signed")), (&serde_json::json!("token_removed"), None));
 }
 
 #[test]
