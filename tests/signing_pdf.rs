@@ -290,7 +290,9 @@ fn prepared_field_takes_the_seal_once() {
     let [signature] = signatures(&bytes).try_into().unwrap();
     assert_eq!(signature.field.as_deref(), Some("buyer"));
     let placement = &rig.person.shown()[0].items[0].placements[0];
-    assert!((placement.x - 100.0 * 25.4 / 72.0).abs() < 0.01 && placement.page == 1, "{placement:?}");
+    // A square seal in a field of 140 × 120 points: what is shown is what is drawn.
+    assert!((placement.x - 110.0 * 25.4 / 72.0).abs() < 0.01 && placement.page == 1, "{placement:?}");
+    assert!((placement.width - 120.0 * 25.4 / 72.0).abs() < 0.01 && placement.width == placement.height, "{placement:?}");
 
     let fresh = open(&rig, &contract(1, "")).unwrap();
     let package = open(&rig, &ofd(1)).unwrap();

@@ -378,14 +378,21 @@ fn keep(signed: Signed, args: &Args, language: Language) -> Result<Sm3Digest, Pr
 
 /// Moves a sealed document into its place.
 pub(super) fn persist(path: TempPath, input: &Path, output: &Path) -> std::io::Result<()> {
-    // A signed document is as readable as the one it was made of. (On Windows the folder's list decides.)
+    readable_as(&path, input)?;
+    path.persist(output).map_err(|e| e.error)
+}
+
+/// Makes a signed document as readable as the one it was made of. (On Windows the folder's list decides.)
+pub(super) fn readable_as(path: &TempPath, input: &Path) -> std::io::Result<()> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
         let mode = fs::metadata(input)?.permissions().mode() & 0o777 | 0o600;
-        fs::set_permissions(&path, fs::Permissions::from_mode(mode))?;
+        fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
     }
-    path.persist(output).map_err(|e| e.error)
+    #[cfg(not(unix))]
+    let _ = (path, input);
+    Ok(())
 }
 
 /// What the arguments ask for, each a signature.
@@ -414,7 +421,7 @@ pub(super) fn stamps(args: &Args) -> Vec<Stamp> {
     stamps
 }
 
-fn is_same_file(a: &Path, b: &Path) -> bool {
+pub(super) fn is_same_file(a: &Path, b: &Path) -> bool {
     matches!((fs::canonicalize(a), fs::canonicalize(b)), (Ok(a), Ok(b)) if a == b)
 }
 

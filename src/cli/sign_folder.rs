@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-use super::sign::{Args, Failed, persist, prompter, stamps};
+use super::sign::{Args, Failed, is_same_file, prompter, readable_as, stamps};
 use super::{FAILED, Problem, UNREADABLE, WRONG_USE, exit_code, with_agent};
 use crate::agent::Agent;
 use crate::config::Config;
@@ -69,7 +69,7 @@ struct Entry {
 pub fn run(config: Config, args: &Args, language: Language) -> Result<ExitCode, Problem> {
     let stamps = stamps(args);
     fs::create_dir_all(&args.output)?;
-    if same(&args.input, &args.output) {
+    if is_same_file(&args.input, &args.output) {
         let hint = language.pick("name another folder with -o", "请用 -o 指定另一个文件夹");
         return Err(Problem::new(WRONG_USE, language.pick("the output is the input folder", "输出与输入是同一文件夹"), hint));
     }
@@ -210,7 +210,8 @@ async fn request(
         let Output::Document { document, draft, sm3 } = output else { return };
         let Some((_, input, output)) = places.iter().find(|(of, ..)| Arc::ptr_eq(of, &document)) else { return };
         let Some(path) = draft.path else { return };
-        match persist(path, input, output) {
+        // What came there meanwhile stays: nothing is overwritten.
+        match readable_as(&path, input).and_then(|()| path.persist_noclobber(output).map_err(|e| e.error)) {
             Ok(()) => tell.done(input, output, sm3),
             Err(error) => tell.failed(input, Failed { detail: Some(error.to_string()), ..Failed::default() }, FAILED),
         }
@@ -327,8 +328,4 @@ impl Teller {
         };
         self.bar.suspend(|| println!("{text}"));
     }
-}
-
-fn same(a: &Path, b: &Path) -> bool {
-    matches!((fs::canonicalize(a), fs::canonicalize(b)), (Ok(a), Ok(b)) if a == b)
 }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio::runtime::Runtime;
 
-use super::sign::persist;
+use super::sign::{is_same_file, persist};
 use super::{FAILED, Problem, UNREADABLE, WRONG_USE};
 use crate::cms::SignedData;
 use crate::config::Config;
@@ -63,6 +63,11 @@ pub fn run(config: &Config, args: &Args, language: Language) -> Result<ExitCode,
     } else {
         (TrustStore::empty(), Vec::new())
     };
+    if is_same_file(&args.input, &args.output) {
+        let hint = language.pick("name another file with -o", "请用 -o 指定另一个文件");
+        let what = language.pick("the output is the input, which is never changed", "输出与输入是同一文件，本程序不改动输入文件");
+        return Err(Problem::new(WRONG_USE, what, hint));
+    }
     let out = args.output.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let scratch = Scratch::Named(out.to_owned());
     let document = match Document::of_file(&args.input, &scratch) {

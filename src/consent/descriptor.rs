@@ -48,11 +48,12 @@ impl Descriptor {
 
     /// Gives the PIN, once, unless one try is left.
     pub(super) fn ask(&self, summary: &Summary) -> Answer {
-        if summary.pin.on_device {
-            return Answer::Approve(Credential::OnDevice);
-        }
-        if summary.pin.last_try || summary.pin.tries_left == Some(1) {
+        if summary.pin.is_last_try() {
             return Answer::LastTry;
+        }
+        if summary.pin.on_device {
+            // One command is one try, on the device too.
+            return if summary.attempt > 1 { Answer::NoMore } else { Answer::Approve(Credential::OnDevice) };
         }
         match self.pin.lock().unwrap_or_else(PoisonError::into_inner).take() {
             Some(Some(pin)) => Answer::Approve(Credential::Pin(pin)),
@@ -83,6 +84,18 @@ mod tests {
     }
 
     /// Attack item 34.
+    #[test]
+    fn one_command_is_one_try_on_the_device_too() {
+        let (descriptor, _) = asked(b"", Some(5));
+        let mut summary = summary();
+        summary.pin.on_device = true;
+        assert!(matches!(descriptor.ask(&summary), Answer::Approve(Credential::OnDevice)));
+        summary.attempt = 2;
+        assert!(matches!(descriptor.ask(&summary), Answer::NoMore));
+        (summary.attempt, summary.pin.tries_left) = (1, Some(1));
+        assert!(matches!(descriptor.ask(&summary), Answer::LastTry));
+    }
+
     #[test]
     fn last_try_is_not_spent_without_a_person() {
         assert!(matches!(asked(b"246813\n", Some(1)).1, Answer::LastTry));

@@ -23,7 +23,7 @@ pub struct PinChangeShown {
 impl PinChangeShown {
     /// Whether the next wrong old PIN locks the token.
     pub fn is_last_try(&self) -> bool {
-        self.pin.last_try || self.pin.tries_left == Some(1)
+        self.pin.is_last_try()
     }
 }
 

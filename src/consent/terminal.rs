@@ -59,7 +59,7 @@ fn pairing_answer(line: &[u8]) -> PairingAnswer {
 
 /// Whether the last try is next.
 fn is_last_try(summary: &Summary) -> bool {
-    summary.pin.last_try || summary.pin.tries_left == Some(1)
+    summary.pin.is_last_try()
 }
 
 #[cfg(unix)]

@@ -142,7 +142,8 @@ impl Window {
                 leaf = async { Some(drawing.as_mut()?.await) }, if drawing.is_some() => {
                     drawing = None;
                     if let Some(leaf) = leaf {
-                        tell(&mut input, &leaf).await?;
+                        // A prompt that is gone has said its last word on the other pipe.
+                        let _ = tell(&mut input, &leaf).await;
                     }
                 }
             }
@@ -237,7 +238,7 @@ fn token(token: &TokenShown, pin: &PinStatus, attempt: u32) -> Token {
     Token {
         name: format!("{} …{}", token.label, token.serial_tail),
         tries_left: pin.tries_left,
-        last_try: pin.last_try || pin.tries_left == Some(1),
+        last_try: pin.is_last_try(),
         on_device: pin.on_device,
         was_wrong: attempt > 1,
     }

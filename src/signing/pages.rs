@@ -72,10 +72,7 @@ impl Pages {
                         tracing::warn!(%error, "no picture of a page for the prompt");
                         None
                     }
-                    Err(_) => {
-                        self.open = None; // half an answer may be in its pipe
-                        None
-                    }
+                    Err(_) => None,
                 },
                 _ => None,
             };

@@ -14,7 +14,7 @@ use crate::failure::{Code, Failure};
 use crate::ofd::{Ofd, OfdError, PackagePath, PreparedOfd};
 use crate::pdf::{self, DocMdp, FieldState, PdfError, PictureError, PreparedPdf, SignatureField, SignatureOptions, SigningError};
 use crate::sm::{Sm3, Sm3Digest};
-use crate::stamp::{PageNumber, Placement, SizeMm, Spot, Stamp};
+use crate::stamp::{PageNumber, Placement, RectMm, SizeMm, Spot, Stamp};
 
 /// A document format that can be signed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -287,7 +287,11 @@ impl Document {
         let placement = |widget: &pdf::Widget| {
             let is_shown = widget.rect.width > 0.0 && widget.rect.height > 0.0;
             let page = PageNumber::from_index(widget.page).filter(|_| is_shown)?;
-            Some(Placement { page, rect: widget.rect, clip: None })
+            // As it will be drawn: in its own proportion, in the middle of the field.
+            let RectMm { x, y, width, height } = widget.rect;
+            let (w, h) = (width.min(height * seal.width / seal.height), height.min(width * seal.height / seal.width));
+            let rect = RectMm { x: x + (width - w) / 2.0, y: y + (height - h) / 2.0, width: w, height: h };
+            Some(Placement { page, rect, clip: None })
         };
         Ok(field.widgets.iter().filter_map(placement).collect())
     }

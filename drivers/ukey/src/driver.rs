@@ -100,6 +100,13 @@ pub struct PinStatus {
     pub on_device: bool,
 }
 
+impl PinStatus {
+    /// Whether the next wrong PIN locks the token, in whichever way it says so.
+    pub fn is_last_try(&self) -> bool {
+        self.last_try || self.tries_left == Some(1)
+    }
+}
+
 /// How the person proves to the token that it is them.
 #[derive(Debug)]
 pub enum Credential {

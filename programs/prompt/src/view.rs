@@ -152,13 +152,13 @@ impl View {
     fn may_approve(&self, now: Instant) -> bool {
         let complete = match &self.question.subject {
             Subject::ChangePin { token } => {
-                token.on_device
-                    || matches!(self.pins.as_slice(), [old, new, again] if old.len() > 0 && new.len() >= MIN_NEW_PIN && new.same_as(again) && !new.same_as(old))
-                        && (!token.last_try || self.sure_of_last_try)
+                (token.on_device
+                    || matches!(self.pins.as_slice(), [old, new, again] if old.len() > 0 && new.len() >= MIN_NEW_PIN && new.same_as(again) && !new.same_as(old)))
+                    && (!token.last_try || self.sure_of_last_try)
             }
             Subject::Pair { .. } => true,
             Subject::Sign { token, .. } => {
-                token.on_device || self.pins[0].len() > 0 && (!token.last_try || self.sure_of_last_try)
+                (token.on_device || self.pins[0].len() > 0) && (!token.last_try || self.sure_of_last_try)
             }
         };
         self.outcome.is_none() && now >= self.waits_until && complete
@@ -349,9 +349,8 @@ impl View {
         });
         if token.on_device {
             ui.label(RichText::new(self.words.say("on_device", &[])).strong());
-            return;
         }
-        for (i, label) in labels.iter().enumerate() {
+        for (i, label) in labels.iter().take(self.pins.len()).enumerate() {
             ui.horizontal(|ui| {
                 let name = self.words.say(label, &[]);
                 ui.scope(|ui| {
@@ -511,6 +510,22 @@ mod tests {
         let mut view = View::new(question(true), start);
         view.focused_pin = Some(0);
         view.typed("135790");
+        view.approve(Answer::Approve, later);
+        assert!(view.take_outcome().is_none());
+        view.sure_of_last_try = true;
+        view.approve(Answer::Approve, later);
+        assert_eq!(view.take_outcome().unwrap().0, Answer::Approve);
+    }
+
+    #[test]
+    fn last_try_on_the_device_needs_its_own_word_too() {
+        let start = Instant::now();
+        let later = start + Duration::from_secs(2);
+        let mut asked = question(true);
+        if let Subject::Sign { token, .. } = &mut asked.subject {
+            token.on_device = true;
+        }
+        let mut view = View::new(asked, start);
         view.approve(Answer::Approve, later);
         assert!(view.take_outcome().is_none());
         view.sure_of_last_try = true;
