@@ -227,7 +227,8 @@ impl Stream {
                     received = 0;
                     timeout(STALLED, websocket::ping(writer)).await
                 }
-                _ = looks.tick() => {
+                // Only a pairing can end.
+                _ = looks.tick(), if pairing.is_some() => {
                     if is_revoked() {
                         return revoked(writer).await;
                     }

@@ -8,10 +8,11 @@ use crate::failure::{Code, Failure};
 use crate::sm::Sm3Digest;
 
 impl Signer {
-    /// A line for a request whose result nobody fetched.
-    pub(super) async fn record_not_delivered(&self, id: &str, request: &SigningRequest) {
+    /// A line for those items of a request that are `done` and that nobody fetched.
+    pub(super) async fn record_not_delivered(&self, id: &str, request: &SigningRequest, done: &[bool]) {
         // The result is gone in any case; a record that cannot be written has been logged.
-        let _ = self.record(Kind::NotDelivered, id, request, None, |_| (None, None)).await;
+        let lost = |n: usize| done.get(n).is_some_and(|done| *done).then_some((None, None));
+        let _ = self.line(Kind::NotDelivered, id, request, None, lost).await;
     }
 
     /// Writes a line and waits until it is on the disk.

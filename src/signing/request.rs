@@ -126,9 +126,10 @@ impl Entry {
         Some(places(false)).filter(|left| is_interrupted && !left.is_empty())
     }
 
-    /// Whether something was signed that the page never got.
-    fn is_undelivered(&self) -> bool {
-        self.status.borrow().state == State::Done && !self.fetched
+    /// For each item, whether it was signed although the page never got anything; `None` when nothing was lost so.
+    fn undelivered(&self) -> Option<Vec<bool>> {
+        let done: Vec<bool> = self.status.borrow().items.iter().map(|item| item.state == State::Done).collect();
+        Some(done).filter(|done| !self.fetched && done.contains(&true))
     }
 }
 
@@ -384,8 +385,8 @@ impl Requests {
                     }
                 };
                 if let Some(entry) = forgotten {
-                    if entry.is_undelivered() {
-                        signer.record_not_delivered(&id, &entry.request).await;
+                    if let Some(done) = entry.undelivered() {
+                        signer.record_not_delivered(&id, &entry.request, &done).await;
                     }
                     return;
                 }

@@ -207,10 +207,7 @@ impl<'m> Opened<'m> {
         // Modules that know no lengths say 0 or -1.
         let (least, most) = (info.min_pin as usize, info.max_pin as usize);
         let most = if most == 0 { MAX_PIN_BYTES } else { most.min(MAX_PIN_BYTES) };
-        if least <= most
-            && least <= ukey::pin::MAX_PIN_BYTES
-            && pins.iter().any(|pin| !(least..=most).contains(&pin.expose().len()))
-        {
+        if least <= most && pins.iter().any(|pin| !(least..=most).contains(&pin.expose().len())) {
             return Err(DriverError::PinUnacceptable { reason: format!("{least} to {most} bytes are taken") });
         }
         Ok(info)

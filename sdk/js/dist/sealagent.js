@@ -371,6 +371,8 @@ var POLICY = 1008;
 async function listen(browser, url, authorization, onEvent, signal) {
   const violations = watchViolations(browser, url);
   let socket;
+  let abort = () => {
+  };
   try {
     await new Promise((resolve, reject) => {
       const open = new browser.WebSocket(url, "sealagent.v1");
@@ -381,7 +383,8 @@ async function listen(browser, url, authorization, onEvent, signal) {
       open.onmessage = (message) => onEvent(JSON.parse(String(message.data)));
       open.onclose = (event) => reject(event.code === POLICY ? new OriginNotApproved("unpaired") : new ConnectionLost());
       open.onerror = () => reject(new ConnectionLost());
-      signal == null ? void 0 : signal.addEventListener("abort", () => resolve(), { once: true });
+      abort = () => resolve();
+      signal == null ? void 0 : signal.addEventListener("abort", abort, { once: true });
       if (signal == null ? void 0 : signal.aborted) resolve();
     });
   } catch (error) {
@@ -391,6 +394,7 @@ async function listen(browser, url, authorization, onEvent, signal) {
     throw error instanceof ConnectionLost ? error : new ConnectionLost({ cause: error });
   } finally {
     violations.end();
+    signal == null ? void 0 : signal.removeEventListener("abort", abort);
     if (socket) {
       socket.onclose = socket.onerror = socket.onmessage = null;
       socket.close();

@@ -19,6 +19,7 @@ export async function listen(
 ): Promise<void> {
   const violations = watchViolations(browser, url);
   let socket: WebSocket | undefined;
+  let abort = (): void => {};
   try {
     await new Promise<void>((resolve, reject) => {
       // A SecurityError here rejects.
@@ -28,7 +29,8 @@ export async function listen(
       open.onmessage = (message) => onEvent(JSON.parse(String(message.data)) as AgentEvent);
       open.onclose = (event) => reject(event.code === POLICY ? new OriginNotApproved('unpaired') : new ConnectionLost());
       open.onerror = () => reject(new ConnectionLost());
-      signal?.addEventListener('abort', () => resolve(), { once: true });
+      abort = () => resolve();
+      signal?.addEventListener('abort', abort, { once: true });
       if (signal?.aborted) resolve();
     });
   } catch (error) {
@@ -38,6 +40,7 @@ export async function listen(
     throw error instanceof ConnectionLost ? error : new ConnectionLost({ cause: error });
   } finally {
     violations.end();
+    signal?.removeEventListener('abort', abort);
     if (socket) {
       socket.onclose = socket.onerror = socket.onmessage = null;
       socket.close();

@@ -85,6 +85,38 @@ mod tests {
     }
 
     #[test]
+    fn every_event_of_the_record_has_its_word_and_its_mark() {
+        use crate::audit::Kind::{self, *};
+        let all = [
+            Accepted,
+            Cancelled,
+            Declined,
+            Expired,
+            Failed,
+            NotDelivered,
+            Paired,
+            PairedOnce,
+            PairingRefused,
+            PinChanged,
+            Refused,
+            Revoked,
+            Signed,
+            SignedInPart,
+        ];
+        // Does not compile once there is another kind: put it above, too.
+        let _ = |kind: Kind| match kind {
+            Accepted | Cancelled | Declined | Expired | Failed | NotDelivered | Paired | PairedOnce | PairingRefused => {}
+            PinChanged | Refused | Revoked | Signed | SignedInPart => {}
+        };
+        let (words, history) = (words(), text("/app/history.js"));
+        for kind in all {
+            let name = serde_json::to_value(kind).unwrap().as_str().unwrap().to_owned();
+            assert!(words.contains_key(&format!("event.{name}")), "{name}");
+            assert!(history.contains(&format!("'{name}'")) && history.contains(&format!("{name}: '")), "{name}");
+        }
+    }
+
+    #[test]
     fn pages_use_no_text_that_is_not_there_and_none_is_there_for_nothing() {
         let words = words();
         let mut used = BTreeSet::new();

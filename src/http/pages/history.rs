@@ -60,8 +60,9 @@ pub(super) async fn answer(app: &App, query: &Query) -> Result<Answer, Failure> 
 
 /// Whether a line names the text, in any of what a person sees of it.
 fn is_wanted(line: &Line, text: &str, event: Option<&str>) -> bool {
-    let kind = serde_json::to_value(line.event.event).ok();
-    if event.is_some_and(|event| kind.as_ref().and_then(|kind| kind.as_str()) != Some(event)) {
+    if let Some(event) = event
+        && serde_json::to_value(line.event.event).ok().as_ref().and_then(|kind| kind.as_str()) != Some(event)
+    {
         return false;
     }
     let has = |field: &str| field.to_lowercase().contains(text);

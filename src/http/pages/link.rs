@@ -95,6 +95,7 @@ fn made(path: &std::path::Path) -> Option<Timestamp> {
 #[derive(Debug)]
 pub struct PortFile {
     path: PathBuf,
+    port: u16,
 }
 
 impl PortFile {
@@ -105,14 +106,12 @@ impl PortFile {
         let next = path.with_extension("next");
         private_file().write(true).create(true).truncate(true).open(&next)?.write_all(port.to_string().as_bytes())?;
         fs::rename(&next, &path)?;
-        Ok(Self { path })
+        Ok(Self { path, port })
     }
 
     /// The port in it, whether or not somebody still listens there.
     pub fn read(places: &Places) -> Option<u16> {
-        let mut text = String::new();
-        fs::File::open(Self::path(places)).ok()?.take(MAX_FILE_BYTES).read_to_string(&mut text).ok()?;
-        text.parse().ok()
+        port_in(&Self::path(places))
     }
 
     fn path(places: &Places) -> PathBuf {
@@ -122,8 +121,17 @@ impl PortFile {
 
 impl Drop for PortFile {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path);
+        // Another agent of this user may have written its own meanwhile.
+        if port_in(&self.path) == Some(self.port) {
+            let _ = fs::remove_file(&self.path);
+        }
     }
+}
+
+fn port_in(path: &std::path::Path) -> Option<u16> {
+    let mut text = String::new();
+    fs::File::open(path).ok()?.take(MAX_FILE_BYTES).read_to_string(&mut text).ok()?;
+    text.parse().ok()
 }
 
 #[cfg(test)]
@@ -204,7 +212,10 @@ mod tests {
         assert_eq!(PortFile::read(&places), None);
         let file = PortFile::write(&places, 17329).unwrap();
         assert_eq!(PortFile::read(&places), Some(17329));
+        let other = PortFile::write(&places, 17330).unwrap();
         drop(file);
+        assert_eq!(PortFile::read(&places), Some(17330), "the one that ends takes its own away alone");
+        drop(other);
         assert_eq!(PortFile::read(&places), None);
     }
 }

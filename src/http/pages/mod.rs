@@ -198,7 +198,7 @@ async fn call(app: &App, head: &Parts, body: Incoming) -> Result<Answer, Failure
     match (method, path.as_slice()) {
         ("GET", ["doctor"]) => settings::doctor(app, &query).await,
         ("GET", ["history"]) => history::answer(app, &query).await,
-        ("GET", ["origins"]) => settings::origins(app, &query),
+        ("GET", ["origins"]) => settings::origins(app, &query).await,
         ("DELETE", ["origins"]) => settings::revoke(app, &query).await,
         (_, ["about" | "doctor" | "socket" | "session" | "reports" | "history" | "origins", ..]) => {
             Err(Code::MethodNotAllowed.into())

@@ -18,6 +18,8 @@ use crate::verify::report::FileFormat;
 const MAX_PAGES: usize = 20_000;
 /// Places of seals that are told: a straddle seal over a thousand pages, and again for some further signatures.
 const MAX_MARKS: usize = 5_000;
+/// Signatures that are named for one page. A file of some megabytes can have two thousand, on each of twenty thousand pages.
+const MAX_OPEN: usize = 100;
 
 /// The pages, and what is where on them.
 #[derive(Debug, Default, Serialize)]
@@ -84,12 +86,18 @@ fn of_ofd(bytes: &Bytes, report: &Report) -> Result<Places, OfdError> {
     let uncovered: Vec<BTreeSet<&str>> =
         report.signatures.iter().map(|signature| signature.uncovered.iter().map(String::as_str).collect()).collect();
     for (page, files) in pages.iter().zip(&files).take(MAX_PAGES) {
-        let leaves =
-            |(n, open): (usize, &BTreeSet<&str>)| files.iter().any(|file| open.contains(file.to_string().as_str())).then_some(n);
+        let files: Vec<String> = files.iter().map(ToString::to_string).collect();
+        let leaves = |(n, open): (usize, &BTreeSet<&str>)| files.iter().any(|file| open.contains(file.as_str())).then_some(n);
         places.pages.push(PagePlace {
             width_mm: page.area.width,
             height_mm: page.area.height,
-            uncovered_by: uncovered.iter().enumerate().filter(|(_, open)| !open.is_empty()).filter_map(leaves).collect(),
+            uncovered_by: uncovered
+                .iter()
+                .enumerate()
+                .filter(|(_, open)| !open.is_empty())
+                .filter_map(leaves)
+                .take(MAX_OPEN)
+                .collect(),
         });
     }
     let by_id: HashMap<&str, (usize, RectMm)> =

@@ -9,7 +9,6 @@ use super::super::pairing;
 use super::super::router::{Query, bad};
 use crate::audit::Event;
 use crate::config::PromptKind;
-use crate::consent::grants::Grants;
 use crate::consent::{Origin, Requester};
 use crate::failure::{Code, Failure, Language};
 use crate::views::OriginView;
@@ -94,9 +93,10 @@ pub(super) async fn doctor(app: &App, query: &Query) -> Result<Answer, Failure> 
 }
 
 /// Which web sites may call.
-pub(super) fn origins(app: &App, query: &Query) -> Result<Answer, Failure> {
+pub(super) async fn origins(app: &App, query: &Query) -> Result<Answer, Failure> {
     query.only(&[])?;
-    let grants = grants(app).list((app.signer.clock)()).map_err(|error| unreadable(&error))?;
+    let (grants, now) = (app.credentials.grants().clone(), (app.signer.clock)());
+    let grants = app.signer.in_pool(move || grants.list(now)).await?.map_err(|error| unreadable(&error))?;
     Ok(answer::json(StatusCode::OK, &OriginView::all(&app.signer.config.http, &grants)))
 }
 
@@ -104,7 +104,8 @@ pub(super) fn origins(app: &App, query: &Query) -> Result<Answer, Failure> {
 pub(super) async fn revoke(app: &App, query: &Query) -> Result<Answer, Failure> {
     query.only(&["origin"])?;
     let origin = query.get("origin").and_then(|text| Origin::parse(text).ok()).ok_or_else(|| bad("origin"))?;
-    match grants(app).revoke(&origin).map_err(|error| unreadable(&error))? {
+    let (grants, of) = (app.credentials.grants().clone(), origin.clone());
+    match app.signer.in_pool(move || grants.revoke(&of)).await?.map_err(|error| unreadable(&error))? {
         0 => Err(Code::NotFound.into()),
         _ => {
             let line = Event::of_revocation(&origin, Requester::OwnPage, &app.signer.user);
@@ -112,10 +113,6 @@ pub(super) async fn revoke(app: &App, query: &Query) -> Result<Answer, Failure> 
             Ok(answer::status(StatusCode::NO_CONTENT))
         }
     }
-}
-
-fn grants(app: &App) -> Grants {
-    Grants::new(app.signer.config.places.pairings())
 }
 
 fn unreadable(error: &std::io::Error) -> Failure {

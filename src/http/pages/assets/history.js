@@ -3,8 +3,8 @@ import { fill, fresh, h, rows, strange, t, time } from './dom.js';
 import { json, told } from './agent.js';
 import { mark } from './report.js';
 
-const EVENTS = ['signed', 'accepted', 'declined', 'expired', 'cancelled', 'failed', 'refused', 'notDelivered', 'paired', 'pairedOnce', 'pairingRefused', 'revoked'];
-const KIND = { signed: 'passed', failed: 'failed', refused: 'failed', declined: 'skipped', cancelled: 'skipped', expired: 'skipped', notDelivered: 'indeterminate', accepted: 'busy', paired: 'passed', pairedOnce: 'passed', pairingRefused: 'skipped', revoked: 'skipped' };
+const EVENTS = ['signed', 'signedInPart', 'accepted', 'declined', 'expired', 'cancelled', 'failed', 'refused', 'notDelivered', 'paired', 'pairedOnce', 'pairingRefused', 'revoked', 'pinChanged'];
+const KIND = { signed: 'passed', signedInPart: 'passed', pinChanged: 'passed', failed: 'failed', refused: 'failed', declined: 'skipped', cancelled: 'skipped', expired: 'skipped', notDelivered: 'indeterminate', accepted: 'busy', paired: 'passed', pairedOnce: 'passed', pairingRefused: 'skipped', revoked: 'skipped' };
 /** Names of documents in one line. */
 const NAMED = 3;
 
