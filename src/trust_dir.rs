@@ -61,13 +61,14 @@ pub enum LeftOut {
 }
 
 /// Reads one directory. Files that are no certificates, lists or responses are left out and told.
-pub fn read(dir: &Path) -> Result<(TrustStore, Vec<LeftOut>), TrustDirError> {
-    read_all(&[dir.to_owned()])
+/// Accepted regions below it count as far as `presets` allow.
+pub fn read(dir: &Path, presets: &Presets) -> Result<(TrustStore, Vec<LeftOut>), TrustDirError> {
+    read_all(&[dir.to_owned()], presets)
 }
 
 /// Reads directories, and files that regions signed. A trust list that is named here is believed because it is; what else is
 /// signed counts if one of these lists names its signer.
-pub fn read_all(named: &[PathBuf]) -> Result<(TrustStore, Vec<LeftOut>), TrustDirError> {
+pub fn read_all(named: &[PathBuf], presets: &Presets) -> Result<(TrustStore, Vec<LeftOut>), TrustDirError> {
     let mut store = TrustStore::empty();
     let mut left_out = Vec::new();
     let (files, folders): (Vec<_>, Vec<_>) = named.iter().partition(|path| path.is_file());
@@ -76,7 +77,7 @@ pub fn read_all(named: &[PathBuf]) -> Result<(TrustStore, Vec<LeftOut>), TrustDi
             let problem = if i < MAX_FILES { store.add_file(&file).err() } else { Some(TrustFileProblem::TooMany) };
             left_out.extend(problem.map(|problem| TrustFileError { file: file.name, problem }.into()));
         }
-        left_out.extend(Regions::new(folder, Presets::none()).fill(&mut store).into_iter().map(LeftOut::from));
+        left_out.extend(Regions::new(folder, presets.clone()).fill(&mut store).into_iter().map(LeftOut::from));
     }
     let mut lists = Vec::new();
     let mut others = Vec::new();

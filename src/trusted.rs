@@ -40,22 +40,16 @@ impl Trusted {
             }
         }
         let mark = regions.mark();
-        let store = Arc::new(read(&folder)?);
+        let store = Arc::new(read(&folder, presets)?);
         Ok(Self { folder, regions, now: Mutex::new((mark, store)) })
-    }
-
-    /// A trust that no folder changes, for tests.
-    pub fn fixed(store: TrustStore) -> Self {
-        let folder = PathBuf::new();
-        Self { regions: Regions::new(&folder, Presets::none()), folder, now: Mutex::new((Vec::new(), Arc::new(store))) }
     }
 
     /// The trust as it is now.
     pub fn current(&self) -> Arc<TrustStore> {
         let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
-        let mark = if self.folder.as_os_str().is_empty() { Vec::new() } else { self.regions.mark() };
+        let mark = self.regions.mark();
         if mark != now.0 {
-            match read(&self.folder) {
+            match read(&self.folder, self.regions.presets()) {
                 Ok(store) => *now = (mark, Arc::new(store)),
                 // The mark stays as it was, so the next use tries again: what was taken back must not be trusted on for long.
                 Err(problem) => tracing::warn!(%problem, "the trust folder cannot be read anew"),
@@ -79,11 +73,11 @@ impl Trusted {
 }
 
 /// The store of a folder; none where there is no folder.
-fn read(folder: &std::path::Path) -> Result<TrustStore, TrustDirError> {
+fn read(folder: &std::path::Path, presets: &Presets) -> Result<TrustStore, TrustDirError> {
     if !folder.is_dir() {
         return Ok(TrustStore::empty());
     }
-    let (trust, problems) = trust_dir::read(folder)?;
+    let (trust, problems) = trust_dir::read(folder, presets)?;
     for problem in problems {
         tracing::warn!(%problem, "left out of the trust folder");
     }

@@ -557,7 +557,7 @@ fn an_upgraded_pdf_brings_what_is_needed_to_judge_it_later() {
     fs::remove_dir_all(trust.join("crls")).unwrap();
     tsa.renew(180);
     tsa.trust(&trust);
-    let (bare, problems) = sealagent::trust_dir::read(&trust).unwrap();
+    let (bare, problems) = sealagent::trust_dir::read(&trust, &sealagent::regions::Presets::none()).unwrap();
     assert!(problems.is_empty());
     let judge = |bytes: &[u8], days: i64| Verifier::verify(Cursor::new(bytes), &Context::new(&bare, at(NOW + days * 86_400)));
     assert_eq!(judge(&signed, 180).indication, Indication::Indeterminate, "nothing is known of revocations");

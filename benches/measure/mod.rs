@@ -64,7 +64,7 @@ impl Growth {
 /// A trust store for what `world` signs, out of files in `folder`.
 pub fn trust(world: &World, folder: &Path) -> TrustStore {
     world.region.write_trust_folder(folder).unwrap();
-    let (store, problems) = sealagent::trust_dir::read(folder).unwrap();
+    let (store, problems) = sealagent::trust_dir::read(folder, &sealagent::regions::Presets::none()).unwrap();
     assert!(problems.is_empty(), "{problems:?}");
     store
 }

@@ -59,7 +59,7 @@ pub fn run(config: Config, args: &Args, language: Language) -> Result<ExitCode, 
 }
 
 fn report(config: Config, private: &mut Private, language: Language) -> Result<Value, Problem> {
-    let places = config.places.clone();
+    let (places, presets) = (config.places.clone(), config.presets.clone());
     let configuration = configuration(&config);
     private.learn_of_system();
     let grants = Grants::new(places.pairings()).list(Timestamp::now()).unwrap_or_default();
@@ -112,7 +112,7 @@ fn report(config: Config, private: &mut Private, language: Language) -> Result<V
         "drivers": drivers,
         "tokens": tokens,
         "seals": seals,
-        "trust": crate::trust_dir::read(&places.trust()).map_or_else(
+        "trust": crate::trust_dir::read(&places.trust(), &presets).map_or_else(
             |error| json!({"error": error.to_string()}),
             |(_, problems)| json!({"problems": problems.len()}),
         ),

@@ -59,7 +59,7 @@ pub fn run(config: &Config, args: &Args, language: Language) -> Result<ExitCode,
     })?;
     let folder = config.places.trust();
     let (trust, _) = if folder.is_dir() {
-        trust_dir::read(&folder).map_err(|error| Problem::new(FAILED, error, ""))?
+        trust_dir::read(&folder, &config.presets).map_err(|error| Problem::new(FAILED, error, ""))?
     } else {
         (TrustStore::empty(), Vec::new())
     };

@@ -10,7 +10,7 @@
 //! A region is accepted by a person who compared a fingerprint, or by the IT department's policy. After that its lists take each
 //! other's place by the rules of [`Accepted`]; what is refused leaves the last good one where it is. A region that was removed keeps its
 //! `region.json`, so that an old list cannot come in by the back door; `forget` drops that too. Everything written appears whole or
-//! not at all, under a lock. A program of the same user can write here as well: fingerprints in the policy are beyond its reach.
+//! not at all, under a lock. A program of the same user can write here as well; which regions policy allows is beyond its reach.
 
 pub mod refresh;
 
@@ -205,6 +205,11 @@ impl Presets {
         Self { regions: Vec::new(), others: true, lists: Vec::new() }
     }
 
+    /// Whether a region of this name may count at all.
+    fn allow(&self, region: &str) -> bool {
+        self.others || self.regions.iter().any(|(name, _)| name == region)
+    }
+
     /// Whether policy accepts this list by itself; an error when it forbids it.
     fn judge(&self, list: &SignedTrustList) -> Result<bool, RegionError> {
         let region = &list.list().region;
@@ -229,6 +234,11 @@ impl Regions {
     /// The regions below a trust folder.
     pub fn new(trust_folder: &Path, presets: Presets) -> Self {
         Self { folder: trust_folder.join("regions"), presets }
+    }
+
+    /// What policy says of regions.
+    pub fn presets(&self) -> &Presets {
+        &self.presets
     }
 
     /// All regions, in order of name, and what could not be read.
@@ -485,9 +495,11 @@ impl Regions {
         let (regions, mut problems) = self.all();
         for region in regions {
             let list = region.list.list();
-            let (told, services) = list.region(region.accepted);
+            // Policy may have come after the person accepted.
+            let accepted = region.accepted && self.presets.allow(&list.region);
+            let (told, services) = list.region(accepted);
             store.add_region(told, services);
-            if !region.accepted {
+            if !accepted {
                 continue;
             }
             if let Some(status) = self.status(&region) {

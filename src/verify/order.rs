@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::report::{Layer, LayerState, Level, SignatureReport};
+use super::report::{Finding, Layer, LayerState, Level, SignatureReport};
 
 /// The signatures of a document in the order in which they were put on it.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
@@ -17,12 +17,13 @@ pub struct Order {
 
 impl Order {
     /// Of signatures that stand in the document's order; `None` of none.
-    pub(super) fn of(signatures: &[SignatureReport]) -> Option<Self> {
+    pub(super) fn of(signatures: &[SignatureReport], of_file: &[Finding]) -> Option<Self> {
         let name = |signature: &SignatureReport| match &signature.signer {
             Some(signer) => signer.name.clone(),
             None => signature.id.clone(),
         };
-        let order = Self { signers: signatures.iter().map(name).collect(), nothing_else: signatures.iter().all(is_untouched) };
+        let nothing_else = signatures.iter().all(is_untouched) && !of_file.iter().any(tells_of_content);
+        let order = Self { signers: signatures.iter().map(name).collect(), nothing_else };
         Some(order).filter(|order| !order.signers.is_empty())
     }
 }
@@ -33,4 +34,9 @@ fn is_untouched(signature: &SignatureReport) -> bool {
         .all(|layer| signature.layers.get(layer) == Some(&LayerState::Passed));
     let tells = |layer: Layer| signature.findings.iter().any(|f| f.level != Level::Info && f.layer == layer);
     holds && !tells(Layer::Integrity) && !tells(Layer::Coverage)
+}
+
+/// Whether a finding about the file as a whole leaves open what is in it.
+fn tells_of_content(finding: &Finding) -> bool {
+    finding.level != Level::Info && matches!(finding.layer, Layer::Format | Layer::Integrity | Layer::Coverage)
 }

@@ -232,7 +232,7 @@ impl<'a> Verifier<'a> {
         } else {
             Indication::TotalPassed
         });
-        let order = Order::of(&signatures);
+        let order = Order::of(&signatures, &findings);
         Report { format, indication, verified_at: self.context.now, signatures, order, seals, findings }
     }
 }

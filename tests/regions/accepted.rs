@@ -132,6 +132,20 @@ fn policy_accepts_its_regions_under_its_keys_and_can_forbid_others() {
 }
 
 #[test]
+fn policy_that_comes_later_ends_what_a_person_accepted() {
+    let temp = tempfile::tempdir().unwrap();
+    let region = Region::new("shenzhen");
+    accept(&open(temp.path()), &region, &region.trust_list(1));
+    let vouched = |presets| {
+        let mut store = TrustStore::empty();
+        Regions::new(temp.path(), presets).fill(&mut store);
+        store.services().iter().any(|service| service.is_granted(now()))
+    };
+    assert!(vouched(Presets::none()));
+    assert!(!vouched(Presets { others: false, ..Presets::none() }));
+}
+
+#[test]
 fn list_of_lists_names_the_key_of_a_region_and_warns_of_another() {
     use sealagent::pki::trust_list::{Location, Pointer};
     let temp = tempfile::tempdir().unwrap();

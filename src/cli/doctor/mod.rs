@@ -140,7 +140,7 @@ fn trust(config: &Config, add: &mut impl FnMut(Finding, &[(&str, &dyn Display)])
     if !folder.exists() {
         return add(Finding::TrustNone, &[("path", &folder.display())]);
     }
-    match trust_dir::read(&folder) {
+    match trust_dir::read(&folder, &config.presets) {
         Ok((store, problems)) => {
             for problem in &problems {
                 add(Finding::TrustProblem, &[("problem", problem)]);

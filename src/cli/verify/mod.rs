@@ -16,6 +16,7 @@ use serde::Serialize;
 use crate::config::Config;
 use crate::failure::Language;
 use crate::pki::{Certificate, Known, TrustStore};
+use crate::regions::Presets;
 use crate::trust_dir;
 use crate::verify::report::{Indication, Report};
 use crate::verify::{Context, Verifier};
@@ -78,15 +79,17 @@ struct Inputs {
 
 impl Inputs {
     fn read(args: &Args, config: Option<&Path>, language: Language) -> Result<Self, String> {
-        let own;
-        let named = match args.trust.as_slice() {
+        let (trust, problems) = match args.trust.as_slice() {
             [] => {
-                own = [Config::load(config).map_err(|error| error.to_string())?.places.trust()];
-                if own[0].is_dir() { own.as_slice() } else { &[] }
+                let config = Config::load(config).map_err(|error| error.to_string())?;
+                let own = config.places.trust();
+                let own = if own.is_dir() { vec![own] } else { Vec::new() };
+                trust_dir::read_all(&own, &config.presets)
             }
-            named => named,
-        };
-        let (trust, problems) = trust_dir::read_all(named).map_err(|error| error.to_string())?;
+            // Whoever names a folder says whom to trust.
+            named => trust_dir::read_all(named, &Presets::none()),
+        }
+        .map_err(|error| error.to_string())?;
         for problem in problems {
             eprintln!("{} {problem}", language.pick("hint:", "提示："));
         }
