@@ -56,6 +56,29 @@ const BEFORE: &str = "2026-05-01T00:00:00Z";
 const AFTER: &str = "2026-07-01T00:00:00Z";
 const LATER: &str = "2026-09-01T00:00:00Z";
 
+/// Whoever vouches for a maker is heard about its seals, not only the region whose list was read first.
+#[test]
+fn seal_cancelled_by_one_of_two_regions_that_name_its_maker_is_cancelled() {
+    let two = two();
+    let (home, mut other) = (two.shenzhen.trust_list(1), two.beijing.trust_list(1));
+    other.services.push(two.shenzhen.service(ServiceKind::SealMaker, &two.shenzhen.maker));
+    let document = two.buyer.sign(&contract(), SIGNED, None);
+    for (seals, expected) in [
+        (Vec::new(), (TotalPassed, vec![])),
+        (vec![entry(SHENZHEN, &[(Cancelled, BEFORE)])], (TotalFailed, vec![SealStatusCancelled])),
+    ] {
+        let store = Known::default()
+            .region(&two.beijing, &other, true)
+            .region(&two.shenzhen, &home, true)
+            .status(&other, &two.beijing.signed_status(1, None, &[]))
+            .status(&home, &two.shenzhen.signed_status(1, None, &seals))
+            .crls(two.shenzhen.crls(&[]))
+            .store();
+        let report = judge(&document, &store);
+        assert_eq!((report.indication, codes(&report)), expected, "{report:#?}");
+    }
+}
+
 #[test]
 fn status_and_revocation_are_judged_at_the_signing_time() {
     let two = two();

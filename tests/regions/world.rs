@@ -104,7 +104,7 @@ impl Region {
         Company { uscc, name, identity: Identity::new(key, &der).unwrap(), seal }
     }
 
-    fn service(&self, kind: ServiceKind, identity: &Identity) -> ListedService {
+    pub fn service(&self, kind: ServiceKind, identity: &Identity) -> ListedService {
         ListedService {
             kind,
             provider: ServiceProvider { uscc: String::new(), name: format!("{}试点", self.id) },
