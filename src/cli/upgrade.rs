@@ -26,9 +26,8 @@ use crate::pki::{Certificate, Crl, OcspResponse, PathFinder, PathOutcome, TimeSt
 use crate::ses::{self, Kind, SesSignature};
 use crate::signing::subject::{Document, FileError, of_document};
 use crate::signing::timestamp::Stamper;
-use crate::signing::{Format, Scratch};
+use crate::signing::{Format, Scratch, SignedValue, is_intact};
 use crate::trust_dir;
-use crate::verify::report::{Layer, LayerState};
 use crate::verify::{Context, Verifier};
 
 /// Room for the token in a PDF, in bytes.
@@ -119,16 +118,19 @@ impl Upgrade {
         if report.signatures.is_empty() {
             return Err(Failure::new(Code::BadRequest, "there is no signature"));
         }
-        let fails = |layer: &Layer, state: &LayerState| {
-            matches!(layer, Layer::Format | Layer::Integrity | Layer::Signature) && *state == LayerState::Failed
-        };
-        match report.signatures.iter().find(|s| s.layers.iter().any(|(layer, state)| fails(layer, state))) {
+        match report.signatures.iter().find(|signature| !is_intact(signature)) {
             Some(broken) => {
                 let what = format!("signature {}", crate::harmless::line(&broken.id));
                 Err(Failure::new(Code::DocumentSignatureBroken, what))
             }
             None => Ok(()),
         }
+    }
+
+    /// The value with a time stamp over its signature.
+    async fn stamped(&self, value: SignedValue) -> Result<Vec<u8>, Failure> {
+        let token = self.stamper.stamp(value.signature()).await?;
+        Ok(value.with_time_stamp(&token)?.raw().to_vec())
     }
 
     /// The package with time stamps over the values that no other signature protects.
@@ -149,17 +151,14 @@ impl Upgrade {
                     Some(self.language.pick("a V1 signature has no place for a time stamp", "V1 签章没有时间戳的位置").to_owned())
                 }
                 (None, Ok(seal), _) => {
-                    let token = self.stamper.stamp(seal.signature()).await?;
-                    let upgraded = ses::add_time_stamp(&seal, &token).map_err(|e| Failure::new(Code::TimestampFailed, e))?;
-                    files.push((value.path, upgraded.raw().to_vec()));
+                    files.push((value.path, self.stamped(SignedValue::Ses(Box::new(seal))).await?));
                     None
                 }
+                (None, _, Ok(data)) if data.signers().first().is_some_and(|signer| signer.time_stamps().next().is_some()) => {
+                    Some(self.language.pick("it has a time stamp already", "已有时间戳").to_owned())
+                }
                 (None, _, Ok(data)) => {
-                    let octets = data.signers().first().map_or(&[][..], |signer| signer.signature());
-                    let token = self.stamper.stamp(octets).await?;
-                    let upgraded =
-                        crate::cms::add_time_stamp(&data, 0, &token).map_err(|e| Failure::new(Code::TimestampFailed, e))?;
-                    files.push((value.path, upgraded.raw().to_vec()));
+                    files.push((value.path, self.stamped(SignedValue::SignedData(Box::new(data))).await?));
                     None
                 }
                 (None, Err(_), Err(_)) => {

@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 use super::Origin;
 use super::summary::Shown;
 use crate::config::{make_private_dir, private_file};
+use crate::pki::certificate::hex;
 
 /// Bytes of a key: as many as SHA-256 gives.
 pub const KEY_BYTES: usize = 32;
@@ -212,9 +213,7 @@ impl Grants {
 /// What the names of an origin's files begin with: an origin is no file name, and its digest is.
 fn prefix(origin: &Origin) -> String {
     let digest = Sha256::digest(origin.as_str());
-    let mut text: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    text.push('-');
-    text
+    format!("{}-", hex(&digest[..16]))
 }
 
 fn read(path: &Path) -> io::Result<Grant> {

@@ -22,6 +22,7 @@ use super::guard;
 use crate::consent::Origin;
 use crate::consent::grants::{Grant, Grants, Key};
 use crate::failure::{Code, Failure};
+use crate::pki::certificate::hex;
 use crate::signing::{RequestId, Signer};
 
 /// How many numbers back a call may come late. A browser has six connections to us.
@@ -146,10 +147,6 @@ fn mac(key: &Key, lines: &[&str]) -> Hmac<Sha256> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key.expose()).expect("a key of any length");
     mac.update(lines.join("\n").as_bytes());
     mac
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The numbers of one pairing: the latest ones, and the bound below which all count as used.

@@ -120,7 +120,7 @@ fn judge(draft: Draft, before: usize, new: usize, trust: &TrustStore, now: Times
 }
 
 /// Whether form, digests and the signer's signature hold.
-pub(super) fn is_intact(signature: &SignatureReport) -> bool {
+pub(crate) fn is_intact(signature: &SignatureReport) -> bool {
     [Layer::Format, Layer::Integrity, Layer::Signature]
         .iter()
         .all(|layer| signature.layers.get(layer).is_none_or(|state| *state != LayerState::Failed))

@@ -15,6 +15,9 @@ pub mod subject;
 pub mod timestamp;
 mod value;
 
+pub(crate) use finish::is_intact;
+pub(crate) use value::SignedValue;
+
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};

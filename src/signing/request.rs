@@ -15,6 +15,7 @@ use super::{Scratch, SigningRequest, State, Status};
 use crate::consent::Requester;
 use crate::consent::prompt::{Cancel, Canceller, Place};
 use crate::failure::{Code, Failure};
+use crate::pki::certificate::hex;
 use crate::sm::Sm3Digest;
 
 /// A page that shows no sign of life for this long before the token is asked is gone.
@@ -43,7 +44,7 @@ impl RequestId {
             tracing::error!(%error, "the system gives no random numbers");
             Failure::from(Code::Internal)
         })?;
-        Ok(Self(bytes.iter().map(|b| format!("{b:02x}")).collect()))
+        Ok(Self(hex(&bytes)))
     }
 
     /// The digits.

@@ -12,6 +12,8 @@ use std::{
 use sha2::{Digest as _, Sha256};
 use ukey::library::{HEAD_BYTES, Machine};
 
+use crate::pki::certificate::hex;
+
 /// No vendor library comes near this; reading stops here.
 const MAX_LIBRARY_BYTES: u64 = 256 << 20;
 
@@ -70,7 +72,7 @@ impl Library {
         if let Some(expected) = self.sha256 {
             let found = digest(&path).map_err(|source| LibraryError::Io { path: path.clone(), source })?;
             if found != expected {
-                let found = found.iter().map(|b| format!("{b:02x}")).collect();
+                let found = hex(&found);
                 return Err(LibraryError::Digest { path, found });
             }
         }

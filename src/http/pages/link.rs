@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest as _, Sha256};
 
 use crate::config::{Places, make_private_dir, private_file};
+use crate::pki::certificate::hex;
 
 /// How long a link can be used: a browser that starts cold on a slow disk takes some twenty seconds.
 const LIFE: SignedDuration = SignedDuration::from_secs(60);
@@ -25,7 +26,7 @@ const MAX_SWEPT: usize = 10_000;
 pub(super) fn random_token() -> io::Result<String> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).map_err(io::Error::other)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&bytes))
 }
 
 /// The digest by which a token is kept; `None` for what is no token.
@@ -76,7 +77,7 @@ impl Links {
     }
 
     fn path(&self, digest: &[u8; 32]) -> PathBuf {
-        self.dir.join(digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+        self.dir.join(hex(digest))
     }
 }
 
