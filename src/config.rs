@@ -19,7 +19,7 @@ mod machine;
 mod places;
 mod sys;
 
-pub use places::{Places, make_private_dir, private_file};
+pub use places::Places;
 #[cfg(windows)]
 pub use sys::locale;
 #[cfg(target_os = "linux")]

@@ -23,7 +23,7 @@ impl Language {
     /// From `LC_ALL`, `LC_MESSAGES` or `LANG`, in that order, as POSIX has it; on Windows else the user's own setting.
     pub fn of_environment() -> Self {
         let locale = ["LC_ALL", "LC_MESSAGES", "LANG"].iter().filter_map(|name| std::env::var(name).ok()).find(|v| !v.is_empty());
-        #[cfg(windows)] // which sets none of them
+        #[cfg(all(windows, feature = "agent"))] // which sets none of them
         let locale = locale.or_else(crate::config::locale);
         Self::of_locale(locale.as_deref().unwrap_or(""))
     }
@@ -46,7 +46,7 @@ macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
         /// A stable code. The names never change; new ones may come.
         #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
-        #[derive(schemars::JsonSchema)]
+        #[cfg_attr(feature = "agent", derive(schemars::JsonSchema))]
         #[non_exhaustive]
         pub enum Code {
             $($(#[$doc])* #[serde(rename = $text)] $name,)*
@@ -141,6 +141,8 @@ codes! {
     SessionEnded = "session_ended",
     /// The seal would land outside the page.
     StampOutsidePage = "stamp_outside_page",
+    /// The request took too long to come, or to be answered.
+    TimedOut = "timed_out",
     /// The time stamp could not be had.
     TimestampFailed = "timestamp_failed",
     /// The token that can use the seal is not plugged in.
@@ -155,6 +157,8 @@ codes! {
     TooLarge = "too_large",
     /// Too many requests.
     TooManyRequests = "too_many_requests",
+    /// The service has no room, or is being stopped (verification service only).
+    Unavailable = "unavailable",
     /// A body of another type than the path takes.
     WrongContentType = "wrong_content_type",
     /// The `Host` header does not name this agent.

@@ -4,7 +4,7 @@
 //! Three rings. The **core** ([`asn1`], [`sm`], [`ses`], [`cms`], [`ofd`], [`pdf`], [`pki`], [`verify`], with
 //! [`document`] and [`stamp`] shared by the two formats) is functions on bytes: no I/O of
 //! its own, no clock, no tokio; time, revocation data and trust are arguments. The **agent** (feature `agent`) is HTTP, consent,
-//! worker supervision, signing and audit. The **drivers** are other crates, in other processes. Reasons stand in [`manual`].
+//! worker supervision, signing and audit; its parts that `sealauthority verify-service` needs too stand behind `service`. The **drivers** are other crates, in other processes. Reasons stand in [`manual`].
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
@@ -34,25 +34,31 @@ pub mod config;
 pub mod consent;
 #[cfg(feature = "agent")]
 pub mod demo;
-#[cfg(feature = "agent")]
+#[cfg(feature = "service")]
 pub mod failure;
-#[cfg(feature = "agent")]
+#[cfg(feature = "service")]
 pub mod fetch;
+#[cfg(feature = "service")]
+pub mod files;
 #[cfg(feature = "agent")]
 pub mod http;
 #[cfg(feature = "agent")]
 pub mod log;
 #[cfg(feature = "agent")]
 pub mod pin;
-#[cfg(feature = "agent")]
+#[cfg(feature = "service")]
 pub mod regions;
+#[cfg(feature = "service")]
+pub mod scratch;
 #[cfg(feature = "agent")]
 pub mod seals;
+#[cfg(feature = "service")]
+pub mod server;
 #[cfg(feature = "agent")]
 pub mod signing;
 #[cfg(feature = "agent")]
 pub mod tls;
-#[cfg(feature = "agent")]
+#[cfg(feature = "service")]
 pub mod trust_dir;
 #[cfg(feature = "agent")]
 pub mod trusted;

@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::config::{make_private_dir, private_file};
+use crate::files::{make_private_dir, private_file};
 
 /// Largest file, in bytes; one more is kept beside it. Some thousand lines: days of an agent that has something to complain about.
 const MAX_BYTES: u64 = 1 << 20;

@@ -3,15 +3,15 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Cursor, Read as _, Write as _};
+use std::io::{self, Cursor};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use ukey::{KeyUsage, PinStatus};
 
-use crate::config::make_private_dir;
 use crate::failure::{Code, Failure};
+use crate::files::{make_private_dir, read_bounded, write_whole};
 use crate::pki::Certificate;
 use crate::pki::trust::TrustStore;
 use crate::ses::{self, CertList, Seal};
@@ -238,11 +238,10 @@ pub enum SealFileError {
 }
 
 fn read_seal(path: &Path) -> Result<Seal, SealFileError> {
-    let mut bytes = Vec::new();
-    fs::File::open(path)?.take(MAX_SEAL_BYTES + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_SEAL_BYTES {
-        return Err(SealFileError::TooLarge);
-    }
+    let mut bytes = read_bounded(path, MAX_SEAL_BYTES).map_err(|error| match error.kind() {
+        io::ErrorKind::FileTooLarge => SealFileError::TooLarge,
+        _ => error.into(),
+    })?;
     if ses::detect(&bytes) == ses::Kind::Text {
         bytes = ses::decode_text(&bytes).ok_or(SealFileError::NotDer)?;
     }
@@ -263,11 +262,7 @@ pub fn import(file: &Path, store: &Path) -> Result<Seal, SealFileError> {
     if stored(store)?.len() >= MAX_SEALS {
         return Err(SealFileError::StoreFull);
     }
-    // Files made by `tempfile` are for this user only; the rename keeps that.
-    let mut next = tempfile::NamedTempFile::new_in(store)?;
-    next.write_all(seal.raw())?;
-    next.as_file().sync_all()?;
-    next.persist(store.join(format!("{}.esl", sm3(seal.raw())))).map_err(|e| e.error)?;
+    write_whole(&store.join(format!("{}.esl", sm3(seal.raw()))), seal.raw())?;
     Ok(seal)
 }
 

@@ -21,7 +21,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use crate::config::{make_private_dir, private_file};
+use crate::files::{make_private_dir, private_file};
 use crate::pki::Certificate;
 
 /// How long it is valid: browsers refuse certificates for more than 398 days.

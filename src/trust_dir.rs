@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::files::read_bounded;
 use crate::pki::licence::Licence;
 use crate::pki::seal_status::{StatusAnswer, status_list};
 use crate::pki::signed::{DocumentKind, SignedError, kind_of};
@@ -134,14 +135,7 @@ fn add_signed(
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>, TrustDirError> {
-    use io::Read as _;
-    let failed = |error| TrustDirError::Read { path: path.to_owned(), error };
-    let mut bytes = Vec::new();
-    std::fs::File::open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes)).map_err(failed)?;
-    if bytes.len() as u64 > MAX_FILE {
-        return Err(failed(io::ErrorKind::FileTooLarge.into()));
-    }
-    Ok(bytes)
+    read_bounded(path, MAX_FILE).map_err(|error| TrustDirError::Read { path: path.to_owned(), error })
 }
 
 /// The files of all folders that are there, in order of name.

@@ -11,14 +11,14 @@
 //! was seen: an old one cannot be played again. A version below the running one is never offered.
 
 use std::fs;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use ukey::{Sm2PublicKey, Sm3Digest};
 
-use crate::config;
+use crate::files::{make_private_dir, read_bounded, write_whole};
 use crate::sm::{self, SignatureEncoding, Sm3, read_signature, sm3};
 
 /// Largest manifest, in bytes: it names a few dozen packages.
@@ -191,12 +191,7 @@ impl Manifest {
 
 fn read(path: &Path, limit: u64) -> Result<Vec<u8>, UpdateError> {
     let io = |source| UpdateError::Io { path: path.to_owned(), source };
-    let mut bytes = Vec::new();
-    fs::File::open(path).map_err(io)?.take(limit + 1).read_to_end(&mut bytes).map_err(io)?;
-    if bytes.len() as u64 > limit {
-        return Err(io(io::Error::new(io::ErrorKind::InvalidData, format!("larger than {limit} bytes"))));
-    }
-    Ok(bytes)
+    read_bounded(path, limit).map_err(io)
 }
 
 fn key(digits: &str) -> Option<Sm2PublicKey> {
@@ -229,12 +224,9 @@ fn keep_highest(sequence: u64, digest: Sm3Digest, path: &Path) -> Result<(), Upd
         _ => {}
     }
     let folder = path.parent().unwrap_or(Path::new("."));
-    config::make_private_dir(folder).map_err(io)?;
-    let mut next = tempfile::NamedTempFile::new_in(folder).map_err(io)?;
-    serde_json::to_writer(&mut next, &Seen { sequence, sm3: digest }).map_err(|error| io(error.into()))?;
-    next.flush().and_then(|()| next.as_file().sync_all()).map_err(io)?;
-    next.persist(path).map_err(|error| io(error.error))?;
-    Ok(())
+    make_private_dir(folder).map_err(io)?;
+    let seen = serde_json::to_vec(&Seen { sequence, sm3: digest }).map_err(|error| io(error.into()))?;
+    write_whole(path, &seen).map_err(io)
 }
 
 #[cfg(test)]

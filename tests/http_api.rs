@@ -647,6 +647,7 @@ fn codes_and_statuses_are_those_of_the_contract() {
         (403, "origin_refused policy_refused"),
         (404, "not_found seal_not_found document_not_found"),
         (405, "method_not_allowed"),
+        (408, "timed_out"),
         (409, "busy idempotency_conflict"),
         (413, "too_large"),
         (415, "wrong_content_type"),
@@ -659,6 +660,7 @@ fn codes_and_statuses_are_those_of_the_contract() {
              seal_certificate_mismatch seal_picture_unsupported certificate_expired licence_mismatch",
         ),
         (500, "internal audit_unavailable"),
+        (503, "unavailable"),
         (507, "disk_full"),
     ];
     let mut known = BTreeSet::new();

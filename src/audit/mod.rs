@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use crate::config::{make_private_dir, private_file};
+use crate::files::{make_private_dir, private_file};
 use crate::sm::{Sm3Digest, sm3};
 
 pub use chain::{Problem, Verification, verify};

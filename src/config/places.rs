@@ -1,8 +1,6 @@
 //! Where the agent keeps things, for this user alone.
 
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::ConfigError;
 
@@ -57,25 +55,4 @@ impl Places {
     pub fn audit(&self) -> PathBuf {
         self.state.join("audit")
     }
-}
-
-/// Makes a folder that only this user can enter, with those above it.
-pub fn make_private_dir(path: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
-}
-
-/// Options for a file that only this user can read.
-pub fn private_file() -> fs::OpenOptions {
-    let options = fs::OpenOptions::new();
-    #[cfg(unix)]
-    let options = {
-        let mut options = options;
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        options
-    };
-    options
 }

@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use super::Origin;
 use super::summary::Shown;
-use crate::config::{make_private_dir, private_file};
+use crate::files::{make_private_dir, private_file};
 use crate::pki::certificate::hex;
 
 /// Bytes of a key: as many as SHA-256 gives.

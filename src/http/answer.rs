@@ -8,14 +8,14 @@ use std::task::{Context, Poll};
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
-use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
 use super::guard::Caller;
 use super::listener::Busy;
-use crate::failure::{Code, Failure, Language};
-use crate::signing::subject::{Bytes as FileBytes, BytesReader};
+use crate::failure::Failure;
+use crate::scratch::{Bytes as FileBytes, BytesReader};
+use crate::server::ErrorBody;
 
 /// Bytes that are read from a file at once.
 const CHUNK: usize = 64 << 10;
@@ -131,40 +131,10 @@ pub fn typed(code: StatusCode, kind: &'static str, body: AnswerBody) -> Answer {
     answer
 }
 
-/// What an error answer says.
-#[derive(JsonSchema, Serialize)]
-#[schemars(rename = "Failure")]
-#[serde(rename_all = "camelCase")]
-pub(super) struct ErrorBody<'a> {
-    /// Stable.
-    code: Code,
-    /// What happened and what to do, in English.
-    message: String,
-    /// The same in Chinese.
-    message_zh: String,
-    /// Names the call in the agent's log.
-    request_id: &'a str,
-    /// Whether the same call may succeed later.
-    retryable: bool,
-    /// What is particular, for the help desk.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<&'a str>,
-}
-
 /// An error.
 pub fn failure(failure: &Failure, request_id: &str) -> Answer {
-    let code = failure.code;
-    let text = |language, gap| format!("{}{gap}{}", code.message(language), code.hint(language));
-    let body = ErrorBody {
-        code,
-        message: text(Language::English, " "),
-        message_zh: text(Language::Chinese, ""),
-        request_id,
-        retryable: code.retryable(),
-        detail: failure.detail.as_deref(),
-    };
-    let status = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    json(status, &body)
+    let status = StatusCode::from_u16(failure.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    json(status, &ErrorBody::new(failure, request_id))
 }
 
 /// The headers of every answer; CORS headers only for a caller that was admitted.

@@ -18,11 +18,11 @@ use hyper::header;
 use hyper::http::request::Parts;
 use sha2::{Digest as _, Sha256};
 
-use super::guard;
 use crate::consent::Origin;
 use crate::consent::grants::{Grant, Grants, Key};
 use crate::failure::{Code, Failure};
 use crate::pki::certificate::hex;
+use crate::server::one;
 use crate::signing::{RequestId, Signer};
 
 /// How many numbers back a call may come late. A browser has six connections to us.
@@ -92,7 +92,7 @@ impl Credentials {
 
     /// Reads who a call claims to be; refused before its body is read when there is no such pairing.
     pub fn claim(&self, head: &Parts, origin: &Origin) -> Result<Claim, Failure> {
-        let text = guard::one(&head.headers, header::AUTHORIZATION).ok_or(Code::NotPaired)?;
+        let text = one(&head.headers, header::AUTHORIZATION).ok_or(Code::NotPaired)?;
         let (id, number, mac) = parse(text).ok_or(Code::NotPaired)?;
         let grant = self.grants.find(id, origin, (self.clock)(), &self.run).ok_or(Code::NotPaired)?;
         Ok(Claim { grant, number, mac })

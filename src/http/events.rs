@@ -20,10 +20,11 @@ use tokio::time::{Instant, interval_at, timeout};
 use super::App;
 use super::answer::{self, Answer};
 use super::credential::Credentials;
-use super::guard::{self, Caller};
+use super::guard::Caller;
 use super::websocket::{self, Close, Ended, Incoming};
 use crate::consent::{Origin, Requester};
 use crate::failure::{Code, Failure};
+use crate::server::one;
 use crate::signing::State;
 use crate::signing::request::Present;
 use crate::workers::{TokenEvent, TokenHandle};
@@ -127,18 +128,18 @@ pub(super) fn try_out(app: &App, head: &Parts) -> Result<Answer, Failure> {
 fn switch(head: &Parts) -> Result<(Answer, OnUpgrade), Failure> {
     let bad = |what: &str| Failure::new(Code::BadRequest, what);
     let lists = |name: HeaderName, wanted: &str| {
-        guard::one(&head.headers, name).is_some_and(|list| list.split(',').any(|one| one.trim().eq_ignore_ascii_case(wanted)))
+        one(&head.headers, name).is_some_and(|list| list.split(',').any(|one| one.trim().eq_ignore_ascii_case(wanted)))
     };
     if !lists(header::UPGRADE, "websocket") || !lists(header::CONNECTION, "upgrade") {
         return Err(bad("this address speaks WebSocket"));
     }
-    if guard::one(&head.headers, header::SEC_WEBSOCKET_VERSION) != Some("13") {
+    if one(&head.headers, header::SEC_WEBSOCKET_VERSION) != Some("13") {
         return Err(bad("Sec-WebSocket-Version: 13"));
     }
     if !lists(header::SEC_WEBSOCKET_PROTOCOL, PROTOCOL) {
         return Err(bad("Sec-WebSocket-Protocol: sealagent.v1"));
     }
-    let accept = guard::one(&head.headers, header::SEC_WEBSOCKET_KEY).and_then(websocket::accept);
+    let accept = one(&head.headers, header::SEC_WEBSOCKET_KEY).and_then(websocket::accept);
     let accept = accept.and_then(|text| HeaderValue::from_str(&text).ok()).ok_or_else(|| bad("Sec-WebSocket-Key"))?;
     let upgrade = head.extensions.get::<OnUpgrade>().cloned().ok_or(Code::Internal)?;
     let mut answer = answer::status(StatusCode::SWITCHING_PROTOCOLS);

@@ -1,12 +1,12 @@
 //! Who calls, judged from the head alone, before the body is read and before anything is looked up.
 
-use hyper::header::{HeaderMap, HeaderName};
 use hyper::http::request::Parts;
 
 use super::routes::{Access, Route};
 use crate::config::Http;
 use crate::consent::{Origin, Requester};
 use crate::failure::{Code, Failure};
+use crate::server::one;
 
 /// A page that may call.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -75,15 +75,6 @@ pub fn admit(
         Some(Access::Allowed) | None => false,
     };
     if may_ask && open { Ok(Caller::Stranger(origin)) } else { Err(Code::OriginRefused.into()) }
-}
-
-/// The value of a header that stands there exactly once and is ASCII.
-pub fn one(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
-    let mut values = headers.get_all(name).iter();
-    match (values.next(), values.next()) {
-        (Some(value), None) => value.to_str().ok(),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

@@ -5,10 +5,8 @@ use std::convert::Infallible;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper::StatusCode;
@@ -16,14 +14,15 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::ServerConfig;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
 use tokio_rustls::TlsAcceptor;
 
-use super::head::{HeadError, HeadScanner};
 use super::{App, peer, router};
 use crate::config::{FIRST_PORT, FIRST_TLS_PORT, LAST_PORT, LAST_TLS_PORT};
+use crate::server::Strict;
+use crate::server::head::MAX_HEADERS;
 
 /// Most connections at once. A browser opens six for a site; more are somebody's flood, and fewer files than the usual limit of 1024.
 const MAX_CONNECTIONS: usize = 512;
@@ -246,10 +245,10 @@ where
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
-        .max_headers(super::head::MAX_HEADERS + 1)
+        .max_headers(MAX_HEADERS + 1)
         .max_buf_size(64 << 10)
         .keep_alive(true)
-        .serve_connection(TokioIo::new(Strict { stream, scanner: HeadScanner::default(), upgraded }), service)
+        .serve_connection(TokioIo::new(Strict::new(stream, upgraded)), service)
         .with_upgrades();
     if let Err(error) = served.await {
         tracing::debug!(%error, "a connection ended early");
@@ -270,64 +269,5 @@ impl Busy {
 impl Drop for Busy {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// A connection whose heads are looked at before the library reads them. A head that is refused reaches it as a NUL, which it
-/// answers with 400 and the end of the connection.
-struct Strict<S> {
-    stream: S,
-    scanner: HeadScanner,
-    /// Set once the connection speaks WebSocket.
-    upgraded: Arc<AtomicBool>,
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Strict<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let this = &mut *self;
-        std::task::ready!(Pin::new(&mut this.stream).poll_read(cx, buffer))?;
-        if this.upgraded.load(Ordering::Relaxed) {
-            return Poll::Ready(Ok(()));
-        }
-        match this.scanner.received(&buffer.filled()[before..]) {
-            Ok(()) => {}
-            Err(HeadError::Pipelined) => return Poll::Ready(Err(io::ErrorKind::InvalidData.into())),
-            Err(error) => {
-                tracing::debug!(%error, "the head of a request was refused");
-                buffer.set_filled(before);
-                let poison = b"\0\r\n\r\n";
-                buffer.put_slice(&poison[..buffer.remaining().min(poison.len())]);
-            }
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Strict<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.scanner.sent();
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.scanner.sent();
-        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

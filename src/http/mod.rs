@@ -2,7 +2,7 @@
 //!
 //! A connection is nothing: it costs little, may wait long for its first byte (a browser opens it before it asks the person), and
 //! the oldest idle ones are dropped when there are too many. A request passes, in this order and before its body is read: the form
-//! of its head ([`head`]), the peer's user ([`peer`]), host, origin and fetch mode ([`guard`]), path, method, content type, size.
+//! of its head ([`crate::server::head`]), the peer's user ([`peer`]), host, origin and fetch mode ([`guard`]), path, method, content type, size.
 //!
 //! ```text
 //! listener ─ head ─ peer ─ guard ─ router ─┬─ documents   handed over, kept for ten idle minutes
@@ -17,7 +17,6 @@ pub mod credential;
 pub mod documents;
 pub mod events;
 pub mod guard;
-pub mod head;
 mod listener;
 pub mod openapi;
 pub mod pages;

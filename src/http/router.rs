@@ -1,19 +1,15 @@
 //! What answers each call of the table of paths ([`super::routes`]).
 
-use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http_body_util::BodyExt as _;
-use hyper::body::{Bytes, Incoming};
+use hyper::body::Incoming;
 use hyper::header::{self, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, StatusCode};
 use jiff::Timestamp;
-use tokio::sync::mpsc;
-use tokio::time::timeout;
 
 use super::App;
 use super::answer::{self, Answer, AnswerBody};
@@ -24,20 +20,20 @@ use super::guard::{self, Caller};
 use super::openapi;
 use super::pages::{self, reports::Drawn};
 use super::pairing::PairingBody;
-use super::routes::{self, Call, MAX_JSON, MAX_WAIT, Operation, PAGE_WIDTHS, Route, decoded};
+use super::routes::{self, Call, MAX_JSON, MAX_WAIT, Operation, PAGE_WIDTHS, Route};
 use crate::consent::{Origin, Requester};
 use crate::failure::{Code, Failure};
 use crate::preview::{self, MAX_PIXELS, PageRequest, PreviewError};
+use crate::scratch::{Bytes as FileBytes, of_io};
 use crate::seals::{self, KnownSeal};
+use crate::server::upload::{self, collect, receive};
+use crate::server::{Query, bad};
 use crate::ses::PictureFormat;
-use crate::signing::subject::{Bytes as FileBytes, Draft, of_io};
 use crate::signing::{Document, Output, RequestId};
-use crate::sm::{Sm3, Sm3Digest, sm3};
+use crate::sm::sm3;
 use crate::verify::{Context, Verifier};
 use crate::views::{SealView, TokenView};
 
-/// How long a body may stand still.
-const BODY_STALL: Duration = Duration::from_secs(30);
 /// Width of a page picture when the page asks for none.
 const DEFAULT_PAGE_WIDTH: u32 = 800;
 /// What this version can do beyond the listing of seals and tokens.
@@ -140,7 +136,7 @@ pub(super) async fn routed(
         }
         Call::BeginPairing => {
             query.only(&operation.parameters())?;
-            let body: PairingBody = serde_json::from_slice(&collect(body).await?).map_err(bad)?;
+            let body: PairingBody = serde_json::from_slice(&collect(body, MAX_JSON).await?).map_err(bad)?;
             return Ok(answer::json(StatusCode::ACCEPTED, &app.pairings.begin(origin, &body)?));
         }
         _ => {}
@@ -148,11 +144,11 @@ pub(super) async fn routed(
     // A page of a paired origin proves itself: over its JSON, which is read first, or before its file is.
     let is_json = matches!(operation.body, Some(routes::Body::Json(..)));
     let body = match caller {
-        Caller::Allowed(_) | Caller::Own(_) if is_json => Body::Json(collect(body).await?),
+        Caller::Allowed(_) | Caller::Own(_) if is_json => Body::Json(collect(body, MAX_JSON).await?),
         Caller::Allowed(_) | Caller::Own(_) => Body::Stream(body),
         Caller::Paired(_) => {
             let claim = app.credentials.claim(head, origin)?;
-            let body = if is_json { Body::Json(collect(body).await?) } else { Body::Stream(body) };
+            let body = if is_json { Body::Json(collect(body, MAX_JSON).await?) } else { Body::Stream(body) };
             app.credentials.prove(claim, head, body.json())?;
             body
         }
@@ -286,10 +282,6 @@ fn wait(query: &Query) -> Result<Duration, Failure> {
     }
 }
 
-pub(super) fn bad(what: impl std::fmt::Display) -> Failure {
-    Failure::new(Code::BadRequest, what)
-}
-
 /// Content type and length of the body, judged before a byte of it is read. Returns the length.
 fn check_body(app: &App, head: &Parts, operation: &Operation) -> Result<u64, Failure> {
     let (kinds, most) = match operation.body {
@@ -297,30 +289,7 @@ fn check_body(app: &App, head: &Parts, operation: &Operation) -> Result<u64, Fai
         Some(body @ routes::Body::Json(_, most)) => (body.content_types(), most),
         None => (&[][..], 0),
     };
-    check_upload(head, kinds, most)
-}
-
-/// The same for a body of these types and at most so many bytes.
-pub(super) fn check_upload(head: &Parts, kinds: &[&str], most: u64) -> Result<u64, Failure> {
-    let length = match head.headers.get(header::CONTENT_LENGTH) {
-        Some(text) => text.to_str().ok().and_then(|t| t.parse().ok()).ok_or_else(|| bad("Content-Length"))?,
-        None => 0,
-    };
-    if head.method != Method::POST {
-        return if length == 0 { Ok(0) } else { Err(bad("no body belongs here")) };
-    }
-    if head.headers.contains_key(header::CONTENT_ENCODING) {
-        return Err(Failure::new(Code::WrongContentType, "Content-Encoding"));
-    }
-    let kind = guard::one(&head.headers, header::CONTENT_TYPE).unwrap_or_default().to_ascii_lowercase();
-    let kind = kind.strip_suffix("; charset=utf-8").or(kind.strip_suffix(";charset=utf-8")).unwrap_or(&kind);
-    if !kinds.contains(&kind) {
-        return Err(Failure::new(Code::WrongContentType, format!("expected {}", kinds.join(" or "))));
-    }
-    if length > most {
-        return Err(Failure::new(Code::TooLarge, format!("the limit is {most} bytes")));
-    }
-    Ok(length)
+    upload::check(head, kinds, most)
 }
 
 /// A picture of a page, `width` pixels wide for its `width_mm`; a header tells what of it is not as the file has it.
@@ -371,67 +340,9 @@ fn media_type(format: PictureFormat) -> &'static str {
     }
 }
 
-/// A JSON body, whole. Its length was checked before, and the library gives no more than that.
-pub(super) async fn collect(mut body: Incoming) -> Result<Vec<u8>, Failure> {
-    let mut bytes = Vec::new();
-    while let Some(chunk) = next_chunk(&mut body).await? {
-        bytes.extend_from_slice(&chunk);
-        if bytes.len() as u64 > MAX_JSON {
-            return Err(Code::TooLarge.into());
-        }
-    }
-    Ok(bytes)
-}
-
-async fn next_chunk(body: &mut Incoming) -> Result<Option<Bytes>, Failure> {
-    loop {
-        match timeout(BODY_STALL, body.frame()).await {
-            Err(_) => return Err(bad("the body stopped coming")),
-            Ok(None) => return Ok(None),
-            Ok(Some(Err(_))) => return Err(bad("the body ended early")),
-            Ok(Some(Ok(frame))) => {
-                if let Ok(data) = frame.into_data() {
-                    return Ok(Some(data));
-                }
-            }
-        }
-    }
-}
-
-/// A body into a file without a name, with its SM3, written off the threads that answer.
-pub(super) async fn receive(app: &App, mut body: Incoming) -> Result<(Draft, Sm3Digest, u64), Failure> {
-    let draft = {
-        let scratch = app.scratch.clone();
-        tokio::task::spawn_blocking(move || scratch.draft()).await
-    };
-    let mut draft = draft.map_err(|_| Code::Internal)?.map_err(|e| of_io(&e))?;
-    let (sender, mut chunks) = mpsc::channel::<Bytes>(4);
-    let writer = tokio::task::spawn_blocking(move || {
-        let (mut digest, mut length) = (Sm3::new(), 0);
-        while let Some(chunk) = chunks.blocking_recv() {
-            digest.update(&chunk);
-            draft.file.write_all(&chunk)?;
-            length += chunk.len() as u64;
-        }
-        Ok::<_, std::io::Error>((draft, digest.finish(), length))
-    });
-    let mut received = Ok(());
-    while let Some(chunk) = next_chunk(&mut body).await.unwrap_or_else(|failure| {
-        received = Err(failure);
-        None
-    }) {
-        if sender.send(chunk).await.is_err() {
-            break; // the writer failed, and says below how
-        }
-    }
-    drop(sender);
-    let written = writer.await.map_err(|_| Code::Internal)?.map_err(|e| of_io(&e))?;
-    received.map(|()| written)
-}
-
-async fn take_document(app: &App, origin: &Origin, name: String, length: u64, body: Incoming) -> Result<Answer, Failure> {
+async fn take_document(app: &App, origin: &Origin, name: String, length: u64, mut body: Incoming) -> Result<Answer, Failure> {
     let reserved = app.documents.reserve(origin, length)?;
-    let (draft, sm3, received) = receive(app, body).await?;
+    let (draft, sm3, received) = receive(&app.scratch, &mut body).await?;
     if received != length {
         return Err(bad("Content-Length"));
     }
@@ -490,8 +401,8 @@ fn signed_document(app: &App, id: &str, document: &str, requester: &Requester) -
     Ok(answer)
 }
 
-async fn verify(app: &App, at: Timestamp, body: Incoming) -> Result<Answer, Failure> {
-    let (draft, ..) = receive(app, body).await?;
+async fn verify(app: &App, at: Timestamp, mut body: Incoming) -> Result<Answer, Failure> {
+    let (draft, ..) = receive(&app.scratch, &mut body).await?;
     let trust = app.signer.trust.current();
     let report = in_pool(app, move || {
         let bytes = FileBytes::new(draft.file)?;
@@ -504,49 +415,4 @@ async fn verify(app: &App, at: Timestamp, body: Incoming) -> Result<Answer, Fail
 
 async fn in_pool<T: Send + 'static>(app: &App, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
     app.signer.in_pool(work).await
-}
-
-/// The parameters behind `?`: each once, names and values percent-decoded.
-pub(super) struct Query(Vec<(String, String)>);
-
-impl Query {
-    pub(super) fn parse(text: &str) -> Result<Self, Failure> {
-        let mut pairs: Vec<(String, String)> = Vec::new();
-        for part in text.split('&').filter(|p| !p.is_empty()) {
-            let (name, value) = part.split_once('=').unwrap_or((part, ""));
-            let pair = decoded(name).zip(decoded(value)).ok_or_else(|| bad("query: not UTF-8 in percent encoding"))?;
-            if pairs.iter().any(|(name, _)| *name == pair.0) {
-                return Err(bad("query: a parameter stands there twice"));
-            }
-            pairs.push(pair);
-        }
-        Ok(Self(pairs))
-    }
-
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
-    }
-
-    /// A parameter that the route does not know is a mistake that should not pass in silence.
-    pub(super) fn only(&self, known: &[&str]) -> Result<(), Failure> {
-        match self.0.iter().find(|(name, _)| !known.contains(&name.as_str())) {
-            Some((name, _)) => Err(bad(format!("query: unknown parameter {}", crate::harmless::line(name)))),
-            None => Ok(()),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn queries_are_strict() {
-        let query = Query::parse("name=%E5%90%88%E5%90%8C.ofd&at=").unwrap();
-        assert_eq!((query.get("name"), query.get("at"), query.get("x")), (Some("合同.ofd"), Some(""), None));
-        let operation = Route::of("/v1/documents").and_then(|route| route.operation(&Method::POST)).unwrap();
-        assert!(query.only(&operation.parameters()).is_err(), "at");
-        assert!(Query::parse("a=1&a=2").is_err());
-        assert!(Query::parse("a=%f").is_err());
-    }
 }

@@ -6,10 +6,11 @@ use std::ops::RangeInclusive;
 use hyper::Method;
 use schemars::{Schema, SchemaGenerator};
 
-use super::answer::ErrorBody;
 use super::api::{Begun, DocumentView, InfoView, SignatureBody, StatusView};
 use super::openapi::Document;
 use super::pairing::{BegunPairing, PairingBody, PairingView};
+use crate::server::upload::FILE_TYPES;
+use crate::server::{ErrorBody, decoded};
 use crate::verify::report::Report;
 use crate::views::{SealView, TokenView};
 
@@ -163,7 +164,7 @@ impl Body {
     /// The content types that it may have.
     pub fn content_types(self) -> &'static [&'static str] {
         match self {
-            Self::File => &["application/ofd", "application/pdf", "application/octet-stream"],
+            Self::File => FILE_TYPES,
             Self::Json(..) => &["application/json"],
         }
     }
@@ -227,23 +228,6 @@ impl Path {
         }
         expected.next().is_none().then_some(values)
     }
-}
-
-/// Percent-decoding (RFC 3986 clause 2.1); `None` for a broken escape or for what is not UTF-8.
-pub fn decoded(text: &str) -> Option<String> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        out.push(match byte {
-            b'%' => {
-                let digit = |b: Option<u8>| char::from(b?).to_digit(16);
-                let (high, low) = (digit(bytes.next())?, digit(bytes.next())?);
-                (high << 4 | low) as u8
-            }
-            byte => byte,
-        });
-    }
-    String::from_utf8(out).ok()
 }
 
 const fn parameter(name: &'static str, about: &'static str) -> Parameter {

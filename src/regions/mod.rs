@@ -15,13 +15,13 @@
 pub mod refresh;
 
 use std::fs::{self, File};
-use std::io::{self, Read as _, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::config::make_private_dir;
+use crate::files::{make_private_dir, read_bounded, write_whole};
 use crate::pki::certificate::hex;
 use crate::pki::licence::{self, Licence};
 use crate::pki::seal_status::{self, StatusAnswer, StatusList, status_list};
@@ -371,7 +371,7 @@ impl Regions {
         let region = &list.list().region;
         let folder = self.folder.join(region);
         make_private_dir(&folder).map_err(at(&folder))?;
-        write_whole(&self.list_path(region, list.list().sequence), list.raw())?;
+        write(&self.list_path(region, list.list().sequence), list.raw())?;
         self.write_state(&State::of(list, accepted, now))
     }
 
@@ -379,7 +379,7 @@ impl Regions {
         let path = self.folder.join(&state.region).join("region.json");
         let text = serde_json::to_vec_pretty(state)
             .map_err(|error| RegionError::Malformed { path: path.clone(), reason: error.to_string() })?;
-        write_whole(&path, &text)
+        write(&path, &text)
     }
 
     /// Offers a document to each accepted region until one is its speaker's.
@@ -403,7 +403,7 @@ impl Regions {
         if let Some(here) = here.filter(|here| here.head().number > head.number) {
             return Err(RegionError::OldStatus { have: here.head().number, found: head.number });
         }
-        write_whole(&self.folder.join(&head.region).join(file), bytes)?;
+        write(&self.folder.join(&head.region).join(file), bytes)?;
         Ok(Taken::Status(head.region.clone(), head.number))
     }
 
@@ -468,7 +468,7 @@ impl Regions {
         if read_file(&path, MAX_REVOCATION).is_ok_and(|here| is_newer(&here)) {
             return Err(RegionError::Older);
         }
-        write_whole(&path, bytes)
+        write(&path, bytes)
     }
 
     /// Takes trust in a region back. With `forget` nothing is remembered of it, not even which list was its last.
@@ -534,7 +534,7 @@ impl Regions {
     fn changed(&self) -> Result<(), RegionError> {
         let mut mark = [0; 16];
         getrandom::fill(&mut mark).map_err(|_| at(&self.folder)(io::ErrorKind::Other.into()))?;
-        write_whole(&self.folder.join(MARK), &mark)
+        write(&self.folder.join(MARK), &mark)
     }
 
     fn lock(&self) -> Result<File, RegionError> {
@@ -555,24 +555,14 @@ fn files(folder: &Path, limit: u64) -> impl Iterator<Item = (PathBuf, Vec<u8>)> 
 }
 
 fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, RegionError> {
-    let mut bytes = Vec::new();
-    File::open(path).and_then(|file| file.take(limit + 1).read_to_end(&mut bytes)).map_err(at(path))?;
-    if bytes.len() as u64 > limit {
-        return Err(RegionError::Malformed { path: path.to_owned(), reason: format!("larger than {limit} bytes") });
-    }
-    Ok(bytes)
+    read_bounded(path, limit).map_err(at(path))
 }
 
 /// Name of the file that is another after each change.
 const MARK: &str = ".changed";
 
-/// Writes a file that appears whole or not at all. Temporary files are 0600, and stay so.
-fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), RegionError> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(at(path))?;
-    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(at(path))?;
-    file.persist(path).map_err(|error| at(path)(error.error))?;
-    Ok(())
+fn write(path: &Path, bytes: &[u8]) -> Result<(), RegionError> {
+    write_whole(path, bytes).map_err(at(path))
 }
 
 fn at(path: &Path) -> impl Fn(io::Error) -> RegionError {

@@ -1,20 +1,19 @@
 //! A document as it was handed over: bytes that nobody can change any more, and what must be known of it before anyone is asked.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
-
-use tempfile::TempPath;
+use std::io::{self, Read as _, Write};
+use std::path::Path;
+use std::sync::OnceLock;
 
 use super::SignedValueKind;
-use crate::config::make_private_dir;
 use crate::document::{DocumentError, Prepared, Signable as _, SigningPlan};
 use crate::failure::{Code, Failure};
 use crate::ofd::{Ofd, OfdError, PackagePath, PreparedOfd};
 use crate::pdf::{self, DocMdp, FieldState, PdfError, PictureError, PreparedPdf, SignatureField, SignatureOptions, SigningError};
 use crate::sm::{Sm3, Sm3Digest};
 use crate::stamp::{PageNumber, Placement, RectMm, SizeMm, Spot, Stamp};
+
+pub use crate::scratch::{Bytes, BytesReader, Draft, Scratch, of_io};
 
 /// A document format that can be signed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -133,112 +132,6 @@ struct Contents {
     fields: Vec<SignatureField>,
 }
 
-/// Where files that nobody else may see are made.
-#[derive(Clone, Debug)]
-pub enum Scratch {
-    /// In this folder, under names, to be renamed into place.
-    Named(PathBuf),
-    /// In this folder, without a name: gone with the last handle, also after a crash.
-    Unlinked(PathBuf),
-}
-
-/// A file being written.
-#[derive(Debug)]
-pub struct Draft {
-    /// The file, open for reading and writing.
-    pub file: File,
-    /// Its name, removed on drop; `None` where it has none.
-    pub path: Option<TempPath>,
-}
-
-impl Scratch {
-    /// Removes what a run that ended in the middle of something left behind. Files without a name are gone by themselves; those of a
-    /// file system that cannot make such have a name for a moment.
-    pub fn clear(&self) {
-        let Self::Unlinked(folder) = self else { return };
-        let Ok(entries) = std::fs::read_dir(folder) else { return };
-        for entry in entries.flatten() {
-            if let Err(error) = std::fs::remove_file(entry.path()) {
-                tracing::warn!(%error, "a left-over file cannot be removed");
-            }
-        }
-    }
-
-    /// A new empty file, for this user only.
-    pub fn draft(&self) -> io::Result<Draft> {
-        match self {
-            Self::Named(folder) => {
-                let (file, path) = tempfile::Builder::new().prefix(".sealagent-").tempfile_in(folder)?.into_parts();
-                Ok(Draft { file, path: Some(path) })
-            }
-            Self::Unlinked(folder) => {
-                make_private_dir(folder)?;
-                Ok(Draft { file: tempfile::tempfile_in(folder)?, path: None })
-            }
-        }
-    }
-}
-
-/// Bytes of a file that only this process has open. Each reader has a position of its own.
-#[derive(Clone, Debug)]
-pub struct Bytes {
-    file: Arc<File>,
-    len: u64,
-}
-
-impl Bytes {
-    /// All that `file` holds now.
-    pub fn new(file: File) -> io::Result<Self> {
-        let len = file.metadata()?.len();
-        Ok(Self { file: Arc::new(file), len })
-    }
-
-    /// Number of bytes.
-    pub fn len(&self) -> u64 {
-        self.len
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
-    /// A reader from the start.
-    pub fn reader(&self) -> BytesReader {
-        BytesReader { bytes: self.clone(), at: 0 }
-    }
-}
-
-/// Reads [`Bytes`].
-#[derive(Clone, Debug)]
-pub struct BytesReader {
-    bytes: Bytes,
-    at: u64,
-}
-
-impl Read for BytesReader {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        #[cfg(unix)]
-        let read = std::os::unix::fs::FileExt::read_at(&*self.bytes.file, buffer, self.at)?;
-        #[cfg(windows)]
-        let read = std::os::windows::fs::FileExt::seek_read(&*self.bytes.file, buffer, self.at)?;
-        self.at += read as u64;
-        Ok(read)
-    }
-}
-
-impl Seek for BytesReader {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let at = match to {
-            SeekFrom::Start(at) => Some(at),
-            SeekFrom::Current(by) => self.at.checked_add_signed(by),
-            SeekFrom::End(by) => self.bytes.len.checked_add_signed(by),
-        };
-        self.at = at.ok_or(io::ErrorKind::InvalidInput)?;
-        Ok(self.at)
-    }
-}
-
 impl Document {
     /// Whether a page knows it under this id.
     pub fn is(&self, id: &str) -> bool {
@@ -340,17 +233,6 @@ pub enum FileError {
     /// It was read and is not what can be signed, or there is no room for it.
     #[error(transparent)]
     Failed(#[from] Failure),
-}
-
-/// What an error of our own files means to the outside.
-pub fn of_io(error: &io::Error) -> Failure {
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => Code::DiskFull.into(),
-        _ => {
-            tracing::error!(%error, "a file of the agent cannot be used");
-            Code::Internal.into()
-        }
-    }
 }
 
 /// What an error of a document means to the outside.

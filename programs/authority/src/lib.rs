@@ -1,5 +1,5 @@
 //! A region's side, for pilots and tests: certificate authority, seal maker, revocation lists, time stamps, and the folder that
-//! verifiers trust. Never part of the agent.
+//! verifiers trust. Never part of the agent. [`verify_service`] stands beside it: the agent's verifier behind a load balancer, without a key.
 //!
 //! Two layers. Functions from values to DER ([`certificate`], [`request`], [`crl`], [`ocsp`], [`timestamp`], [`seal`]) know no file
 //! and no clock: whoever issues says when, and keeps count of serial numbers. [`region`] is one authority's state in a folder on
@@ -28,6 +28,7 @@ pub mod statement;
 pub mod store;
 pub mod time;
 pub mod timestamp;
+pub mod verify_service;
 
 pub use certificate::{CertificateProfile, IssueError, SerialNumber, Validity, issue_certificate, self_signed};
 pub use crl::{CrlContents, RevocationReason, RevokedCertificate, issue_crl};

@@ -9,11 +9,12 @@
 //!
 //! Every file appears whole or not at all. Who may write the folder is the authority; there is no other access control.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
+use sealagent::files;
 use sealagent::pki::Certificate;
 use sealagent::pki::seal_status::SealState;
 use sealagent::ses::{Seal, SealDraft, Version};
@@ -502,34 +503,17 @@ pub fn read_certificate(path: &Path) -> Result<Vec<u8>, RegionError> {
 
 /// Reads a whole file of bounded size.
 pub fn read_file(path: &Path) -> Result<Vec<u8>, RegionError> {
-    use io::Read as _;
-    let mut bytes = Vec::new();
-    File::open(path).and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)).map_err(io_at(path))?;
-    if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(RegionError::Malformed { path: path.to_owned(), reason: format!("larger than {MAX_FILE_BYTES} bytes") });
-    }
-    Ok(bytes)
+    files::read_bounded(path, MAX_FILE_BYTES).map_err(io_at(path))
 }
 
 /// Writes a file that appears whole or not at all: temporary file (0600), flush, rename, flush of the folder.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), RegionError> {
-    use io::Write as _;
-    let parent = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let mut file = tempfile::NamedTempFile::new_in(parent).map_err(io_at(parent))?;
-    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(io_at(path))?;
-    file.persist(path).map_err(|error| io_at(path)(error.error))?;
-    sync_folder(parent)
+    files::write_whole(path, bytes).map_err(io_at(path))
 }
 
 /// Makes a rename last over a power cut. Windows has no such call and needs none for NTFS metadata.
 pub(crate) fn sync_folder(folder: &Path) -> Result<(), RegionError> {
-    if cfg!(unix) {
-        File::open(folder).and_then(|folder| folder.sync_all()).map_err(io_at(folder))?;
-    }
-    Ok(())
+    files::sync_folder(folder).map_err(io_at(folder))
 }
 
 pub(crate) fn io_at(path: &Path) -> impl Fn(io::Error) -> RegionError + use<> {

@@ -6,9 +6,9 @@ use serde::Serialize;
 
 use super::super::App;
 use super::super::answer::{self, Answer};
-use super::super::router::{Query, bad};
 use crate::audit::{self, Line, Verification};
 use crate::failure::{Code, Failure};
+use crate::server::{Query, bad};
 use hyper::StatusCode;
 
 /// Most lines in one answer.

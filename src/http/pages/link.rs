@@ -10,7 +10,8 @@ use std::path::PathBuf;
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest as _, Sha256};
 
-use crate::config::{Places, make_private_dir, private_file};
+use crate::config::Places;
+use crate::files::{make_private_dir, private_file};
 use crate::pki::certificate::hex;
 
 /// How long a link can be used: a browser that starts cold on a slow disk takes some twenty seconds.

@@ -29,12 +29,13 @@ use serde::{Deserialize, Serialize};
 use super::App;
 use super::answer::{self, Answer, AnswerBody};
 use super::events;
-use super::guard::{self, Caller};
-use super::router::{self, Query};
+use super::guard::Caller;
+use super::router;
 use super::routes::Route;
 use crate::config::Config;
 use crate::consent::Origin;
 use crate::failure::{Code, Failure};
+use crate::server::{Query, bad, one, upload};
 use link::Links;
 use reports::Reports;
 use session::Sessions;
@@ -82,7 +83,7 @@ impl Pages {
 /// Whether a request is about the agent's own pages: it goes to one of their paths, or its credential is a session's.
 pub fn are_asked(head: &Parts) -> bool {
     let path = head.uri.path();
-    let has_session = || guard::one(&head.headers, header::AUTHORIZATION).is_some_and(|text| text.starts_with(session::SCHEME));
+    let has_session = || one(&head.headers, header::AUTHORIZATION).is_some_and(|text| text.starts_with(session::SCHEME));
     path.starts_with("/app/") || assets::find(path).is_some() || has_session()
 }
 
@@ -114,7 +115,7 @@ pub async fn answer(app: &App, id: &str, head: &Parts, body: Incoming) -> Answer
 
 /// These pages have one name; `localhost` would be another origin with a session of its own.
 fn check_host(head: &Parts, port: u16) -> Result<(), Failure> {
-    let host = guard::one(&head.headers, header::HOST).and_then(|host| host.strip_prefix("127.0.0.1"));
+    let host = one(&head.headers, header::HOST).and_then(|host| host.strip_prefix("127.0.0.1"));
     let is_own = host.is_some_and(|rest| rest == format!(":{port}") || (port == 80 && rest.is_empty()));
     if is_own { Ok(()) } else { Err(Code::WrongHost.into()) }
 }
@@ -122,7 +123,7 @@ fn check_host(head: &Parts, port: u16) -> Result<(), Failure> {
 fn fetched(head: &Parts, name: &'static str) -> Option<String> {
     // Twice the same header is as good as a wrong one.
     let name = HeaderName::from_static(name);
-    head.headers.contains_key(&name).then(|| guard::one(&head.headers, name).unwrap_or("twice").to_owned())
+    head.headers.contains_key(&name).then(|| one(&head.headers, name).unwrap_or("twice").to_owned())
 }
 
 /// A file of the pages: to a navigation of a whole tab, or to the pages themselves. Reading it does nothing.
@@ -160,7 +161,7 @@ fn check_caller(app: &App, head: &Parts) -> Result<(), Failure> {
 /// A call of a script.
 async fn call(app: &App, head: &Parts, body: Incoming) -> Result<Answer, Failure> {
     check_caller(app, head)?;
-    let authorization = guard::one(&head.headers, header::AUTHORIZATION);
+    let authorization = one(&head.headers, header::AUTHORIZATION);
     let has_session = authorization.is_some_and(|text| app.pages.sessions.admits(text, Instant::now()));
     if let Some(route) = Route::of(head.uri.path()) {
         if !has_session {
@@ -178,7 +179,7 @@ async fn call(app: &App, head: &Parts, body: Incoming) -> Result<Answer, Failure
         ("GET", ["socket"]) => return events::try_out(app, head),
         ("POST", ["reports"]) => {
             let kinds = &["application/ofd", "application/pdf", "application/octet-stream"];
-            router::check_upload(head, kinds, app.signer.config.http.max_upload_bytes)?;
+            upload::check(head, kinds, app.signer.config.http.max_upload_bytes)?;
             return reports::judge(app, &query, body).await;
         }
         ("GET", ["reports", id, "seals", number]) => return reports::seal(app, id, number).await,
@@ -220,8 +221,8 @@ struct SessionView {
 }
 
 async fn begin_session(app: &App, head: &Parts, body: Incoming) -> Result<Answer, Failure> {
-    router::check_upload(head, &["application/json"], MAX_JSON)?;
-    let body: LinkBody = serde_json::from_slice(&router::collect(body).await?).map_err(router::bad)?;
+    upload::check(head, &["application/json"], MAX_JSON)?;
+    let body: LinkBody = serde_json::from_slice(&upload::collect(body, MAX_JSON).await?).map_err(bad)?;
     let (links, now) = (app.pages.links.clone(), (app.signer.clock)());
     let is_good = app.signer.in_pool(move || links.redeem(&body.link, now)).await?;
     if !is_good {

@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 
 use super::super::answer::{self, Answer, AnswerBody};
 use super::super::documents::{self, IDLE};
-use super::super::router::{self, Query, bad};
+use super::super::router;
 use super::super::routes::PAGE_WIDTHS;
 use super::super::{App, api};
 use super::places::{self, Places};
@@ -21,9 +21,11 @@ use crate::consent::summary::Shown;
 use crate::failure::{Code, Failure};
 use crate::harmless;
 use crate::preview::{self, Finding, MAX_PIXELS, PageRequest};
+use crate::scratch::{Bytes as FileBytes, of_io};
+use crate::server::upload::receive;
+use crate::server::{Query, bad};
 use crate::ses::PictureFormat;
 use crate::signing::RequestId;
-use crate::signing::subject::{Bytes as FileBytes, of_io};
 use crate::verify::{Context, Report, Verifier};
 use crate::views::signer;
 
@@ -122,14 +124,14 @@ impl Reports {
 }
 
 /// Answers `POST /app/api/reports?name=&at=`: judges the body as `POST /v1/verifications` does, and keeps it for its pictures.
-pub(super) async fn judge(app: &App, query: &Query, body: Incoming) -> Result<Answer, Failure> {
+pub(super) async fn judge(app: &App, query: &Query, mut body: Incoming) -> Result<Answer, Failure> {
     query.only(&["name", "at"])?;
     query.get("name").map(api::name).transpose()?;
     let at = match query.get("at") {
         Some(text) => text.parse::<Timestamp>().map_err(|_| bad("at: a time such as 2026-11-24T06:00:00Z"))?,
         None => (app.signer.clock)(),
     };
-    let (draft, ..) = router::receive(app, body).await?;
+    let (draft, ..) = receive(&app.scratch, &mut body).await?;
     let trust = app.signer.trust.current();
     let judged = app.signer.in_pool(move || {
         let bytes = FileBytes::new(draft.file)?;

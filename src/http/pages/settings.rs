@@ -6,11 +6,11 @@ use serde::Serialize;
 use super::super::App;
 use super::super::answer::{self, Answer};
 use super::super::pairing;
-use super::super::router::{Query, bad};
 use crate::audit::Event;
 use crate::config::PromptKind;
 use crate::consent::{Origin, Requester};
 use crate::failure::{Code, Failure, Language};
+use crate::server::{Query, bad};
 use crate::views::OriginView;
 use crate::workers::DriverState;
 

@@ -43,6 +43,8 @@ pub enum Command {
     Publish(Publish),
     /// Publish, then serve the files, seal status (/status), OCSP (/ocsp) and time stamps (/tsa) over http until stopped.
     Serve(Serve),
+    /// Judge files that portals send (POST /v1/verifications), with /healthz and /metrics, until stopped. Needs no region and holds no key.
+    VerifyService(VerifyService),
     /// Withdraw a service in the trust list from now on.
     Withdraw {
         /// Which authority.
@@ -377,6 +379,30 @@ pub struct Serve {
     /// Where to listen. Only where a firewall or a web server stands in front is anything but this machine a good answer.
     #[arg(long, default_value = "127.0.0.1:8060")]
     pub listen: std::net::SocketAddr,
+}
+
+/// `verify-service`
+#[derive(Args, Debug)]
+pub struct VerifyService {
+    /// Folder with anchors, makers, tsa, intermediates, crls, ocsp and accepted regions; or files that regions signed, trust lists first,
+    /// which are believed because they are named here (several allowed). Changed files are read anew.
+    #[arg(long, value_name = "DIR|FILE", required = true)]
+    pub trust: Vec<PathBuf>,
+    /// Where to listen. Only where a load balancer stands in front is anything but this machine a good answer.
+    #[arg(long, default_value = "127.0.0.1:8061")]
+    pub listen: std::net::SocketAddr,
+    /// Largest file, in MiB.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=4096))]
+    pub max_mib: u64,
+    /// Files that are received and judged at a time; a further one is answered 503.
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub concurrent: u16,
+    /// How long one request may take, in seconds.
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub seconds: u64,
+    /// Folder for the files while they are judged; they have no name there. The system's folder for temporary files when absent.
+    #[arg(long, value_name = "DIR")]
+    pub scratch: Option<PathBuf>,
 }
 
 /// Services of the trust list that can be withdrawn.

@@ -5,6 +5,7 @@ mod failure;
 mod publish;
 mod secret;
 mod ukey;
+mod verify_service;
 
 pub use arguments::Arguments;
 pub use failure::{Failure, Language};
@@ -42,6 +43,7 @@ pub fn run(arguments: Arguments, now: Timestamp) -> Result<String, Failure> {
         Command::Licence(licence) => publish::licence(&licence, now),
         Command::Publish(arguments) => publish::publish(&arguments, now),
         Command::Serve(arguments) => publish::serve(&arguments, now),
+        Command::VerifyService(arguments) => verify_service::run(arguments),
         Command::Withdraw { region, service } => publish::withdraw(&region, service, now),
         Command::ListKey { region, step } => publish::list_key(&region, step, now),
         Command::TrustFolder { region, out } => {
