@@ -54,7 +54,8 @@ fn main() {
     trial("encrypted_files_are_refused", qpdf, Box::new(encrypted));
     trial("seal_is_drawn_where_it_was_asked_for", toppm, Box::new(drawn));
     for (kind, digest, judged) in pades::ROWS {
-        let name = format!("pades_by_pyhanko_with_{kind}_and_{digest}_is_{}", if judged { "judged_as_openssl_does" } else { "told" });
+        let name =
+            format!("pades_by_pyhanko_with_{kind}_and_{digest}_is_{}", if judged { "judged_as_openssl_does" } else { "told" });
         trial(&name, pyhanko || no("openssl"), Box::new(move || pades::row(kind, digest, judged)));
     }
     let (no_java, no_openssl) = (!values::has_java(), no("openssl"));

@@ -67,7 +67,12 @@ pub fn row(kind: &str, digest: &str, judged: bool) -> Result<(), Failed> {
         fs::write(path("data"), signed).unwrap();
         let mut openssl = Command::new("openssl");
         openssl.args(["cms", "-verify", "-binary", "-inform", "DER", "-purpose", "any"]).current_dir(folder.path());
-        openssl.args(["-in", "value", "-content", "data", "-CAfile", "root.pem", "-out", "out"]).output().unwrap().status.success()
+        openssl
+            .args(["-in", "value", "-content", "data", "-CAfile", "root.pem", "-out", "out"])
+            .output()
+            .unwrap()
+            .status
+            .success()
     })?;
     if judged {
         values::judged(value, |der, signed| {

@@ -9,7 +9,9 @@ use sealagent::asn1::{
     unsigned_integer,
 };
 use sealagent::cms;
-use sealagent::pki::signature::{self, ECDSA_WITH_SHA256, ECDSA_WITH_SHA384, ECDSA_WITH_SHA512, Hash, SHA1, SHA256, SHA384, SHA512};
+use sealagent::pki::signature::{
+    self, ECDSA_WITH_SHA256, ECDSA_WITH_SHA384, ECDSA_WITH_SHA512, Hash, SHA1, SHA256, SHA384, SHA512,
+};
 use sealagent::verify::Context;
 use sealagent::verify::report::{Code, Indication, Level, Report, SignatureKind, SubIndication};
 
@@ -25,8 +27,8 @@ const ECDSA_WITH_SHA1: Oid<'static> = Oid(b"\x2a\x86\x48\xce\x3d\x04\x01");
 const P521: Oid<'static> = Oid(b"\x2b\x81\x04\x00\x23");
 /// Order of P-256 (SEC 2 clause 2.4.2).
 const N: [u8; 32] = [
-    0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xbc, 0xe6, 0xfa, 0xad, 0xa7, 0x17, 0x9e, 0x84,
-    0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
+    0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xbc, 0xe6, 0xfa, 0xad, 0xa7, 0x17, 0x9e,
+    0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
 ];
 
 /// One fixed key on each curve.

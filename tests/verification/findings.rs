@@ -308,6 +308,11 @@ const ELSEWHERE: &[(Code, Level, &str)] = &[
     (Code::LicenceState, Level::Error, "tests/regions: licence_is_compared_with_certificate_and_seal"),
     (Code::LicenceUnknown, Level::Indeterminate, "tests/regions: licence_is_compared_with_certificate_and_seal"),
     (Code::TrustListConflict, Level::Indeterminate, "tests/regions: two_accepted_lists_that_disagree_decide_nothing"),
+    (
+        Code::TimestampCert,
+        Level::Info,
+        "dss::an_authority_revoked_after_a_later_stamp_is_told_and_one_revoked_before_it_is_not_believed",
+    ),
     (Code::ImageOnly, Level::Warning, "documents::a_document_without_signature_proves_nothing_and_a_seal_in_it_neither"),
 ];
 
