@@ -382,10 +382,18 @@ fn signatures_carry_the_time_stamp_of_the_configured_service() {
         assert_eq!(report.signatures[0].time_source, Some(TimeSource::Timestamp));
         assert_eq!(report.signatures[0].signed_at, Some(at(NOW)));
     }
+    let named = |rig: &Rig| rig.person.shown().last().unwrap().stamped_by.as_ref().map(ToString::to_string);
+    assert_eq!(named(&rig).as_deref(), Some("127.0.0.1"), "the person was told");
     let plain = sign(&rig, vec![item(&rig, &package, stamp())], None);
     let report = report(&rig, &bytes_of(&plain.outputs[0]));
     assert_eq!(report.signatures[0].time_source, Some(TimeSource::Claimed), "nobody asked for it");
-    assert_eq!(tsa.asked(), 3);
+    assert_eq!((named(&rig), tsa.asked()), (None, 3));
+    // One prompt for all of a batch says it once.
+    let both = vec![item(&rig, &package, stamp()), item(&rig, &contract, stamp())];
+    assert_eq!(sign(&rig, both, Some("city")).status.state, State::Done);
+    let shown = rig.person.shown();
+    assert_eq!((shown.last().unwrap().items.len(), named(&rig).as_deref()), (2, Some("127.0.0.1")));
+    assert_eq!(tsa.asked(), 5);
 }
 
 #[test]

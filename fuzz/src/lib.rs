@@ -123,6 +123,7 @@ pub fn pdf_document(bytes: &[u8]) {
     let _ = document.signatures();
     let _ = document.unsigned_pictures();
     let _ = document.signature_fields();
+    let _ = document.validation_values();
     let plan = SigningPlan {
         placements: Vec::new(),
         kind: SignatureKind::Sign,

@@ -22,13 +22,13 @@ use crate::failure::{Code, Failure, Language};
 use crate::ofd::Ofd;
 use crate::pdf::{self, SignatureOptions, ValidationData};
 use crate::pki::trust::{TrustStore, decode};
-use crate::pki::{Certificate, Crl, OcspResponse, PathFinder, PathOutcome, TimeStampToken};
-use crate::ses::{self, Kind, SesSignature};
+use crate::pki::{Certificate, Crl, OcspResponse, PathFinder, PathOutcome};
+use crate::ses::{self, SesSignature};
 use crate::signing::subject::{Document, FileError, of_document};
 use crate::signing::timestamp::Stamper;
 use crate::signing::{Format, Scratch, SignedValue, is_intact};
 use crate::trust_dir;
-use crate::verify::{Context, Verifier};
+use crate::verify::{Context, Verifier, carried};
 
 /// Room for the token in a PDF, in bytes.
 const ROOM: usize = 16 << 10;
@@ -272,33 +272,13 @@ impl Upgrade {
     }
 }
 
-/// The certificates in a signed value, those of its time stamps and of its seal among them.
+/// Adds the certificates in a signed value, each once.
 fn certificates(value: &[u8], out: &mut Vec<Arc<Certificate>>) {
-    let mut add = |der: &[u8]| {
-        if let Ok(certificate) = Certificate::parse(der)
+    for der in carried::certificates(value) {
+        if let Ok(certificate) = Certificate::parse(&der)
             && !out.iter().any(|known| known.der() == der)
         {
             out.push(Arc::new(certificate));
         }
-    };
-    match ses::detect(value) {
-        Kind::Signature(_) => {
-            let Ok(signature) = SesSignature::parse(value) else { return };
-            add(signature.signer_certificate());
-            add(signature.seal().maker_certificate());
-            if let Some(Ok(token)) = signature.time_stamp().map(TimeStampToken::parse) {
-                token.certificates().iter().for_each(|certificate| add(certificate.der()));
-            }
-        }
-        Kind::Cms => {
-            let Ok(data) = SignedData::parse(value) else { return };
-            data.certificates().iter().for_each(|der| add(der));
-            for token in data.signers().iter().flat_map(|signer| signer.time_stamps()) {
-                if let Ok(token) = TimeStampToken::parse(token) {
-                    token.certificates().iter().for_each(|certificate| add(certificate.der()));
-                }
-            }
-        }
-        _ => {}
     }
 }

@@ -94,6 +94,9 @@ pub struct Summary {
     pub requester: Requester,
     /// What is signed with which seal, an entry a signature.
     pub items: Vec<SummaryItem>,
+    /// The host of the time stamp service that will be asked about the signatures; `None` when none will be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stamped_by: Option<Shown>,
     /// The token that will sign.
     pub token: TokenShown,
     /// State of its PIN, read just now.
@@ -280,6 +283,7 @@ pub(super) mod tests {
                 page: None,
                 leaves: None,
             }],
+            stamped_by: None,
             token: TokenShown { label: Shown::new("UKey"), serial_tail: Shown::new("4F2A") },
             pin: PinStatus { tries_left: Some(5), max_tries: Some(6), ..PinStatus::default() },
             attempt: 1,

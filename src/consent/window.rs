@@ -175,7 +175,12 @@ impl Window {
                 Requester::OwnPage => text("own_page", self.language).to_owned(),
             },
             origin_note: None,
-            subject: Subject::Sign { documents, seals, token: token(&summary.token, &summary.pin, summary.attempt) },
+            subject: Subject::Sign {
+                documents,
+                seals,
+                stamped_by: summary.stamped_by.as_ref().map(ToString::to_string),
+                token: token(&summary.token, &summary.pin, summary.attempt),
+            },
             wait_ms: self.delay.as_millis() as u64,
             timeout_s: self.timeout.as_secs(),
         }
@@ -451,11 +456,14 @@ mod tests {
     #[test]
     fn the_question_says_what_the_summary_says() {
         let (_dir, window) = prompt_that_says(b"");
-        let question = window.question(&summary());
+        let mut shown = summary();
+        shown.stamped_by = Some(super::super::summary::Shown::new("stamp.example"));
+        let question = window.question(&shown);
         assert_eq!(question.origin, "https://sign.example");
-        let Subject::Sign { documents, seals, token } = question.subject else { panic!("no signing question") };
+        let Subject::Sign { documents, seals, stamped_by, token } = question.subject else { panic!("no signing question") };
         assert_eq!((documents.len(), seals.len(), documents[0].seal, token.tries_left), (1, 1, 0, Some(5)));
         assert!(documents[0].seen && documents[0].name.contains("‹U+202E›"));
         assert_eq!(documents[0].sm3, crate::sm::sm3(b"contract").to_string());
+        assert_eq!(stamped_by.as_deref(), Some("stamp.example"));
     }
 }

@@ -247,5 +247,7 @@
 //! `upgrade` never touches what is there: revocation data and a document time stamp go on top as one more update (PAdES), so it works for
 //! signatures of any maker, also in closed documents, where ISO 32000-2 allows just this. The verifier takes a good one as the time by
 //! which the signatures before it existed. The stamp itself needs revocation data of its authority when it is judged; before that runs
-//! out, one stamps again. OFD has no such place: a seal signature takes a stamp over its own value while no later signature protects
+//! out, one stamps again, and the newer stamp proves the older one (EN 319 102-1 clause 5.6). What stands in `/DSS` is a hint like data
+//! enclosed in a signature: each value counts by its own issuer's signature and dates. It is read from every revision, the oldest first,
+//! so that whoever appends one can take no room and no patience from what was there. OFD has no such place: a seal signature takes a stamp over its own value while no later signature protects
 //! that file, and revocation data has no place at all. *Would change our mind:* a standard that gives OFD one.

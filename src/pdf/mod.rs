@@ -45,7 +45,7 @@ mod validation;
 mod write;
 mod xref;
 
-pub use validation::ValidationData;
+pub use validation::{ValidationData, ValidationKind, ValidationValue};
 
 pub use changes::{Change, Changed, Permitted};
 pub use document::Document;

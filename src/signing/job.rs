@@ -14,6 +14,7 @@ use crate::failure::{Code, Failure};
 use crate::pdf::SignatureOptions;
 use crate::pki::trust::TrustStore;
 use crate::seals::{self, Holder, KnownSeal};
+use crate::ses::Version;
 use crate::sm::Sm3Digest;
 use crate::stamp::{Placement, SizeMm, Spot, Stamp};
 use crate::verify::report::{Indication, Level, SignatureReport};
@@ -40,6 +41,13 @@ pub(super) struct Job {
     pub outcome: Option<Result<Option<Sm3Digest>, Failure>>,
     /// What did not go as wished although it is done.
     pub warning: Option<Failure>,
+}
+
+impl Job {
+    /// Whether its value can carry a time stamp: that of a V1 seal has no place for one, and nothing is asked about it.
+    pub fn has_place_for_a_stamp(&self) -> bool {
+        self.item.signed_value != SignedValueKind::Ses || self.seal.seal.version() != Version::V1
+    }
 }
 
 /// What an item signs, as far as it is known.

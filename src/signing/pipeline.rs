@@ -185,6 +185,7 @@ impl Signer {
             Ok(stamper) => stamper,
             Err(failure) => return self.end(id, &request, Some(token), Ended::one(0, failure)).await,
         };
+        let stamped_by = stamper.as_ref().filter(|_| jobs.iter().any(Job::has_place_for_a_stamp)).map(|s| Shown::new(&s.host()));
         let mut asked = jobs.iter().map(asked).collect::<Vec<_>>();
         if let Err(failure) = self.show_pages(&jobs, &mut asked).await {
             return self.end(id, &request, Some(token), Ended::one(0, failure)).await;
@@ -201,11 +202,20 @@ impl Signer {
                 Err(failure) => return self.end(id, &request, Some(token), Ended::one(0, failure)).await,
             };
             // 5: the summary, fresh each time
-            let (mut consent, credential) =
-                match consent::obtain(&turn, &asked, TokenShown::of(&holder.token.info), pin, attempt, &cancel).await {
-                    Outcome::Approved(consent, credential) => (consent, credential),
-                    Outcome::Not(refusal) => return self.end(id, &request, Some(token), Ended::Refused(refusal)).await,
-                };
+            let (mut consent, credential) = match consent::obtain(
+                &turn,
+                &asked,
+                stamped_by.as_ref(),
+                TokenShown::of(&holder.token.info),
+                pin,
+                attempt,
+                &cancel,
+            )
+            .await
+            {
+                Outcome::Approved(consent, credential) => (consent, credential),
+                Outcome::Not(refusal) => return self.end(id, &request, Some(token), Ended::Refused(refusal)).await,
+            };
             // 6: on the record before the token is asked
             if let Err(failure) = self.record(Kind::Accepted, id, &request, Some(token.clone()), |_| (None, None)).await {
                 return self.end(id, &request, Some(token), Ended::one(0, failure)).await;

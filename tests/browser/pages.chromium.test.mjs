@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, before } from 'node:test';
 import { chromium } from 'playwright-core';
 import { QUIET, root, test } from './site.mjs';
-import { address, agentPort, asksForALink, drawsPages, judgesFiles, own, ready, revokesGrant, saysHowThingsAre, sealsOwnFile } from './pages.mjs';
+import { address, agentPort, asksForALink, drawsPages, judgesFiles, own, ready, revokesGrant, saysHowThingsAre, sealsInField, sealsOwnFile } from './pages.mjs';
 
 const folder = process.env.BROWSER_TEST_FOLDER;
 let browser;
@@ -60,6 +60,12 @@ test('a file of one\'s own is sealed by click and arrow key', async () => {
   await page.context().close();
 });
 
+test('a field of a PDF is chosen in the list and by keyboard on the picture', async () => {
+  const page = await sealsInField(open, (shown, name) => shown.keyboard.press(name));
+  if (shots) await page.screenshot({ path: join(shots, 'field-1280.png'), fullPage: true });
+  await page.context().close();
+});
+
 test('a pairing is taken back', async () => (await revokesGrant(open)).context().close());
 test('without a link the pages of the person stay shut', async () => (await asksForALink(open)).context().close());
 test('the diagnosis sees that all works', async () => (await saysHowThingsAre(open)).context().close());
@@ -104,6 +110,7 @@ const TYPES = { html: 'text/html; charset=utf-8', js: 'text/javascript; charset=
 test('the demo page places the seal by a click and seals several files at once', async () => {
   const files = { '/demo.json': JSON.stringify({ ports: [agentPort], sampleName: '合同.ofd', stamp: { kind: 'page', pages: [1], x: 100, y: 100 } }), '/sample.ofd': readFileSync(join(folder, 'plain.ofd')), '/sealagent.js': readFileSync(join(root, 'sdk/js/dist/sealagent.js')) };
   for (const name of ['index.html', 'style.css', 'app.js', 'seal.js', 'texts.json']) files[`/${name}`] = readFileSync(join(root, 'src/demo/assets', name));
+  files['/place.js'] = readFileSync(join(root, 'src/http/pages/assets/place.js'));
   const server = createServer((request, answer) => {
     const path = request.url === '/' ? '/index.html' : request.url;
     answer.setHeader('content-type', TYPES[path.split('.').pop()] ?? 'text/plain');

@@ -41,7 +41,8 @@ pub async fn consented(key: Sm2PublicKey, count: u32, pin: &'static str) -> (Vec
     let (_canceller, mut cancel) = Canceller::new();
     let turn = queue.turn(queue.admit(&Requester::CommandLine).unwrap(), &mut cancel).await.unwrap();
     let token = TokenShown { label: Shown::new("token"), serial_tail: Shown::new("1") };
-    let Outcome::Approved(mut consent, credential) = obtain(&turn, &asked, token, PinStatus::default(), 1, &cancel).await else {
+    let Outcome::Approved(mut consent, credential) = obtain(&turn, &asked, None, token, PinStatus::default(), 1, &cancel).await
+    else {
         panic!("the script approves");
     };
     let authorise = |i: u32| {

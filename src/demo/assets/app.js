@@ -1,3 +1,4 @@
+import { atKeyword, clicked, lay, moved, within } from './place.js';
 import { agentOn, sealAndVerify } from './seal.js';
 
 const $ = (id) => document.getElementById(id);
@@ -118,24 +119,23 @@ async function showPage() {
   $('page-now').textContent = `${place.page} / ${picked.pages.length}`;
   $('back').disabled = place.page === 1;
   $('on').disabled = place.page === picked.pages.length;
-  move(place.x, place.y);
+  move(place);
 }
 
 const sealSize = () => {
-  const seal = shown.seals?.find((one) => one.esId === chosenSeal());
-  return [seal?.widthMm ?? 40, seal?.heightMm ?? 40];
+  const { widthMm = 40, heightMm = 40 } = shown.seals?.find((one) => one.esId === chosenSeal()) ?? {};
+  return { widthMm, heightMm };
 };
+const pageSize = () => picked.pages[place.page - 1];
 
-function move(x, y) {
+function move({ x, y }) {
   if (!picked) return;
-  const { widthMm, heightMm } = picked.pages[place.page - 1];
-  const [width, height] = sealSize();
-  const within = (value, most) => Math.round(10 * Math.min(Math.max(0, value), Math.max(0, most))) / 10;
-  [place.x, place.y] = [within(x, widthMm - width), within(y, heightMm - height)];
+  const seal = sealSize();
+  Object.assign(place, within({ x, y }, pageSize(), seal));
   const ghost = $('ghost');
   const picture = shown.seals?.find((one) => one.esId === chosenSeal())?.picture;
   if (picture && ghost.src !== picture) ghost.src = picture;
-  for (const [name, value] of Object.entries({ left: place.x / widthMm, top: place.y / heightMm, width: width / widthMm, height: height / heightMm })) ghost.style.setProperty(name, `${100 * value}%`);
+  lay(ghost, { x: place.x, y: place.y, width: seal.widthMm, height: seal.heightMm }, pageSize());
   showWhere();
 }
 
@@ -148,17 +148,14 @@ $('keyword').onfocus = () => { document.querySelector('input[name=by][value=keyw
 for (const choice of document.querySelectorAll('input[name=by]')) choice.addEventListener('change', () => { $('picker').hidden = byKeyword(); });
 
 $('sheet').onclick = (event) => {
-  const frame = $('sheet').getBoundingClientRect();
-  if (!picked || !frame.width) return;
-  const { widthMm, heightMm } = picked.pages[place.page - 1];
-  const [width, height] = sealSize();
-  move(((event.clientX - frame.left) / frame.width) * widthMm - width / 2, ((event.clientY - frame.top) / frame.height) * heightMm - height / 2);
+  const to = picked && clicked(event, $('sheet'), pageSize(), sealSize());
+  if (to) move(to);
 };
 $('sheet').onkeydown = (event) => {
-  const [dx, dy] = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key] ?? [0, 0];
-  if (!dx && !dy) return;
+  const to = moved(event, place);
+  if (!to) return;
   event.preventDefault();
-  move(place.x + dx * (event.shiftKey ? 10 : 1), place.y + dy * (event.shiftKey ? 10 : 1));
+  move(to);
 };
 for (const [id, by] of [['back', -1], ['on', 1]]) {
   $(id).onclick = () => {
@@ -225,7 +222,7 @@ async function run() {
     };
     $('progress').value = 0;
     $('progress').hidden = false;
-    const where = byKeyword() ? { kind: 'keyword', text: $('keyword').value.trim(), dx: 0, dy: 2 - sealSize()[1] / 2 } : { kind: 'page', pages: [place.page], x: place.x, y: place.y };
+    const where = byKeyword() ? atKeyword($('keyword').value.trim(), sealSize()) : { kind: 'page', pages: [place.page], x: place.x, y: place.y };
     shown.results = await sealAndVerify(agent, files, chosenSeal(), where, { onProgress, onState, signal: running.signal });
     while (step !== 'verify') goTo(STEPS[STEPS.indexOf(step) + 1]);
     approve('approveDone', false);
@@ -312,7 +309,7 @@ $('go').onclick = run;
 $('cancel').onclick = () => running?.abort();
 $('file').onchange = (event) => takeFiles([...event.target.files]);
 for (const choice of document.querySelectorAll('input[name=document]')) choice.addEventListener('change', pick);
-$('seals').addEventListener('change', () => move(place.x, place.y));
+$('seals').addEventListener('change', () => move(place));
 $('verify-link').href = `http://127.0.0.1:${ports[0]}/app/verify`;
 for (const name of ['dragover', 'dragleave', 'drop']) {
   $('drop').addEventListener(name, (event) => {
