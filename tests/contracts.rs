@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use common::pdf::pages;
-use common::rig::{NOW, PIN, Rig, TRIES, at, document as ofd, draft, sibling};
+use common::rig::{NOW, PIN, Rig, TRIES, at, document as ofd, sibling};
 use common::tsa::{Tsa, Wrong};
 use sealagent::consent::Origin;
 use sealagent::consent::Requester;
@@ -28,7 +28,6 @@ use sealagent::failure::Code;
 use sealagent::ofd::write::{Item, NewDocument, NewPage};
 use sealagent::pdf;
 use sealagent::preview::Program;
-use sealagent::ses::{Picture, PictureFormat, SealDraft, Version};
 use sealagent::signing::request::run_alone;
 use sealagent::signing::subject::Bytes;
 use sealagent::signing::{Document, Output, Scratch, Signed, SignedValueKind, SigningItem, SigningRequest, State, Subject};
@@ -596,24 +595,4 @@ fn an_upgraded_ofd_has_a_stamp_where_there_is_room_for_one() {
     assert_eq!(report.indication, Indication::TotalPassed, "{:#?}", report.signatures);
     let sources: Vec<_> = report.signatures.iter().map(|s| s.time_source).collect();
     assert_eq!(sources, [Some(TimeSource::Claimed), Some(TimeSource::Timestamp)]);
-}
-
-#[test]
-fn a_seal_whose_picture_is_a_package_seals_ofd_and_is_refused_for_pdf_with_the_reason() {
-    let mut rig = Rig::new();
-    let certificate = rig.token.keys().unwrap()[0].certificate.clone().unwrap().0;
-    let code = rig.region.next_seal_code().unwrap();
-    let picture = Picture { kind: "ofd".into(), format: PictureFormat::Ofd, data: ofd(1), width_mm: 40, height_mm: 40 };
-    let draft = SealDraft { picture, ..draft(&code, vec![certificate], 0, 365) };
-    let seal = rig.region.make_seal(&draft, Version::V4).unwrap();
-    rig.token.put_seal(seal.raw()).unwrap();
-    let contract = pages(&[&text(60, 700, 0, "Contract")]);
-    let stamp = || Stamp::Page { pages: PageSelection::All, x: 10.0, y: 10.0, width: None };
-    for (bytes, stamp, code) in
-        [(&ofd(1), stamp(), None), (&contract, Stamp::Nowhere, None), (&contract, stamp(), Some(Code::SealPictureUnsupported))]
-    {
-        let wish = SigningItem { seal: seal.es_id().to_owned(), ..item(&rig, &open(&rig, bytes), stamp) };
-        assert_eq!(codes(&sign(&rig, vec![wish], None)), [code]);
-    }
-    assert_eq!(rig.person.shown().len(), 2);
 }

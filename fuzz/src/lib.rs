@@ -42,6 +42,7 @@ pub const BODIES: &[(&str, Body)] = &[
     ("policy", bridge::policy),
     ("regions", regions::region_documents),
     ("revocation", revocation),
+    ("seal_svg", pages::seal_svg),
     ("ses", seals),
     ("sm2", sm2_signature),
     ("timestamp", time_stamp),

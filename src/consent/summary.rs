@@ -212,7 +212,8 @@ pub struct SealShown {
     /// What the registry of the signer's region says of the company, where a statement is at hand and agrees.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub licence: Option<Shown>,
-    /// The picture as the seal holds it (PNG, GIF, BMP, JPEG, SVG or an OFD package).
+    /// The picture as it is put on a page: the file that the seal holds (PNG, GIF, BMP, JPEG), or the PNG that was drawn of it (SVG,
+    /// OFD); the file that cannot be shown where it could not be drawn.
     #[serde(skip)]
     pub picture: Vec<u8>,
 }

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::finish::is_intact;
+use super::impression::Impression;
 use super::licence;
 use super::pipeline::Ended;
 use super::subject::{Bytes, Format, PreparedDocument, of_document};
@@ -27,8 +28,7 @@ const ROOM: usize = 16 << 10;
 /// An item on its way.
 pub(super) struct Job {
     pub item: SigningItem,
-    pub seal: KnownSeal,
-    pub holder: Holder,
+    pub bound: Bound,
     pub placements: Vec<Placement>,
     /// The earlier item on the same document.
     pub after: Option<usize>,
@@ -46,7 +46,21 @@ pub(super) struct Job {
 impl Job {
     /// Whether its value can carry a time stamp: that of a V1 seal has no place for one, and nothing is asked about it.
     pub fn has_place_for_a_stamp(&self) -> bool {
-        self.item.signed_value != SignedValueKind::Ses || self.seal.seal.version() != Version::V1
+        self.item.signed_value != SignedValueKind::Ses || self.bound.seal.seal.version() != Version::V1
+    }
+}
+
+/// What an item is signed with.
+pub(super) struct Bound {
+    pub seal: KnownSeal,
+    pub holder: Holder,
+    pub impression: Impression,
+}
+
+impl Bound {
+    /// The picture that the person is shown: the seal's own file where nothing was made of it.
+    pub fn shown(&self) -> Vec<u8> {
+        self.impression.as_ref().map_or_else(|_| self.seal.seal.picture().data.clone(), |drawn| drawn.to_vec())
     }
 }
 
@@ -63,7 +77,7 @@ pub(super) enum Room {
 /// Step 4: each item's seal is checked, its stamp placed, and room made in its document if it is the first on it.
 pub(super) fn plan(
     request: &SigningRequest,
-    bound: Vec<(KnownSeal, Holder)>,
+    bound: Vec<Bound>,
     keywords: &[Vec<Spot>],
     config: &Config,
     licence_required: bool,
@@ -73,17 +87,16 @@ pub(super) fn plan(
     let mut jobs: Vec<Job> = Vec::new();
     // Every item that is in the way is told of, not the first alone: whoever asked can leave all of them out.
     let mut failures: Vec<(usize, Failure)> = Vec::new();
-    for (n, (item, (seal, holder))) in request.items.iter().zip(bound).enumerate() {
+    for (n, (item, bound)) in request.items.iter().zip(bound).enumerate() {
         let after = item.subject.document().and_then(|document| jobs.iter().rposition(|job| job.item.subject.is(document)));
         let is_taken = jobs.iter().any(|job| item.subject.field().is_some_and(|field| job.item.subject.field() == Some(field)));
         if is_taken {
             failures.push((n, Failure::new(Code::BadRequest, "an item before it signs the same field")));
             continue;
         }
-        let planned =
-            plan_one(item, &seal, &holder, after.map(|a| &jobs[a]), &keywords[n], request.require_valid, config, trust, now);
+        let planned = plan_one(item, &bound, after.map(|a| &jobs[a]), &keywords[n], request.require_valid, config, trust, now);
         let checked = planned.and_then(|planned| {
-            let licence = licence::check(licence_required, &seal.seal, &holder, trust, now)?;
+            let licence = licence::check(licence_required, &bound.seal.seal, &bound.holder, trust, now)?;
             Ok((planned, licence))
         });
         let ((placements, room), licence) = match checked {
@@ -98,8 +111,7 @@ pub(super) fn plan(
         }
         jobs.push(Job {
             item: item.clone(),
-            seal,
-            holder,
+            bound,
             placements,
             after,
             followed: false,
@@ -115,8 +127,7 @@ pub(super) fn plan(
 #[expect(clippy::too_many_arguments, reason = "the parts of one item, and what they are judged by")]
 fn plan_one(
     item: &SigningItem,
-    seal: &KnownSeal,
-    holder: &Holder,
+    bound: &Bound,
     after: Option<&Job>,
     keywords: &[Spot],
     require_valid: bool,
@@ -124,6 +135,7 @@ fn plan_one(
     trust: &TrustStore,
     now: Timestamp,
 ) -> Result<(Vec<Placement>, Room), Failure> {
+    let Bound { seal, holder, impression } = bound;
     seals::check(&seal.seal, &holder.certificate, trust, now)?;
     let (document, stamp) = match &item.subject {
         Subject::Digest { sm3, property, .. } => {
@@ -134,6 +146,10 @@ fn plan_one(
     // OFD draws the seal that stands in the signed value, PDF the picture that is put beside it.
     if document.format == Format::Ofd && item.signed_value == SignedValueKind::Gbt35275 && *stamp != Stamp::Nowhere {
         return Err(Failure::new(Code::BadRequest, "in OFD a value of kind gbt35275 carries no seal: stamp must be none"));
+    }
+    // What a package shows is drawn by whoever reads it.
+    if document.format == Format::Pdf && *stamp != Stamp::Nowhere {
+        impression.as_ref().map_err(Failure::clone)?;
     }
     let picture = seal.seal.picture();
     let size = SizeMm { width: picture.width_mm as f64, height: picture.height_mm as f64 };
@@ -158,7 +174,7 @@ fn plan_one(
             return Err(Failure::new(Code::DocumentSignatureBroken, what));
         }
     }
-    let prepared = RoomPlan::new(item, seal, holder, &placements, config, now).make(document.format, &document.bytes)?;
+    let prepared = RoomPlan::new(item, bound, &placements, config, now).make(document.format, &document.bytes)?;
     Ok((placements, Room::Prepared(Box::new(prepared))))
 }
 
@@ -169,14 +185,8 @@ pub(super) struct RoomPlan {
 }
 
 impl RoomPlan {
-    pub fn new(
-        item: &SigningItem,
-        seal: &KnownSeal,
-        holder: &Holder,
-        placements: &[Placement],
-        config: &Config,
-        time: Timestamp,
-    ) -> Self {
+    pub fn new(item: &SigningItem, bound: &Bound, placements: &[Placement], config: &Config, time: Timestamp) -> Self {
+        let Bound { seal, holder, impression } = bound;
         let certificate = &holder.certificate;
         let (kind, seal_len) = match item.signed_value {
             SignedValueKind::Ses => (SignatureKind::Seal(seal.seal.raw().to_vec()), seal.seal.raw().len()),
@@ -194,7 +204,8 @@ impl RoomPlan {
         let options = SignatureOptions {
             field: item.subject.field().map(|(_, name)| name.to_owned()),
             filters,
-            picture: Some(seal.seal.picture().data.clone()),
+            // Without one nothing is shown: whatever would show it was refused.
+            picture: impression.as_ref().ok().map(|picture| picture.to_vec()),
             name: Some(signer(certificate).as_str().to_owned()),
             ..SignatureOptions::default()
         };

@@ -9,7 +9,7 @@ use ukey::{DriverError, PinStatus};
 
 use super::batch::{self, Batch, Message};
 use super::finish::Finisher;
-use super::job::{Job, Room, item_status, plan};
+use super::job::{Bound, Job, Room, item_status, plan};
 use super::pages;
 use super::progress::Progress;
 use super::shown::asked;
@@ -177,7 +177,7 @@ impl Signer {
                 return Status { unfit, ..self.end(id, &request, None, ended).await };
             }
         };
-        let Some(holder) = jobs.first().map(|job| job.holder.clone()) else {
+        let Some(holder) = jobs.first().map(|job| job.bound.holder.clone()) else {
             return Status::all(count, State::Failed, Some(Code::BadRequest.into()));
         };
         let token = Shown::new(&holder.token.info.serial);
@@ -344,6 +344,16 @@ impl Signer {
             () = cancel.cancelled() => return Err(Ended::Refused(Refusal::Cancelled)),
             keywords = self.keywords(&request.items) => keywords?,
         };
+        let impressions = tokio::select! {
+            biased;
+            () = cancel.cancelled() => return Err(Ended::Refused(Refusal::Cancelled)),
+            impressions = self.impressions(bound.iter().map(|(seal, _)| seal)) => impressions,
+        };
+        let bound = bound.into_iter().filter_map(|(seal, holder)| {
+            let impression = impressions.get(&seal.digest)?.clone();
+            Some(Bound { seal, holder, impression })
+        });
+        let bound = bound.collect();
         let (request, config, trust) = (request.clone(), self.config.clone(), self.trust.clone());
         let licence_required = policy::licence_required(&config, &request.requester);
         self.in_pool(move || plan(&request, bound, &keywords, &config, licence_required, &trust.current(), now))
@@ -356,7 +366,7 @@ impl Signer {
         let Some(preview) = &self.preview else { return Ok(()) };
         let wanted = |job: &Job| {
             let document = job.item.subject.document()?.clone();
-            Some(pages::Wanted { document, placements: job.placements.clone(), seal: job.seal.seal.picture().data.clone() })
+            Some(pages::Wanted { document, placements: job.placements.clone(), seal: job.bound.shown() })
         };
         let mut pages = pages::Pages::new(preview.clone(), jobs.iter().map(wanted).collect());
         let first = pages.first().await?;
@@ -400,14 +410,14 @@ impl Signer {
         };
         let time = (self.clock)();
         // Time has passed while the person was asked.
-        if !job.seal.is_in_dates(time) {
+        if !job.bound.seal.is_in_dates(time) {
             return Err(Code::SealExpired.into());
         }
         let identifiers = match job.item.subject.document() {
             Some(document) if document.format == Format::Pdf => self.config.pdf.identifiers,
             _ => PdfIdentifiers::Gm,
         };
-        let (kind, seal, holder) = (job.item.signed_value, &job.seal, &job.holder);
+        let (kind, seal, holder) = (job.item.signed_value, &job.bound.seal, &job.bound.holder);
         let draft = value::Draft { kind, identifiers, seal, holder, data_hash, property, time };
         let (value, tbs) = draft.to_be_signed()?;
         let authorised = consent.authorise(n, tbs).map_err(|error| {

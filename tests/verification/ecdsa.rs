@@ -199,7 +199,8 @@ fn a_curve_that_is_not_judged_here_is_named() {
 
 #[test]
 fn values_out_of_range_or_in_another_encoding_fail() {
-    let encodings: [(&str, fn([Vec<u8>; 2]) -> Vec<u8>); 8] = [
+    type Encode = fn([Vec<u8>; 2]) -> Vec<u8>;
+    let encodings: [(&str, Encode); 8] = [
         ("raw", |[r, s]| [r, s].concat()),
         ("a changed bit", |[r, mut s]| {
             s[31] ^= 1;

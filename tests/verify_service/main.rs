@@ -68,7 +68,7 @@ pub struct Bench {
 }
 
 impl Bench {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let world = World::new(&folder.path().join("region"));
         world.region.write_trust_folder(&folder.path().join("trust")).unwrap();

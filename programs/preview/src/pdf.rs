@@ -84,7 +84,7 @@ impl PdfDocument {
             return Err(format!("a page of {width} × {height} points"));
         }
         let mm = mm((width, height));
-        let sized = size(mm, request)?;
+        let sized = size(mm, request.dpi, request.max_pixels)?;
         let seen = Arc::<Mutex<Seen>>::default();
         // The callbacks own what they use, so the fonts are lent to them while the page is drawn.
         let lent = Arc::new(Mutex::new(std::mem::take(fonts)));

@@ -20,18 +20,19 @@ use super::places::{self, Places};
 use crate::consent::summary::Shown;
 use crate::failure::{Code, Failure};
 use crate::harmless;
-use crate::preview::{self, Finding, MAX_PIXELS, PageRequest};
+use crate::preview::Finding;
 use crate::scratch::{Bytes as FileBytes, of_io};
 use crate::server::upload::receive;
 use crate::server::{Query, bad};
 use crate::ses::PictureFormat;
 use crate::signing::RequestId;
+use crate::verify::report::SealPicture;
 use crate::verify::{Context, Report, Verifier};
 use crate::views::signer;
 
 /// Most files whose pictures can be asked for; the one that nobody asked about longest goes first.
 const MAX_KEPT: usize = 64;
-/// Pixels of a side of a seal's picture that is drawn from a package.
+/// Pixels of the longer side of a seal's picture that is drawn.
 const SEAL_PIXELS: f64 = 480.0;
 
 /// The judged files of all pages.
@@ -143,7 +144,10 @@ pub(super) async fn judge(app: &App, query: &Query, mut body: Incoming) -> Resul
     let id = app.pages.reports.keep(judged.clone())?;
     let pictures = judged.report.signatures.iter().chain(&judged.report.seals).map(|signature| {
         let picture = signature.seal_picture.as_ref()?;
-        let is_shown = !matches!(picture.format, PictureFormat::Svg | PictureFormat::Unknown);
+        let is_shown = match picture.format {
+            PictureFormat::Ofd | PictureFormat::Svg => app.signer.preview.is_some(),
+            format => format != PictureFormat::Unknown,
+        };
         is_shown.then_some([picture.width_mm, picture.height_mm])
     });
     let signers = judged.report.signatures.iter().map(|signature| Some(signer(&signature.signer.as_ref()?.certificate)));
@@ -169,28 +173,21 @@ pub(super) async fn seal(app: &App, id: &str, number: &str) -> Result<Answer, Fa
         PictureFormat::Gif => "image/gif",
         PictureFormat::Jpeg => "image/jpeg",
         PictureFormat::Png => "image/png",
-        PictureFormat::Ofd => return package(app, &picture.data).await,
-        // An SVG can hold scripts.
+        // A browser cannot show the one, and the other can hold scripts.
+        PictureFormat::Ofd | PictureFormat::Svg => return drawn(app, &picture).await,
         _ => return Err(Code::NotFound.into()),
     };
     Ok(answer::typed(StatusCode::OK, kind, AnswerBody::whole(picture.data.clone())))
 }
 
-/// The first page of a seal picture that is a package of its own.
-async fn package(app: &App, data: &[u8]) -> Result<Answer, Failure> {
+/// A seal picture that must be drawn: whole, or not at all.
+async fn drawn(app: &App, picture: &SealPicture) -> Result<Answer, Failure> {
     let program = app.signer.preview.as_ref().ok_or(Code::NotFound)?;
     let _permit = app.signer.pool.acquire().await.map_err(|_| Failure::from(Code::Internal))?;
-    let drawn = async {
-        let length = data.len() as u64;
-        let mut session = program.open(std::io::Cursor::new(data.to_vec()), length).await?;
-        let width = session.document.pages.first().map_or(40.0, |[width, height]| width.max(*height)).max(1.0);
-        let dpi = (SEAL_PIXELS * 25.4 / width) as f32;
-        let request = PageRequest { page: 1, dpi, max_pixels: MAX_PIXELS, stamps: Vec::new() };
-        let page = session.page(&request).await?;
-        let pixels = page.layers.first().map_or(&[][..], Vec::as_slice);
-        Ok::<_, preview::PreviewError>(preview::png(page.head.width, page.head.height, pixels)?)
-    };
-    let png = drawn.await.map_err(|error| Failure::new(Code::DocumentMalformed, error))?;
+    let mm = [picture.width_mm as f64, picture.height_mm as f64];
+    let dpi = (SEAL_PIXELS * 25.4 / mm[0].max(mm[1]).max(1.0)) as f32;
+    let png = program.seal(&picture.data, mm, dpi).await;
+    let png = png.map_err(|error| Failure::new(Code::SealPictureUnsupported, error))?;
     Ok(answer::typed(StatusCode::OK, "image/png", AnswerBody::whole(png)))
 }
 

@@ -60,7 +60,7 @@ impl OfdDocument {
         let index = (request.page as usize).wrapping_sub(1);
         let page = self.pages.get(index).ok_or_else(|| format!("there is no page {}", request.page))?.clone();
         let mm = [page.area.width, page.area.height];
-        let Sized { width, height, scale } = size(mm, request)?;
+        let Sized { width, height, scale } = size(mm, request.dpi, request.max_pixels)?;
         let transform = Transform::from_scale(scale, scale).pre_translate(-page.area.x as f32, -page.area.y as f32);
         let frame = Frame { width, height, transform, paper: true };
         let mut findings = Findings::default();

@@ -186,7 +186,7 @@ pub fn converse(bytes: &[u8], requests: &[PageRequest]) -> (Told, Vec<Result<Dra
                 Ok(Drawn { head, layers })
             }
             Told::Refused { reason } => Err(reason),
-            Told::Opened { .. } => panic!("opened twice"),
+            Told::Opened { .. } | Told::Seal { .. } => panic!("an answer to another question"),
         });
     }
     (opened, pages)

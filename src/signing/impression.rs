@@ -1,0 +1,63 @@
+//! What a seal looks like where its own file cannot be shown: SVG and packages (OFD) are drawn by the preview, once for each seal of a
+//! request, before the person is asked. PDF gets that picture, and so does the prompt: what is shown is what is put on the page.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::io;
+use std::sync::Arc;
+
+use super::pipeline::Signer;
+use crate::consent::summary::Shown;
+use crate::failure::{Code, Failure};
+use crate::preview::PreviewError;
+use crate::seals::KnownSeal;
+use crate::ses::PictureFormat;
+use crate::sm::Sm3Digest;
+
+/// Dots per inch of a drawn seal: finer than what is printed of it.
+const DPI: f32 = 600.0;
+
+/// A seal's picture as PNG, GIF, BMP or JPEG; why there is none, if there is none.
+pub(super) type Impression = Result<Arc<Vec<u8>>, Failure>;
+
+impl Signer {
+    /// The impressions of seals, by their digests.
+    pub(super) async fn impressions(&self, seals: impl Iterator<Item = &KnownSeal>) -> HashMap<Sm3Digest, Impression> {
+        let mut impressions = HashMap::new();
+        for seal in seals {
+            if let Entry::Vacant(place) = impressions.entry(seal.digest) {
+                place.insert(self.impression(seal).await);
+            }
+        }
+        impressions
+    }
+
+    async fn impression(&self, seal: &KnownSeal) -> Impression {
+        let picture = seal.seal.picture();
+        let failed = |code, why: String| {
+            let name = Shown::new(&seal.seal.property().name);
+            Failure::new(code, format!("{name}, {}: {why}", Shown::new(seal.seal.es_id())))
+        };
+        match picture.format {
+            PictureFormat::Ofd | PictureFormat::Svg => {}
+            PictureFormat::Unknown => return Err(failed(Code::SealPictureUnsupported, "of no known kind".to_owned())),
+            _ => return Ok(Arc::new(picture.data.clone())),
+        }
+        let Some(preview) = &self.preview else {
+            return Err(failed(Code::PreviewUnavailable, "sealagent-preview is not installed".to_owned()));
+        };
+        let _permit = self.pool.acquire().await.map_err(|_| Failure::from(Code::Internal))?;
+        let drawn = preview.seal(&picture.data, [picture.width_mm as f64, picture.height_mm as f64], DPI).await;
+        drawn.map(Arc::new).map_err(|error| match &error {
+            // Started and gone: this picture was its end.
+            PreviewError::NotRunning(cause)
+                if !matches!(cause.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof) =>
+            {
+                tracing::error!(%error, "the preview cannot be started");
+                failed(Code::PreviewUnavailable, "sealagent-preview cannot be started".to_owned())
+            }
+            PreviewError::NotRunning(_) => failed(Code::SealPictureUnsupported, "drawing it takes too much".to_owned()),
+            error => failed(Code::SealPictureUnsupported, error.to_string()),
+        })
+    }
+}
