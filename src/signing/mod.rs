@@ -5,6 +5,7 @@ mod finish;
 mod job;
 mod keywords;
 mod licence;
+pub mod online;
 mod pages;
 pub mod pipeline;
 pub mod progress;
