@@ -15,7 +15,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 
 use common::rig::{NOW, ORIGIN, PIN, Rig, at, document};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use sealagent::consent::scripted::Reply;
 use sealagent::pki::seal_status::{SealState, StatusQuery};
 use sealagent::regions::{Presets, Regions};
@@ -30,8 +30,17 @@ struct Services {
     folder: mpsc::Sender<std::path::PathBuf>,
 }
 
+/// The time at which the agent of these tests lives.
+fn then() -> Timestamp {
+    at(NOW)
+}
+
 impl Services {
     fn new() -> Self {
+        Self::at(then)
+    }
+
+    fn at(clock: fn() -> Timestamp) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let (asked, gone) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
@@ -46,7 +55,7 @@ impl Services {
                     continue; // closed without a word
                 }
                 let (path, question) = request(&mut stream);
-                let body = answer(&folder, &path, &question);
+                let body = answer(&folder, &path, &question, clock());
                 let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
                 stream.write_all(&[head.as_bytes(), &body].concat()).unwrap();
             }
@@ -63,6 +72,7 @@ fn request(stream: &mut impl std::io::Read) -> (String, Vec<u8>) {
     let (mut request, mut block) = (Vec::new(), [0; 4096]);
     loop {
         let n = stream.read(&mut block).unwrap();
+        assert_ne!(n, 0, "a whole request");
         request.extend_from_slice(&block[..n]);
         let Some(end) = request.windows(4).position(|w| w == b"\r\n\r\n") else { continue };
         let head = String::from_utf8_lossy(&request[..end]).into_owned();
@@ -74,19 +84,19 @@ fn request(stream: &mut impl std::io::Read) -> (String, Vec<u8>) {
     }
 }
 
-fn answer(folder: &Path, path: &str, question: &[u8]) -> Vec<u8> {
+fn answer(folder: &Path, path: &str, question: &[u8], now: Timestamp) -> Vec<u8> {
     let region = Region::open(folder, None).unwrap();
     let hour = SignedDuration::from_hours(1);
     match path {
         "/status" => {
             let query = StatusQuery::parse(question).unwrap();
-            region.status_answer(&region.identity(Role::Status).unwrap(), query, hour, at(NOW)).unwrap()
+            region.status_answer(&region.identity(Role::Status).unwrap(), query, hour, now).unwrap()
         }
         "/ocsp" => {
             // The serial number stands before the nonce, which ends the question.
             let serial = serial(question);
             let nonce = &question[question.len() - 16..];
-            region.ocsp_answer(&region.identity(Role::Ocsp).unwrap(), &[serial], Some(nonce), hour, at(NOW)).unwrap()
+            region.ocsp_answer(&region.identity(Role::Ocsp).unwrap(), &[serial], Some(nonce), hour, now).unwrap()
         }
         other => panic!("{other} was asked"),
     }
@@ -226,4 +236,32 @@ fn file_of_a_page_is_judged_without_asking_unless_policy_says_so() {
     services.asked();
     assert!(verify(&rig, &signed, "").get("asked").is_none());
     assert_eq!(services.asked(), 0);
+}
+
+/// On the command line, which lives in the present; how old the certificates are by then is not its matter.
+#[test]
+fn command_line_asks_with_online_and_says_what_came_of_it() {
+    let services = Services::at(Timestamp::now);
+    let rig = rig(&services, false, false);
+    let signed = rig.dir.path().join("signed.ofd");
+    std::fs::write(&signed, sign(&rig).1.unwrap()).unwrap();
+    // The agent's data, where the program looks for it.
+    let home = rig.dir.path().join("home");
+    std::fs::create_dir(&home).unwrap();
+    std::fs::rename(rig.dir.path().join("data"), home.join("sealagent")).unwrap();
+    let run = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_sealagent"));
+        command.arg("verify").args(arguments).arg(&signed).env("LC_ALL", "C.UTF-8").env("XDG_DATA_HOME", &home);
+        let output = command.env("XDG_CONFIG_HOME", &home).env("XDG_STATE_HOME", &home).output().unwrap();
+        String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap()
+    };
+    assert!(!run(&["--json"]).contains("\"asked\""));
+    assert_eq!(services.asked(), 0);
+    let report: Value = serde_json::from_str(&run(&["--json", "--online"])).unwrap();
+    let outcomes: Vec<_> = report["asked"].as_array().unwrap().iter().map(|one| one["outcome"].as_str().unwrap()).collect();
+    assert_eq!(outcomes, ["answered"; 3], "{report}");
+    services.gone.store(true, Ordering::SeqCst);
+    let text = run(&["--online"]);
+    assert!(text.contains("127.0.0.1: cannot be reached; judged by what is kept"), "{text}");
+    assert!(run(&["--online", "--at", "2026-11-24T06:00:00Z"]).contains("cannot be used with"));
 }

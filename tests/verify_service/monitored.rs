@@ -9,7 +9,7 @@ use super::{Bench, verifications};
 
 /// A page after two files were judged and one request was refused.
 fn page() -> String {
-    let bench = Bench::new();
+    let bench = Bench::make();
     let served = bench.usual();
     for bytes in [&bench.sealed, &bench.changed] {
         assert_eq!(Client::new(served.address).ask(&post(&verifications(), bytes)).status, 200);
