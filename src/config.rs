@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use crate::consent::Origin;
 use crate::failure::Language;
+use crate::fetch::Fetcher;
 use crate::regions::Presets;
 use file::{File, read, read_policy};
 
@@ -69,10 +70,21 @@ pub struct Config {
 /// What is fetched, and how. Nothing, unless it is said.
 #[derive(Clone, Debug, Default)]
 pub struct Fetch {
-    /// Whether the agent fetches by itself what accepted trust lists name.
+    /// Whether the agent fetches by itself what accepted trust lists name, and asks the services that they name.
     pub enabled: bool,
+    /// Whether a web page's verification may ask them too; the policy alone can say so.
+    pub for_pages: bool,
     /// `http://host[:port]` through which everything is asked.
     pub proxy: Option<String>,
+}
+
+impl Fetch {
+    /// What fetches, where fetching is on.
+    pub fn fetcher(&self) -> Option<Fetcher> {
+        // The address was read when the configuration was.
+        let through = |proxy: &String| Fetcher::through(proxy).ok();
+        self.enabled.then(|| self.proxy.as_ref().map_or_else(|| Some(Fetcher::new()), through)).flatten()
+    }
 }
 
 /// How signed values stand in a PDF: no national rule is known, so a region may name what its readers look for.
@@ -380,9 +392,13 @@ impl Config {
         }
         // The policy can forbid fetching; a configuration can turn it on where the policy says nothing.
         config.fetch.enabled = policy.fetch.enabled.or(user.fetch.enabled).unwrap_or(false);
+        if user.fetch.for_pages.is_some() {
+            return Err(value("fetch.for_pages belongs into the policy file alone"));
+        }
+        config.fetch.for_pages = policy.fetch.for_pages.unwrap_or(false);
         config.fetch.proxy = policy.fetch.proxy.or(user.fetch.proxy);
         if let Some(proxy) = &config.fetch.proxy {
-            crate::fetch::Fetcher::through(proxy).map_err(|_| value("fetch.proxy must be http://host:port"))?;
+            Fetcher::through(proxy).map_err(|_| value("fetch.proxy must be http://host:port"))?;
         }
         if !user.region.is_empty() {
             return Err(value("[[region]] belongs into the policy file alone"));

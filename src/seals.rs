@@ -16,6 +16,7 @@ use crate::pki::Certificate;
 use crate::pki::trust::TrustStore;
 use crate::ses::{self, CertList, Seal};
 use crate::sm::{Sm3Digest, sm3};
+use crate::verify::looked_up::{LookedUp, Lookups};
 use crate::verify::report::{Code as FindingCode, Level};
 use crate::verify::{Context, Verifier};
 use crate::workers::{Client, SigningKey, Token, TokenHandle, TokenList};
@@ -179,6 +180,13 @@ pub fn check_alone(seal: &Seal, trust: &TrustStore, now: Timestamp) -> Result<()
         return Err(Failure::new(code, &finding.message));
     }
     Ok(())
+}
+
+/// What a verdict about the seal by itself looks up: its state, if a region vouches for it, and its maker's certificates.
+pub fn looked_up(seal: &Seal, trust: &TrustStore, now: Timestamp) -> Lookups {
+    let looked_up = LookedUp::default();
+    Verifier::verify(Cursor::new(seal.raw()), &Context { looked_up: Some(&looked_up), ..Context::new(trust, now) });
+    looked_up.take()
 }
 
 /// A seal file of the store.

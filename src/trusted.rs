@@ -15,6 +15,8 @@ use crate::pki::TrustStore;
 use crate::regions::{Presets, Regions};
 use crate::signing::pipeline::Clock;
 use crate::trust_dir::{self, TrustDirError};
+use crate::verify::looked_up::Lookups;
+use crate::verify::report::{Asked, Outcome};
 
 /// How often the lists of accepted regions are looked after, where fetching is on. What is fetched is only what is due.
 const EVERY: Duration = Duration::from_secs(600);
@@ -56,6 +58,16 @@ impl Trusted {
             }
         }
         Arc::clone(&now.1)
+    }
+
+    /// Asks the services of accepted regions about what was looked up ([`Regions::ask`]); what they answer is part of the trust from then on.
+    pub async fn ask(&self, fetcher: &Fetcher, lookups: Lookups, patience: Duration, now: Timestamp) -> Vec<Asked> {
+        let asked = self.regions.ask(fetcher, lookups, patience, now).await;
+        for one in asked.iter().filter(|one| one.outcome != Outcome::Answered) {
+            let detail = one.detail.as_deref().unwrap_or("the region names no place to ask");
+            tracing::warn!(region = one.region, question = ?one.question, detail, "not answered; what is here counts by its dates");
+        }
+        asked
     }
 
     /// Fetches what is due, again and again, until dropped.

@@ -5,6 +5,7 @@
 mod regions {
     pub mod accepted;
     pub mod lists;
+    pub mod online;
     pub mod status;
     pub mod verdicts;
     pub mod world;

@@ -9,7 +9,6 @@ use super::{FAILED, Problem};
 use crate::agent::{Agent, Means};
 use crate::config::Config;
 use crate::failure::Language;
-use crate::fetch::Fetcher;
 use crate::http::pages::link::PortFile;
 use crate::http::{App, Listener};
 use crate::tls::Tls;
@@ -40,9 +39,7 @@ pub fn run(config: Config, language: Language) -> Result<ExitCode, Problem> {
             Ok(Err(error)) => tracing::warn!(%error, "old months of the record cannot be removed"),
             Err(error) => tracing::error!(%error, "removing old months ended unexpectedly"),
         }
-        let fetch = &agent.signer.config.fetch;
-        let _fetching = fetch.enabled.then(|| {
-            let fetcher = fetch.proxy.as_deref().and_then(|proxy| Fetcher::through(proxy).ok()).unwrap_or_default();
+        let _fetching = agent.signer.config.fetch.fetcher().map(|fetcher| {
             let clock = agent.signer.clock.clone();
             tokio::spawn(agent.signer.trust.clone().keep_fresh(fetcher, clock))
         });

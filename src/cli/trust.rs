@@ -278,7 +278,7 @@ fn words(taken: &Taken, language: Language) -> String {
     let (english, chinese, what) = match taken {
         Taken::Accepted(region) => ("region accepted:", "已接受地区：", region.clone()),
         Taken::Updated(region, number) => ("trust list replaced:", "信任列表已更新：", format!("{region} #{number}")),
-        Taken::Unchanged(region) => ("trust list is here already:", "信任列表无变化：", region.clone()),
+        Taken::Unchanged(region) => ("nothing new:", "无变化：", region.clone()),
         Taken::Status(region, number) => ("seal status:", "印章状态：", format!("{region} #{number}")),
         Taken::Answer(region, es_id) => ("seal status:", "印章状态：", format!("{region} {}", Shown::new(es_id))),
         Taken::Licence(region, uscc) => ("licence statement:", "执照证明：", format!("{region} {}", Shown::new(uscc))),

@@ -80,6 +80,8 @@ pub(super) struct PdfFile {
 #[serde(deny_unknown_fields)]
 pub(super) struct FetchFile {
     pub(super) enabled: Option<bool>,
+    /// In the policy alone.
+    pub(super) for_pages: Option<bool>,
     pub(super) proxy: Option<String>,
 }
 

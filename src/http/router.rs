@@ -31,7 +31,6 @@ use crate::server::{Query, bad};
 use crate::ses::PictureFormat;
 use crate::signing::{Document, Output, RequestId};
 use crate::sm::sm3;
-use crate::verify::{Context, Verifier};
 use crate::views::{SealView, TokenView};
 
 /// Width of a page picture when the page asks for none.
@@ -214,11 +213,8 @@ pub(super) async fn routed(
         Call::SignatureStatus => status(app, id, &requester, wait(&query)?).await,
         Call::SignedDocument => signed_document(app, id, route.value(1), &requester),
         Call::Verify => {
-            let at = match query.get("at") {
-                Some(text) => text.parse().map_err(|_| bad("at: a time such as 2026-11-24T06:00:00Z"))?,
-                None => (app.signer.clock)(),
-            };
-            verify(app, at, body.stream()?).await
+            let at = query.get("at").map(str::parse).transpose();
+            verify(app, at.map_err(|_| bad("at: a time such as 2026-11-24T06:00:00Z"))?, body.stream()?).await
         }
     }
 }
@@ -401,15 +397,10 @@ fn signed_document(app: &App, id: &str, document: &str, requester: &Requester) -
     Ok(answer)
 }
 
-async fn verify(app: &App, at: Timestamp, mut body: Incoming) -> Result<Answer, Failure> {
+async fn verify(app: &App, at: Option<Timestamp>, mut body: Incoming) -> Result<Answer, Failure> {
     let (draft, ..) = receive(&app.scratch, &mut body).await?;
-    let trust = app.signer.trust.current();
-    let report = in_pool(app, move || {
-        let bytes = FileBytes::new(draft.file)?;
-        Ok::<_, std::io::Error>(Verifier::verify(bytes.reader(), &Context::new(&trust, at)))
-    })
-    .await?
-    .map_err(|e| of_io(&e))?;
+    let bytes = FileBytes::new(draft.file).map_err(|e| of_io(&e))?;
+    let report = app.signer.judge(&bytes, at, app.signer.config.fetch.for_pages).await?;
     Ok(answer::json(StatusCode::OK, &report))
 }
 

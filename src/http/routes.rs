@@ -455,7 +455,7 @@ pub static PATHS: &[Path] = &[
             ],
             ..post(
                 Call::Verify,
-                "Judge the signatures of a file. Nobody is asked, and nothing is fetched.",
+                "Judge the signatures of a file. No person is asked; regions' services are asked only where the policy of the machine says so.",
                 Body::File,
                 200,
                 Content::Json(SchemaGenerator::subschema_for::<Report>),

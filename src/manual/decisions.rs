@@ -242,6 +242,29 @@
 //! or that cannot read a page on which the keyword may stand, is a refusal, not a guess. *Would change our mind:* nothing; a second reader of
 //! text in the agent would be a second attack surface.
 //!
+//! # D48. The verification service is the agent's verifier, without the agent
+//!
+//! `sealauthority verify-service` stands behind the feature `service`: core, trust folders, and how requests are read, and nothing of
+//! consent, workers or origins, so that no portal links what can sign. Its heads pass the agent's own scanner: a load balancer and this program
+//! that read one request as two is how uploads of strangers get mixed up, so `Content-Length` is asked for, which every balancer that buffers
+//! sends. A file that finds no place is refused at once (503) instead of queued: the balancer knows a process with room, a queue here only hides
+//! that there is none. Judging changes nothing, so a balancer may repeat a POST. Trust is read anew when files change; no signal and no call
+//! can be forgotten. *Would change our mind:* portals that cannot send a length.
+//!
+//! # D49. A verdict says what it looked up; who can ask asks, and judges again
+//!
+//! The verifier fetches nothing, also with `--online`. It notes which certificates' and seals' state it needed; the agent asks the places that an
+//! accepted list names for exactly these, keeps what is signed by whom the list names, and judges anew. Two verdicts cost milliseconds; a
+//! verifier that waits for servers in the middle of a file would have to be trusted with a network, and could not be compared with the one
+//! that has none. A hostile file can cause 32 questions of each kind, to places that the region chose. OCSP answers without a nonce are taken by
+//! their dates, since large responders make them beforehand; another nonce is refused. *Would change our mind:* a region that forbids
+//! answers made beforehand; then its list should say so.
+//!
+//! # D50. A revocation list is fetched when half of what it had left is over
+//!
+//! Counted from the fetch, not from the list's own date: a CA that renews its list on the last day would else be asked every ten minutes for
+//! fifteen days. So a list that does not change is asked for ever more often as its end comes near, some dozen times in all.
+//!
 //! # D47. A time stamp over a whole PDF proves every signature under it
 //!
 //! `upgrade` never touches what is there: revocation data and a document time stamp go on top as one more update (PAdES), so it works for

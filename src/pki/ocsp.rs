@@ -1,4 +1,4 @@
-//! OCSP responses (RFC 6960) with SM2 signatures, read from files that somebody fetched.
+//! OCSP (RFC 6960) with SM2 signatures: the question about one certificate, and responses, from files or from whom they were asked.
 
 use std::sync::Arc;
 
@@ -10,7 +10,8 @@ use super::extensions::OCSP_SIGNING;
 use super::name::Name;
 use super::signature::{self, Algorithm, Hash};
 use crate::asn1::{
-    Asn1Error, BIT_STRING, ENUMERATED, INTEGER, OCTET_STRING, OID, Oid, SEQUENCE, Tlv, context, context_primitive,
+    Asn1Error, BIT_STRING, ENUMERATED, INTEGER, NULL, OCTET_STRING, OID, Oid, SEQUENCE, Tlv, context, context_primitive, der,
+    der_of, object_identifier, oid, sequence,
 };
 
 /// Largest response that is read; real ones have 1 to 5 KB.
@@ -22,6 +23,29 @@ const MAX_CERTIFICATES: usize = 4;
 
 /// id-pkix-ocsp-basic, `1.3.6.1.5.5.7.48.1.1`
 const BASIC: Oid<'static> = Oid(b"\x2b\x06\x01\x05\x05\x07\x30\x01\x01");
+
+/// id-pkix-ocsp-nonce, `1.3.6.1.5.5.7.48.1.2`
+const NONCE: Oid<'static> = Oid(b"\x2b\x06\x01\x05\x05\x07\x30\x01\x02");
+
+/// Media type of a question (RFC 6960 appendix A.1).
+pub const REQUEST_MEDIA_TYPE: &str = "application/ocsp-request";
+
+/// `OCSPRequest` (RFC 6960 clause 4.1.1), DER, about one certificate, not signed by who asks. The certificate is named by SM3 where its issuer
+/// has an SM2 key, else by SHA-1, which every responder knows. `nonce`: 16 to 32 random bytes.
+pub fn request(certificate: &Certificate, issuer: &Certificate, nonce: &[u8]) -> Vec<u8> {
+    let (algorithm, hash) = match issuer.key().sm2() {
+        Some(_) => (sequence(&[&object_identifier(oid::SM3)]), Hash::Sm3),
+        None => (sequence(&[&object_identifier(signature::SHA1), &der(NULL, &[])]), Hash::Sha1),
+    };
+    let id = sequence(&[
+        &algorithm,
+        &der(OCTET_STRING, &hash.digest(certificate.issuer().raw())),
+        &der(OCTET_STRING, &hash.digest(issuer.key_bits())),
+        &der(INTEGER, certificate.serial()),
+    ]);
+    let nonce = sequence(&[&object_identifier(NONCE), &der(OCTET_STRING, &der(OCTET_STRING, nonce))]);
+    sequence(&[&sequence(&[&sequence(&[&sequence(&[&id])]), &der_of(context(2), &[&sequence(&[&nonce])])])])
+}
 
 /// What a responder said about one certificate.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -62,6 +86,7 @@ pub struct OcspResponse {
     responder: ResponderId,
     produced_at: Timestamp,
     answers: Vec<Answer>,
+    nonce: Option<Vec<u8>>,
     certificates: Vec<Arc<Certificate>>,
 }
 
@@ -111,9 +136,13 @@ impl OcspResponse {
             // An answer about a certificate hashed in an unknown way is about none of ours.
             answers.extend(Answer::parse(answer)?);
         }
-        if let Some(extensions) = fields.optional(context(1))? {
-            refuse_critical(extensions)?;
-        }
+        let nonce = match fields.optional(context(1))? {
+            // RFC 6960 clause 4.4.1 wraps the nonce into an OCTET STRING of its own; older responders do not.
+            Some(extensions) => extension(extensions, NONCE)?.map(|value| {
+                Tlv::read_all(value).and_then(|inner| inner.octet_string().map(<[u8]>::to_vec)).unwrap_or(value.to_vec())
+            }),
+            None => None,
+        };
         fields.end()?;
         Ok(Self {
             tbs: tbs.raw.to_vec(),
@@ -122,6 +151,7 @@ impl OcspResponse {
             responder,
             produced_at,
             answers,
+            nonce,
             certificates,
         })
     }
@@ -129,6 +159,26 @@ impl OcspResponse {
     /// producedAt
     pub fn produced_at(&self) -> Timestamp {
         self.produced_at
+    }
+
+    /// The nonce of the question, if the responder gives it back.
+    pub fn nonce(&self) -> Option<&[u8]> {
+        self.nonce.as_deref()
+    }
+
+    /// Serial numbers of the certificates that it speaks of.
+    pub fn serials(&self) -> impl Iterator<Item = &[u8]> {
+        self.answers.iter().map(|answer| answer.serial.as_slice())
+    }
+
+    /// The one of `candidates` whose certificates all of the response is about, and for which it is signed. Nothing is signed for nobody.
+    pub fn issuer_among<'a>(&self, candidates: impl IntoIterator<Item = &'a Arc<Certificate>>) -> Option<&'a Arc<Certificate>> {
+        let is_about = |issuer: &Certificate| {
+            let name = |answer: &Answer| answer.issuer_name_hash == answer.hash.digest(issuer.subject().raw());
+            let key = |answer: &Answer| answer.issuer_key_hash == answer.hash.digest(issuer.key_bits());
+            !self.answers.is_empty() && self.answers.iter().all(|answer| key(answer) && name(answer))
+        };
+        candidates.into_iter().find(|issuer| is_about(issuer) && self.is_signed_for(issuer))
     }
 
     /// The answer about `certificate`, issued by `issuer`, if the response has one.
@@ -198,21 +248,26 @@ impl Answer {
             None => None,
         };
         if let Some(extensions) = fields.optional(context(1))? {
-            refuse_critical(extensions)?;
+            extension(extensions, NONCE)?;
         }
         fields.end()?;
         Ok(hash.map(|hash| Self { hash, issuer_name_hash, issuer_key_hash, serial, status, this_update, next_update }))
     }
 }
 
-/// No critical extension of a response is understood here; one that is there changes what the response means.
-fn refuse_critical(extensions: Tlv<'_>) -> Result<(), Asn1Error> {
+/// The value of the extension `wanted`. No critical extension of a response is understood here; one that is there changes what the
+/// response means.
+fn extension<'a>(extensions: Tlv<'a>, wanted: Oid<'_>) -> Result<Option<&'a [u8]>, Asn1Error> {
+    let mut found = None;
     for extension in Tlv::read_all(extensions.value)?.expect(SEQUENCE)?.children()? {
         let mut elements = extension.expect(SEQUENCE)?.elements();
-        elements.next(OID)?;
+        let id = elements.next(OID)?.oid()?;
         if elements.optional(crate::asn1::BOOLEAN)?.map(|b| b.boolean()).transpose()?.unwrap_or(false) {
             return Err(Asn1Error::Value(OID));
         }
+        if id == wanted {
+            found = Some(elements.next(OCTET_STRING)?.value);
+        }
     }
-    Ok(())
+    Ok(found)
 }

@@ -10,7 +10,7 @@ use super::certificate::Certificate;
 use super::crl::{Crl, Revoked};
 use super::enclosed::Enclosed;
 use super::ocsp::CertStatus;
-use super::trust::TrustStore;
+use super::trust::{CLOCK_SKEW, TrustStore};
 
 /// What is known about a certificate's revocation.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -60,7 +60,9 @@ pub fn check(
     let mut good = false;
     let mut revoked: Option<Revoked> = None;
     let mut weigh = |status: CertStatus, this_update, next_update: Option<Timestamp>, keeps_expired: bool| {
-        let fresh = this_update <= moment.now && next_update.is_some_and(|next| moment.now <= next);
+        // An answer that was just asked for carries the responder's clock.
+        let begun = this_update <= moment.now + CLOCK_SKEW;
+        let fresh = begun && next_update.is_some_and(|next| moment.now <= next);
         match status {
             // A hold may have been lifted since; only fresh data can say that it has not.
             CertStatus::Revoked(found) if fresh || !found.is_hold() => {
@@ -68,7 +70,7 @@ pub fn check(
                     revoked = Some(found);
                 }
             }
-            CertStatus::Good if this_update > moment.now => {}
+            CertStatus::Good if !begun => {}
             CertStatus::Good => {
                 let speaks = keeps_expired || this_update <= certificate.not_after();
                 // Data from after a proven use needs no freshness: what happened later changes nothing about that use.

@@ -5,14 +5,17 @@
 //!                  list-N.p7b         the accepted list
 //!                  status.p7b         the last full status list      changes.p7b   the newest changes since it
 //!                  answers/ licences/ crls/ ocsp/                    one file each, named by what it is about
+//!                  fetched.json        when revocation lists were fetched last, by their places
 //! ```
 //!
 //! A region is accepted by a person who compared a fingerprint, or by the IT department's policy. After that its lists take each
 //! other's place by the rules of [`Accepted`]; what is refused leaves the last good one where it is. A region that was removed keeps its
 //! `region.json`, so that an old list cannot come in by the back door; `forget` drops that too. Everything written appears whole or
-//! not at all, under a lock. A program of the same user can write here as well; which regions policy allows is beyond its reach.
+//! not at all, under a lock that is never held while a person thinks. A program of the same user can write here as well; which regions policy allows is beyond its reach.
 
+mod ask;
 pub mod refresh;
+mod take;
 
 use std::fs::{self, File};
 use std::io;
@@ -25,11 +28,10 @@ use crate::files::{make_private_dir, read_bounded, write_whole};
 use crate::pki::certificate::hex;
 use crate::pki::licence::{self, Licence};
 use crate::pki::seal_status::{self, StatusAnswer, StatusList, status_list};
-use crate::pki::signed::{DocumentKind, SignedError, is_region_name, kind_of};
+use crate::pki::signed::{SignedError, is_region_name};
 use crate::pki::trust::{TrustFile, TrustRole, TrustStore};
-use crate::pki::trust_list::{self, Accepted, ListRefusal, SignedTrustList, Succession};
-use crate::pki::{Crl, OcspResponse};
-use crate::sm::{Sm3Digest, sm3};
+use crate::pki::trust_list::{self, Accepted, ListRefusal, SignedTrustList};
+use crate::sm::Sm3Digest;
 
 /// Regions that are read; a country has some hundreds.
 const MAX_REGIONS: usize = 1_000;
@@ -96,7 +98,7 @@ pub enum RegionError {
 }
 
 /// `region.json`
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct State {
     version: u32,
@@ -176,7 +178,7 @@ pub enum Taken {
     Accepted(String),
     /// A region's list was replaced by one of this number.
     Updated(String, u64),
-    /// It was here already.
+    /// It was here already, and nothing was written.
     Unchanged(String),
     /// A region's seal status, and its number.
     Status(String, u64),
@@ -292,81 +294,6 @@ impl Regions {
         self.folder.join(region).join(format!("list-{sequence}.p7b"))
     }
 
-    /// Takes a file of any kind that regions sign. `ask` is asked before a region is accepted that policy does not name.
-    pub fn take(&self, bytes: &[u8], now: Timestamp, ask: &mut dyn FnMut(&Introduction) -> bool) -> Result<Taken, RegionError> {
-        make_private_dir(&self.folder).map_err(at(&self.folder))?;
-        let taken = self.take_kind(bytes, now, ask)?;
-        if !matches!(taken, Taken::Unchanged(_)) {
-            self.changed()?;
-        }
-        Ok(taken)
-    }
-
-    fn take_kind(&self, bytes: &[u8], now: Timestamp, ask: &mut dyn FnMut(&Introduction) -> bool) -> Result<Taken, RegionError> {
-        match kind_of(bytes) {
-            Some(DocumentKind::TrustList) => self.take_list(bytes, now, ask),
-            Some(DocumentKind::StatusList) => self.claimed(|region| self.take_status(region, bytes)),
-            Some(DocumentKind::StatusAnswer) => self.claimed(|region| {
-                let answer = StatusAnswer::read(region.list.list(), None, bytes)?;
-                let list = region.list.list();
-                let is_newer = |here: &[u8]| StatusAnswer::read(list, None, here).is_ok_and(|here| here.as_of > answer.as_of);
-                // Editions of one seal have answers of their own.
-                let edition = answer.query.seal_sm3.map_or(String::new(), |sm3| hex(&sm3.0));
-                self.keep(region, "answers", &format!("{} {edition}", answer.query.es_id), bytes, is_newer)?;
-                Ok(Taken::Answer(answer.region, answer.query.es_id))
-            }),
-            Some(DocumentKind::Licence) => self.claimed(|region| {
-                let licence = Licence::read(region.list.list(), bytes)?;
-                let is_newer = |here: &[u8]| Licence::read(region.list.list(), here).is_ok_and(|here| here.as_of > licence.as_of);
-                self.keep(region, "licences", &licence.uscc, bytes, is_newer)?;
-                Ok(Taken::Licence(licence.region, licence.uscc))
-            }),
-            None => self.take_revocation(bytes),
-        }
-    }
-
-    fn take_list(&self, bytes: &[u8], now: Timestamp, ask: &mut dyn FnMut(&Introduction) -> bool) -> Result<Taken, RegionError> {
-        let list = SignedTrustList::parse(bytes)?;
-        let region = list.list().region.clone();
-        let _lock = self.lock()?;
-        let before = self.state(&region)?;
-        if let Some(state) = &before {
-            let remembered = state.remembered().ok_or_else(|| RegionError::Unknown(region.clone()))?;
-            match (remembered.judge(&list, now)?, state.accepted) {
-                (Succession::Same, true) => return Ok(Taken::Unchanged(region)),
-                (Succession::Newer, true) => {
-                    self.write(&list, true, now)?;
-                    let _ = fs::remove_file(self.list_path(&region, state.sequence));
-                    return Ok(Taken::Updated(region, list.list().sequence));
-                }
-                (_, false) => {}
-            }
-        }
-        Accepted::judge_time(list.list(), now)?;
-        if !self.presets.judge(&list)? {
-            let introduction =
-                Introduction { named_by: self.named_by(&list), removed_before: before.is_some(), list: list.clone() };
-            if !ask(&introduction) {
-                return Err(RegionError::Declined);
-            }
-        }
-        self.write(&list, true, now)?;
-        Ok(Taken::Accepted(region))
-    }
-
-    /// What accepted lists say of the region of `list`.
-    fn named_by(&self, list: &SignedTrustList) -> Vec<(String, bool)> {
-        let accepted = self.all().0.into_iter().filter(|region| region.accepted);
-        let pointers = accepted.flat_map(|region| {
-            let from = region.list.list().region.clone();
-            region.list.list().regions.clone().into_iter().map(move |pointer| (from.clone(), pointer))
-        });
-        pointers
-            .filter(|(_, pointer)| pointer.region == list.list().region)
-            .map(|(from, pointer)| (from, pointer.signers.contains(list.signer().sha256())))
-            .collect()
-    }
-
     fn write(&self, list: &SignedTrustList, accepted: bool, now: Timestamp) -> Result<(), RegionError> {
         let region = &list.list().region;
         let folder = self.folder.join(region);
@@ -380,31 +307,6 @@ impl Regions {
         let text = serde_json::to_vec_pretty(state)
             .map_err(|error| RegionError::Malformed { path: path.clone(), reason: error.to_string() })?;
         write(&path, &text)
-    }
-
-    /// Offers a document to each accepted region until one is its speaker's.
-    fn claimed(&self, take: impl Fn(&KnownRegion) -> Result<Taken, RegionError>) -> Result<Taken, RegionError> {
-        for region in self.all().0.iter().filter(|region| region.accepted) {
-            match take(region) {
-                Err(RegionError::Signed(SignedError::OtherRegion(_))) => {}
-                result => return result,
-            }
-        }
-        Err(RegionError::Unclaimed)
-    }
-
-    fn take_status(&self, region: &KnownRegion, bytes: &[u8]) -> Result<Taken, RegionError> {
-        let new = status_list(region.list.list(), bytes)?;
-        let head = new.head();
-        let _lock = self.lock()?;
-        let (full, changes) = self.status_parts(region);
-        let file = if head.base.is_some() { "changes.p7b" } else { "status.p7b" };
-        let here = if head.base.is_some() { changes } else { full };
-        if let Some(here) = here.filter(|here| here.head().number > head.number) {
-            return Err(RegionError::OldStatus { have: here.head().number, found: head.number });
-        }
-        write(&self.folder.join(&head.region).join(file), bytes)?;
-        Ok(Taken::Status(head.region.clone(), head.number))
     }
 
     fn status_parts(&self, region: &KnownRegion) -> (Option<StatusList>, Option<StatusList>) {
@@ -424,51 +326,6 @@ impl Regions {
             }
             (full, _) => full,
         }
-    }
-
-    fn take_revocation(&self, bytes: &[u8]) -> Result<Taken, RegionError> {
-        let decoded = crate::pki::trust::decode(bytes).map_err(|_| RegionError::NotKnown)?;
-        let [der] = decoded.as_slice() else { return Err(RegionError::NotKnown) };
-        let (crl, ocsp) = (Crl::parse(der).ok(), OcspResponse::parse(der).ok());
-        for region in self.all().0.iter().filter(|region| region.accepted) {
-            let mut certificates = region.list.list().services.iter().flat_map(|s| &s.certificates);
-            let name = region.list.list().region.clone();
-            if let Some(crl) = &crl
-                && let Some(issuer) = certificates.find(|c| c.subject().matches(crl.issuer()) && crl.verify(c).is_ok())
-            {
-                // One file for each key and kind of list: a newer list takes the place of the older, and never the other way round.
-                let about = format!("{} {:?}", issuer.sha256_hex(), crl.scope);
-                let is_newer = |here: &[u8]| Crl::parse(here).is_ok_and(|here| here.this_update() > crl.this_update());
-                self.keep(region, "crls", &about, der, is_newer)?;
-                return Ok(Taken::Revocation(name));
-            }
-            if ocsp.is_some() && crl.is_none() {
-                // Each answer has a file of its own, so none takes the place of another.
-                self.keep(region, "ocsp", &hex(&sm3(der).0[..8]), der, |_| false)?;
-                return Ok(Taken::Revocation(name));
-            }
-        }
-        if crl.is_some() || ocsp.is_some() { Err(RegionError::Unclaimed) } else { Err(RegionError::NotKnown) }
-    }
-
-    /// Keeps a file under a name that is made of what it is about, unless what is there `is_newer`: an old list that comes again must not
-    /// bring back what a newer one took.
-    fn keep(
-        &self,
-        region: &KnownRegion,
-        kind: &str,
-        about: &str,
-        bytes: &[u8],
-        is_newer: impl Fn(&[u8]) -> bool,
-    ) -> Result<(), RegionError> {
-        let folder = self.folder.join(&region.list.list().region).join(kind);
-        make_private_dir(&folder).map_err(at(&folder))?;
-        let _lock = self.lock()?;
-        let path = folder.join(hex(&sm3(about.as_bytes()).0[..16]));
-        if read_file(&path, MAX_REVOCATION).is_ok_and(|here| is_newer(&here)) {
-            return Err(RegionError::Older);
-        }
-        write(&path, bytes)
     }
 
     /// Takes trust in a region back. With `forget` nothing is remembered of it, not even which list was its last.

@@ -1,19 +1,26 @@
-//! Fetching what accepted lists name: the next list, seal status, revocation lists, answers about a seal.
+//! Fetching what accepted lists name: the next list, seal status, revocation lists.
 //!
 //! Only a place that an accepted list names is asked, and at a private address only where the list says so. What comes is taken by the same rules as
 //! a file that somebody brought. A kept file is used until its own nextUpdate and fetched anew from half of its time on. When a server
 //! is gone, the kept file stays in use, and the report says when it has grown old.
 
-use jiff::Timestamp;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
-use super::{KnownRegion, RegionError, Regions, Taken, at};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{KnownRegion, RegionError, Regions, Taken, at, read_file, write};
 use crate::fetch::{Ask, FetchError, Fetcher, Target};
-use crate::pki::seal_status::{self, StatusQuery};
+use crate::pki::Crl;
+use crate::pki::seal_status;
+use crate::pki::trust::decode;
 use crate::pki::trust_list::{self, Location, LocationUse, SignedTrustList};
-use crate::sm::Sm3Digest;
 
 /// Largest revocation list that is fetched, in bytes. The largest known one has some megabytes.
 const MAX_CRL: usize = 32 << 20;
+/// Largest `fetched.json`, in bytes: a hundred places.
+const MAX_FETCHED: u64 = 256 << 10;
 
 /// Why something was not had.
 #[derive(Debug, thiserror::Error)]
@@ -48,46 +55,97 @@ impl Regions {
     /// Fetches for one region, or all, what is due, or everything when `all` is set.
     pub async fn refresh(&self, fetcher: &Fetcher, only: Option<&str>, all: bool, now: Timestamp) -> Vec<Refreshed> {
         let mut out = Vec::new();
-        for region in self.all().0 {
-            let name = region.list.list().region.clone();
-            if !region.accepted || only.is_some_and(|only| only != name) {
+        for name in self.off_thread(Self::accepted).await.unwrap_or_default() {
+            if only.is_some_and(|only| only != name) {
                 continue;
             }
             for kind in ORDER {
-                // The list may have been replaced a moment ago, and its places with it.
-                let Ok(Some(region)) = self.read(&name) else { continue };
-                if all || self.is_due(&region, kind, now) {
-                    out.extend(self.refresh_kind(fetcher, &region, kind, now).await);
+                let of = name.clone();
+                let due = self.off_thread(move |regions| regions.due(&of, kind, all, now)).await.unwrap_or_default();
+                // Places of revocation lists are one for each CA; the others stand for each other, and the first that answers does.
+                for location in due {
+                    let result = self.fetch_one(fetcher, &name, &location, now).await;
+                    let done = result.is_ok() && kind != LocationUse::Crl;
+                    out.push(Refreshed { region: name.clone(), location, result });
+                    if done {
+                        break;
+                    }
                 }
             }
         }
         out
     }
 
-    /// Asks the places for one kind. Those of revocation lists are one for each CA; the others stand for each other, and the first that answers
-    /// does.
-    async fn refresh_kind(&self, fetcher: &Fetcher, region: &KnownRegion, kind: LocationUse, now: Timestamp) -> Vec<Refreshed> {
-        let mut out = Vec::new();
-        for location in region.list.list().places(kind, now) {
-            let result = self.fetch_one(fetcher, location, now).await;
-            let done = result.is_ok() && kind != LocationUse::Crl;
-            out.push(Refreshed { region: region.list.list().region.clone(), location: location.clone(), result });
-            if done {
-                break;
-            }
-        }
-        out
+    /// Work on the folder, off the threads that answer: files are read, signatures checked, and the lock may be another program's.
+    pub(super) async fn off_thread<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> T + Send + 'static,
+    ) -> Result<T, RegionError> {
+        let regions = self.clone();
+        let ended = tokio::task::spawn_blocking(move || work(&regions)).await;
+        ended.map_err(|error| at(&self.folder)(std::io::Error::other(error)))
     }
 
-    async fn fetch_one(&self, fetcher: &Fetcher, location: &Location, now: Timestamp) -> Result<Taken, RefreshError> {
+    /// The regions that are believed.
+    fn accepted(&self) -> Vec<String> {
+        let regions = self.all().0.into_iter().filter(|region| region.accepted);
+        regions.map(|region| region.list.list().region.clone()).collect()
+    }
+
+    /// The places of one kind that are to be asked now.
+    fn due(&self, region: &str, kind: LocationUse, all: bool, now: Timestamp) -> Vec<Location> {
+        // The list may have been replaced a moment ago, and its places with it.
+        let Ok(Some(region)) = self.read(region) else { return Vec::new() };
+        if !all && !self.is_due(&region, kind, now) {
+            return Vec::new();
+        }
+        let fetched = Fetched::read(&self.fetched_path(&region.list.list().region));
+        let places = region.list.list().places(kind, now);
+        places.filter(|location| all || kind != LocationUse::Crl || fetched.is_due(&location.url, now)).cloned().collect()
+    }
+
+    fn fetched_path(&self, region: &str) -> PathBuf {
+        self.folder.join(region).join("fetched.json")
+    }
+
+    /// Notes that a revocation list was had from a place.
+    fn note_fetched(&self, region: &str, url: &str, until: Timestamp, now: Timestamp) -> Result<(), RegionError> {
+        let Some(known) = self.read(region)? else { return Ok(()) };
+        let path = self.fetched_path(region);
+        let _lock = self.lock()?;
+        let mut fetched = Fetched::read(&path);
+        // Places that the list names no more are forgotten.
+        fetched.0.retain(|known_url, _| known.list.list().places(LocationUse::Crl, now).any(|place| place.url == *known_url));
+        fetched.0.insert(url.to_owned(), Span { at: now, until });
+        let malformed = |error: serde_json::Error| RegionError::Malformed { path: path.clone(), reason: error.to_string() };
+        write(&path, &serde_json::to_vec_pretty(&fetched).map_err(malformed)?)
+    }
+
+    async fn fetch_one(
+        &self,
+        fetcher: &Fetcher,
+        region: &str,
+        location: &Location,
+        now: Timestamp,
+    ) -> Result<Taken, RefreshError> {
         let limit = match location.kind {
             LocationUse::TrustList => trust_list::MAX_LIST,
             LocationUse::StatusList | LocationUse::StatusChanges => seal_status::MAX_LIST,
             _ => MAX_CRL,
         };
         let bytes = fetcher.fetch(&Target::parse(&location.url, location.private)?, &Ask::Get, limit).await?;
-        // A list that comes by itself never makes a new region: nobody is there to compare its fingerprint.
-        Ok(self.take(&bytes, now, &mut |_| false)?)
+        let (region, location) = (region.to_owned(), location.clone());
+        let taken = self.off_thread(move |regions| {
+            // A list that comes by itself never makes a new region: nobody is there to compare its fingerprint.
+            let taken = regions.take(&bytes, now, &mut |_| false)?;
+            if location.kind == LocationUse::Crl
+                && let Some(until) = next_update(&bytes)
+            {
+                regions.note_fetched(&region, &location.url, until, now)?;
+            }
+            Ok::<_, RegionError>(taken)
+        });
+        Ok(taken.await??)
     }
 
     /// Whether half of the time of what is kept has passed.
@@ -108,38 +166,15 @@ impl Regions {
         }
     }
 
-    /// Asks a region's status service about one seal, and keeps the answer.
-    pub async fn ask_status(
-        &self,
-        fetcher: &Fetcher,
-        region: &str,
-        es_id: &str,
-        seal_sm3: Sm3Digest,
-        now: Timestamp,
-    ) -> Result<Taken, RefreshError> {
-        let known = self.read(region)?.filter(|known| known.accepted).ok_or_else(|| RegionError::Unknown(region.to_owned()))?;
-        let list = known.list.list();
-        let location = list.places(LocationUse::StatusQuery, now).next();
-        let location = location.ok_or_else(|| RefreshError::NoPlace(region.to_owned()))?;
-        let mut nonce = vec![0; 16];
-        getrandom::fill(&mut nonce).map_err(|_| at(&self.folder)(std::io::ErrorKind::Other.into()))?;
-        let query = StatusQuery { es_id: es_id.to_owned(), seal_sm3: Some(seal_sm3), nonce };
-        let ask = Ask::Post { content_type: StatusQuery::MEDIA_TYPE, body: query.to_der() };
-        let target = Target::parse(&location.url, location.private)?;
-        let bytes = fetcher.fetch(&target, &ask, seal_status::MAX_ANSWER).await?;
-        let answer = seal_status::StatusAnswer::read(list, Some(&query), &bytes).map_err(RegionError::from)?;
-        if answer.as_of > now + crate::pki::trust::CLOCK_SKEW || answer.fresh_until < now {
-            return Err(RegionError::from(crate::pki::signed::SignedError::Value("the answer is not of now")).into());
-        }
-        Ok(self.take(&bytes, now, &mut |_| false)?)
-    }
-
     /// Fetches the list of a region that an accepted list points to. Its signer must be one that the pointer names; whether the
     /// region is accepted, `take` asks.
     pub async fn follow_pointer(&self, fetcher: &Fetcher, region: &str) -> Result<Vec<u8>, RefreshError> {
-        let accepted = self.all().0.into_iter().filter(|known| known.accepted);
-        let pointer = accepted.flat_map(|known| known.list.list().regions.clone()).find(|pointer| pointer.region == region);
-        let pointer = pointer.ok_or_else(|| RegionError::Unknown(region.to_owned()))?;
+        let wanted = region.to_owned();
+        let pointer = self.off_thread(move |regions| {
+            let accepted = regions.all().0.into_iter().filter(|known| known.accepted);
+            accepted.flat_map(|known| known.list.list().regions.clone()).find(|pointer| pointer.region == wanted)
+        });
+        let pointer = pointer.await?.ok_or_else(|| RegionError::Unknown(region.to_owned()))?;
         let target = Target::parse(&pointer.location.url, pointer.location.private)?;
         let bytes = fetcher.fetch(&target, &Ask::Get, trust_list::MAX_LIST).await?;
         let list = SignedTrustList::parse(&bytes).map_err(RegionError::from)?;
@@ -148,5 +183,60 @@ impl Regions {
             return Err(RegionError::from(refusal).into());
         }
         Ok(bytes.to_vec())
+    }
+}
+
+/// `fetched.json`: when each place of a revocation list was asked last, and until when counts what came.
+#[derive(Debug, Default, Deserialize, Serialize)]
+struct Fetched(BTreeMap<String, Span>);
+
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+struct Span {
+    at: Timestamp,
+    until: Timestamp,
+}
+
+impl Fetched {
+    /// What cannot be read was never fetched.
+    fn read(path: &Path) -> Self {
+        let bytes = read_file(path, MAX_FETCHED).unwrap_or_default();
+        serde_json::from_slice(&bytes).unwrap_or_default()
+    }
+
+    /// Whether half of the time is over that the list had left when it was fetched: a list that its CA has not renewed by then is asked for
+    /// more and more often until it ends, and one that has ended each time. A clock that was set back makes due.
+    fn is_due(&self, url: &str, now: Timestamp) -> bool {
+        let Some(Span { at, until }) = self.0.get(url).copied() else { return true };
+        now < at || now >= at + until.duration_since(at) / 2
+    }
+}
+
+/// nextUpdate of a revocation list in DER or PEM.
+fn next_update(bytes: &[u8]) -> Option<Timestamp> {
+    let [der] = &decode(bytes).ok()?[..] else { return None };
+    Crl::parse(der).ok()?.next_update()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn revocation_list_is_due_after_half_of_what_was_left_and_always_once_it_ended() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let span = Span { at: at("2026-11-01T00:00:00Z"), until: at("2026-11-11T00:00:00Z") };
+        let fetched = Fetched([("a".to_owned(), span)].into());
+        for (now, due) in [
+            ("2026-10-31T00:00:00Z", true), // the clock was set back
+            ("2026-11-01T00:00:00Z", false),
+            ("2026-11-05T23:59:59Z", false),
+            ("2026-11-06T00:00:00Z", true),
+            ("2026-11-12T00:00:00Z", true),
+        ] {
+            assert_eq!(fetched.is_due("a", at(now)), due, "{now}");
+        }
+        assert!(fetched.is_due("b", at("2026-11-02T00:00:00Z")), "never fetched");
+        let ended = Fetched([("a".to_owned(), Span { at: span.until, until: span.at })].into());
+        assert!(ended.is_due("a", span.until));
     }
 }

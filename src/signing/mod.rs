@@ -6,6 +6,7 @@ mod impression;
 mod job;
 mod keywords;
 mod licence;
+pub mod online;
 mod pages;
 pub mod pipeline;
 pub mod progress;

@@ -339,6 +339,12 @@ impl Signer {
             }
             bound.push((seal.clone(), holder));
         }
+        let seals: Vec<&KnownSeal> = bound.iter().map(|(seal, _)| seal).collect();
+        tokio::select! {
+            biased;
+            () = cancel.cancelled() => return Err(Ended::Refused(Refusal::Cancelled)),
+            () = self.ask_about_seals(&seals, now) => {}
+        }
         let keywords = tokio::select! {
             biased;
             () = cancel.cancelled() => return Err(Ended::Refused(Refusal::Cancelled)),

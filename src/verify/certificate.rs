@@ -181,6 +181,9 @@ pub(super) fn revocations(
     }
     let mut out = Revocations::default();
     for (certificate, issuer) in pairs {
+        if let (Some(looked_up), Some(issuer)) = (verifier.context.looked_up, &issuer) {
+            looked_up.certificate(&certificate, issuer);
+        }
         let state = match &issuer {
             Some(issuer) => revocation::check(verifier.context.trust, &mut verifier.enclosed, &certificate, issuer, moment),
             None => Revocation::Unknown(WhyUnknown::NoData),

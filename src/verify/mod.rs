@@ -9,6 +9,7 @@ mod certificate;
 mod cms;
 mod coverage;
 mod findings;
+pub mod looked_up;
 mod ofd;
 pub mod order;
 mod pdf;

@@ -83,6 +83,58 @@ pub struct Report {
     pub seals: Vec<SignatureReport>,
     /// What is to be said of the file as a whole.
     pub findings: Vec<Finding>,
+    /// What regions' services were asked for this report, and what came of it; absent where nobody was asked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub asked: Vec<Asked>,
+}
+
+/// A question to a service of a region. What was not answered is judged by what was kept, by the kept answer's own dates.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "agent", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Asked {
+    /// What was asked.
+    pub question: Question,
+    /// The seal's code, or the certificate's subject.
+    pub subject: String,
+    /// The region whose service it is.
+    pub region: String,
+    /// Host name or address of the service; absent where the region's list names none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// Why not, for the help desk.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+/// What a region's service is asked.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "agent", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub enum Question {
+    /// Whether a certificate is revoked (OCSP).
+    Certificate,
+    /// Whether a seal is suspended or cancelled.
+    Seal,
+}
+
+/// What came of a question.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "agent", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub enum Outcome {
+    /// A good answer came; the report rests on it.
+    Answered,
+    /// The region names no place to ask.
+    NoPlace,
+    /// Something came that does not count, or the place may not be asked.
+    Refused,
+    /// The service could not be had.
+    Unreachable,
 }
 
 /// The verdict about one signature, or about a seal by itself (then without signer and signing time).

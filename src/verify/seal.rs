@@ -315,7 +315,11 @@ fn status(
         Use::Signature(time, _) => (time.judged_at(now), time.proven),
     };
     let es_id = seal.es_id();
-    let answer = verifier.context.trust.seal_status(region, es_id, &sm3(seal.raw()));
+    let digest = sm3(seal.raw());
+    if let (Some(looked_up), Some(region)) = (verifier.context.looked_up, region) {
+        looked_up.seal(region, es_id, digest);
+    }
+    let answer = verifier.context.trust.seal_status(region, es_id, &digest);
     let fresh = answer.as_ref().is_some_and(|answer| answer.is_fresh(now));
     let service = region.and_then(|name| verifier.context.trust.region(name)).filter(|r| r.status_service);
     if !fresh {

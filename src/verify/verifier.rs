@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::catalogue::Arg;
 use super::findings::Findings;
+use super::looked_up::LookedUp;
 use super::order::Order;
 use super::reason::Reason;
 use super::report::{FileFormat, Indication, Layer, Level, Report, SealPicture, SignatureKind, SignatureReport};
@@ -43,12 +44,23 @@ pub struct Context<'a> {
     pub known: Option<&'a Known>,
     /// Whether policy requires a licence statement of every signer's registry.
     pub licence_required: bool,
+    /// Is told what was looked up, by who can ask about it. It changes no verdict.
+    pub looked_up: Option<&'a LookedUp>,
 }
 
 impl<'a> Context<'a> {
     /// Trust and time alone.
     pub fn new(trust: &'a TrustStore, now: Timestamp) -> Self {
-        Self { trust, now, data: None, signer_certificate: None, required_uscc: None, known: None, licence_required: false }
+        Self {
+            trust,
+            now,
+            data: None,
+            signer_certificate: None,
+            required_uscc: None,
+            known: None,
+            licence_required: false,
+            looked_up: None,
+        }
     }
 }
 
@@ -233,7 +245,7 @@ impl<'a> Verifier<'a> {
             Indication::TotalPassed
         });
         let order = Order::of(&signatures, &findings);
-        Report { format, indication, verified_at: self.context.now, signatures, order, seals, findings }
+        Report { format, indication, verified_at: self.context.now, signatures, order, seals, findings, asked: Vec::new() }
     }
 }
 

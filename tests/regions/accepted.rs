@@ -17,11 +17,11 @@ use sealauthority::{CertificateProfile, KeyProtection, Name, PrivateKey, Publica
 
 use super::world::{NOW, Region, at, entry};
 
-fn now() -> Timestamp {
+pub fn now() -> Timestamp {
     at(NOW)
 }
 
-fn open(folder: &Path) -> Regions {
+pub fn open(folder: &Path) -> Regions {
     Regions::new(folder, Presets::none())
 }
 
@@ -29,11 +29,11 @@ fn never(_: &Introduction) -> bool {
     panic!("nobody is to be asked")
 }
 
-fn take(regions: &Regions, bytes: &[u8]) -> Result<Taken, RegionError> {
+pub fn take(regions: &Regions, bytes: &[u8]) -> Result<Taken, RegionError> {
     regions.take(bytes, now(), &mut never)
 }
 
-fn accept(regions: &Regions, region: &Region, list: &TrustList) {
+pub fn accept(regions: &Regions, region: &Region, list: &TrustList) {
     let taken = regions.take(&region.signed_list(list), now(), &mut |_| true).unwrap();
     assert_eq!(taken, Taken::Accepted(region.id.into()));
 }
@@ -227,15 +227,15 @@ fn damaged_file_is_told_and_the_other_regions_are_read() {
 }
 
 /// A real authority behind a real socket.
-struct Served {
+pub struct Served {
     _temp: tempfile::TempDir,
-    folder: std::path::PathBuf,
-    published: std::path::PathBuf,
+    pub folder: std::path::PathBuf,
+    pub published: std::path::PathBuf,
     publication: Publication,
-    task: tokio::task::JoinHandle<()>,
+    pub task: tokio::task::JoinHandle<()>,
 }
 
-async fn served(private: bool) -> Served {
+pub async fn served(private: bool) -> Served {
     let temp = tempfile::tempdir().unwrap();
     let (folder, published) = (temp.path().join("authority"), temp.path().join("published"));
     let names = RegionNames { id: "shenzhen".into(), name: "深圳".into(), division: "440300".into() };

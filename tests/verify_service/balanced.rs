@@ -65,7 +65,7 @@ fn nginx(folder: &Path, one: SocketAddr, two: SocketAddr) -> (Process, SocketAdd
 
 /// Every request is answered, and rightly, although one of the two processes is killed in the middle of them.
 pub fn killed() {
-    let bench = Bench::new();
+    let bench = Bench::make();
     let (first, one) = verify_service(&bench);
     let (_second, two) = verify_service(&bench);
     let folder = bench.folder.path().join("nginx");

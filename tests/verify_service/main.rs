@@ -68,7 +68,7 @@ pub struct Bench {
 }
 
 impl Bench {
-    pub(crate) fn new() -> Self {
+    pub fn make() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let world = World::new(&folder.path().join("region"));
         world.region.write_trust_folder(&folder.path().join("trust")).unwrap();
@@ -134,7 +134,7 @@ fn verifications() -> String {
 }
 
 fn report_is_the_verifiers() {
-    let bench = Bench::new();
+    let bench = Bench::make();
     let served = bench.usual();
     let mut client = Client::new(served.address);
     for (bytes, indication) in
@@ -158,7 +158,7 @@ fn report_is_the_verifiers() {
 }
 
 fn wrong_requests() {
-    let bench = Bench::new();
+    let bench = Bench::make();
     let served = bench.usual();
     let good = String::from_utf8_lossy(&post("/v1/verifications", b"x")).into_owned();
     let cases = [
@@ -197,7 +197,7 @@ fn wrong_requests() {
 }
 
 fn too_large() {
-    let bench = Bench::new();
+    let bench = Bench::make();
     let served = bench.usual();
     // Far more than all buffers in between hold: the answer comes although the sender does not look before it has sent everything.
     let answer = Client::new(served.address).ask(&post(&verifications(), &vec![b'x'; 32 << 20]));
@@ -210,7 +210,7 @@ fn too_large() {
 }
 
 fn slow_sender() {
-    let bench = Bench::new();
+    let bench = Bench::make();
     let served = bench.serve(1 << 20, 8, Duration::from_millis(500));
     let mut client = Client::new(served.address);
     let request = post(&verifications(), &bench.sealed);
@@ -223,7 +223,7 @@ fn slow_sender() {
 }
 
 fn no_place() {
-    let bench = Bench::new();
+    let bench = Bench::make();
     let served = bench.serve(1 << 20, 1, Duration::from_secs(30));
     let request = post(&verifications(), &bench.sealed);
     let mut first = Client::new(served.address);
@@ -241,7 +241,7 @@ fn no_place() {
 }
 
 fn stopped() {
-    let bench = Bench::new();
+    let bench = Bench::make();
     let mut served = bench.usual();
     let request = post(&verifications(), &bench.sealed);
     let (mut busy, mut idle) = (Client::new(served.address), Client::new(served.address));
@@ -260,7 +260,7 @@ fn stopped() {
 }
 
 fn changed_trust() {
-    let bench = Bench::new();
+    let bench = Bench::make();
     let served = bench.usual();
     let request = post(&verifications(), &bench.sealed);
     let indication = || Client::new(served.address).ask(&request).json()["indication"].clone();

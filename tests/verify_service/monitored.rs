@@ -9,7 +9,7 @@ use super::{Bench, verifications};
 
 /// A page after two files were judged and one request was refused.
 fn page() -> String {
-    let bench = Bench::new();
+    let bench = Bench::make();
     let served = bench.usual();
     for bytes in [&bench.sealed, &bench.changed] {
         assert_eq!(Client::new(served.address).ask(&post(&verifications(), bytes)).status, 200);
@@ -88,9 +88,12 @@ pub fn grammar() {
     assert!(time > 0.0 && time < 60.0, "{time}");
 }
 
+/// The interpreter that Debian's packages are for.
+const PYTHON: &str = "/usr/bin/python3";
+
 /// Whether Debian's `python3-prometheus-client` is there.
 pub fn has_parser() -> bool {
-    Command::new("python3").args(["-c", "import prometheus_client.parser"]).output().is_ok_and(|output| output.status.success())
+    Command::new(PYTHON).args(["-c", "import prometheus_client.parser"]).output().is_ok_and(|output| output.status.success())
 }
 
 /// The parser of Prometheus's own client for Python gives the same series and values, and refuses a broken page.
@@ -102,7 +105,7 @@ pub fn by_prometheus_client() {
         \x20       labels = ','.join(f'{name}=\"{value}\"' for name, value in sample.labels.items())\n\
         \x20       print(family.type, sample.name + ('{' + labels + '}' if labels else ''), sample.value)\n";
     let read = |page: &str| {
-        let mut command = Command::new("python3");
+        let mut command = Command::new(PYTHON);
         command.args(["-c", SCRIPT]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         child.stdin.take().unwrap().write_all(page.as_bytes()).unwrap();

@@ -4,7 +4,7 @@ mod ordered;
 mod print;
 
 use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, IsTerminal as _, Write as _};
+use std::io::{self, BufRead as _, BufReader, IsTerminal as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -15,9 +15,13 @@ use serde::Serialize;
 
 use crate::config::Config;
 use crate::failure::Language;
+use crate::fetch::Fetcher;
 use crate::pki::{Certificate, Known, TrustStore};
 use crate::regions::Presets;
+use crate::signing::online::FOR_A_REPORT;
 use crate::trust_dir;
+use crate::trusted::Trusted;
+use crate::verify::looked_up::LookedUp;
 use crate::verify::report::{Indication, Report};
 use crate::verify::{Context, Verifier};
 use print::Style;
@@ -41,6 +45,10 @@ pub struct Args {
     /// Judge as if it were this time (RFC 3339, as 2026-11-24T06:00:00Z).
     #[arg(long, value_name = "TIME")]
     pub at: Option<Timestamp>,
+    /// Ask the services that the lists of accepted regions name about the seals and certificates in the file. What they answer is kept in
+    /// the user's own trust folder; who did not answer is told.
+    #[arg(long, conflicts_with_all = ["trust", "at"])]
+    pub online: bool,
     /// The original data of a signature that comes by itself.
     #[arg(long, value_name = "FILE")]
     pub data: Option<PathBuf>,
@@ -75,6 +83,46 @@ struct Inputs {
     signer_certificate: Option<Arc<Certificate>>,
     /// What is found out about certificates and seals serves all files.
     known: Known,
+    online: Option<Online>,
+}
+
+/// What asks, with `--online`.
+struct Online {
+    runtime: tokio::runtime::Runtime,
+    trusted: Trusted,
+    fetcher: Fetcher,
+}
+
+impl Online {
+    fn new(config: &Config, now: Timestamp) -> Result<Self, String> {
+        let runtime = tokio::runtime::Runtime::new().map_err(|error| error.to_string())?;
+        let trusted = Trusted::open(config.places.trust(), &config.presets, now).map_err(|error| error.to_string())?;
+        // Whoever asks for it on the command line has turned it on, as for `trust update`.
+        let fetcher = config.fetch.proxy.as_deref().map_or_else(|| Ok(Fetcher::new()), Fetcher::through);
+        Ok(Self { runtime, trusted, fetcher: fetcher.map_err(|error| error.to_string())? })
+    }
+
+    /// Judges, asks about what was looked up, and judges again.
+    fn judge(&self, file: &File, inputs: &Inputs) -> Report {
+        let looked_up = LookedUp::default();
+        let context = inputs.context();
+        let trust = self.trusted.current();
+        let first = Context { trust: &trust, now: Timestamp::now(), looked_up: Some(&looked_up), ..context };
+        let report = Verifier::verify(BufReader::new(file), &first);
+        let asking = self.trusted.ask(&self.fetcher, looked_up.take(), FOR_A_REPORT, Timestamp::now());
+        let asked = self.runtime.block_on(asking);
+        if asked.is_empty() {
+            return report;
+        }
+        let trust = self.trusted.current();
+        // The verifier begins at the start of what it reads.
+        let mut again = BufReader::new(file);
+        let report = match again.rewind() {
+            Ok(()) => Verifier::verify(again, &Context { trust: &trust, now: Timestamp::now(), ..context }),
+            Err(_) => report,
+        };
+        Report { asked, ..report }
+    }
 }
 
 impl Inputs {
@@ -104,7 +152,15 @@ impl Inputs {
                 Some(Arc::new(certificate))
             }
         };
-        Ok(Self { trust, now: args.at.unwrap_or_else(Timestamp::now), data, signer_certificate, known: Known::new() })
+        let now = args.at.unwrap_or_else(Timestamp::now);
+        let online = match args.online {
+            true => {
+                let config = Config::load(config).map_err(|error| error.to_string())?;
+                Some(Online::new(&config, now)?)
+            }
+            false => None,
+        };
+        Ok(Self { trust, now, data, signer_certificate, known: Known::new(), online })
     }
 
     fn context(&self) -> Context<'_> {
@@ -198,7 +254,10 @@ fn one(args: &Args, inputs: &Inputs, style: Style, path: &Path) -> Judged {
         if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::new(io::ErrorKind::InvalidInput, "not a file")) }
     });
     let report = match opened {
-        Ok(file) => Verifier::verify(BufReader::new(file), &inputs.context()),
+        Ok(file) => match &inputs.online {
+            Some(online) => online.judge(&file, inputs),
+            None => Verifier::verify(BufReader::new(file), &inputs.context()),
+        },
         Err(error) => return unreadable(args, &name, &error),
     };
     let text = if args.json { line(&JsonReport { file: &name, report: &report }) } else { print::report(&name, &report, style) };

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::failure::Language;
 use crate::verify::order::Order;
-use crate::verify::report::{Finding, Indication, Level, Report, SignatureReport, TimeSource};
+use crate::verify::report::{Asked, Finding, Indication, Level, Outcome, Question, Report, SignatureReport, TimeSource};
 
 /// How to print.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +37,9 @@ pub(super) fn report(name: &str, report: &Report, style: Style) -> String {
     for finding in &report.findings {
         line(&mut out, finding, style);
     }
+    for asked in &report.asked {
+        let _ = writeln!(out, "  {}", question(asked, style.language));
+    }
     for signature in all {
         let _ = writeln!(out, "  {}  {}", pad(&self::verdict(signature.indication, style), VERDICT - 2), about(signature, style));
         for finding in &signature.findings {
@@ -44,6 +47,22 @@ pub(super) fn report(name: &str, report: &Report, style: Style) -> String {
         }
     }
     out
+}
+
+/// What was asked, of whom, and what came of it.
+fn question(asked: &Asked, language: Language) -> String {
+    let what = match asked.question {
+        Question::Certificate => language.pick("asked whether a certificate is revoked", "查询证书撤销状态"),
+        Question::Seal => language.pick("asked for the state of a seal", "查询印章状态"),
+    };
+    let outcome = match asked.outcome {
+        Outcome::Answered => language.pick("answered", "已答复"),
+        Outcome::NoPlace => language.pick("the region names no place to ask", "该地区未给出查询地址"),
+        Outcome::Refused => language.pick("no answer that counts; judged by what is kept", "答复无效，按已有数据判断"),
+        Outcome::Unreachable => language.pick("cannot be reached; judged by what is kept", "无法连接，按已有数据判断"),
+    };
+    let host = asked.host.as_deref().map(|host| format!(" {}", visible(host))).unwrap_or_default();
+    format!("· {what}: {}, {}{host}: {outcome}", visible(&asked.subject), asked.region)
 }
 
 /// Who signed after whom.

@@ -26,8 +26,8 @@ use crate::server::upload::receive;
 use crate::server::{Query, bad};
 use crate::ses::PictureFormat;
 use crate::signing::RequestId;
+use crate::verify::Report;
 use crate::verify::report::SealPicture;
-use crate::verify::{Context, Report, Verifier};
 use crate::views::signer;
 
 /// Most files whose pictures can be asked for; the one that nobody asked about longest goes first.
@@ -128,19 +128,17 @@ impl Reports {
 pub(super) async fn judge(app: &App, query: &Query, mut body: Incoming) -> Result<Answer, Failure> {
     query.only(&["name", "at"])?;
     query.get("name").map(api::name).transpose()?;
-    let at = match query.get("at") {
-        Some(text) => text.parse::<Timestamp>().map_err(|_| bad("at: a time such as 2026-11-24T06:00:00Z"))?,
-        None => (app.signer.clock)(),
-    };
+    let at = query.get("at").map(str::parse::<Timestamp>).transpose();
+    let at = at.map_err(|_| bad("at: a time such as 2026-11-24T06:00:00Z"))?;
     let (draft, ..) = receive(&app.scratch, &mut body).await?;
-    let trust = app.signer.trust.current();
+    let bytes = FileBytes::new(draft.file).map_err(|error| of_io(&error))?;
+    // The person's own act: the regions are asked where fetching is on.
+    let report = app.signer.judge(&bytes, at, true).await?;
     let judged = app.signer.in_pool(move || {
-        let bytes = FileBytes::new(draft.file)?;
-        let report = Verifier::verify(bytes.reader(), &Context::new(&trust, at));
         let places = places::of(&bytes, &report);
-        Ok::<_, std::io::Error>(Arc::new(Judged { bytes, report, places }))
+        Arc::new(Judged { bytes, report, places })
     });
-    let judged = judged.await?.map_err(|error| of_io(&error))?;
+    let judged = judged.await?;
     let id = app.pages.reports.keep(judged.clone())?;
     let pictures = judged.report.signatures.iter().chain(&judged.report.seals).map(|signature| {
         let picture = signature.seal_picture.as_ref()?;

@@ -34,6 +34,12 @@ function findings(list) {
     h('span', {}, h('span', { class: 'unseen' }, `${t(`level.${finding.level}`)}: `), h('bdi', {}, message(finding)), ' ', h('span', { class: 'code' }, finding.code)))));
 }
 
+/** What regions were asked, and who did not answer. */
+function questions(list) {
+  return h('section', {}, h('h3', {}, t('asked')), h('ul', { class: 'findings' }, list.map((one) => h('li', { class: one.outcome === 'answered' ? 'info' : 'warning' },
+    h('span', {}, t(`question.${one.question}`), ' ', h('bdi', {}, one.subject), ' · ', one.region, one.host ? ` (${one.host})` : '', ' · ', t(`outcome.${one.outcome}`))))));
+}
+
 /** What is missing and how to get it; nothing where nothing can be done. */
 function advice(signature) {
   const key = `advice.${signature.subIndication}`;
@@ -226,6 +232,7 @@ export function reportView(judged, name) {
     timeline(judged),
     report.findings.length ? findings(report.findings) : undefined,
     (isSeal ? report.seals ?? [] : report.signatures).map((signature, number) => card(judged, signature, number, isSeal)),
+    report.asked ? questions(report.asked) : undefined,
     pages(judged, report),
     h('footer', { class: 'actions' },
       h('button', { type: 'button', class: 'quiet', onclick: () => print() }, t('print')),
