@@ -13,6 +13,8 @@ case "${1-}" in
     --test)
         packages="$packages openssl libssl-dev openjdk-17-jdk-headless libbcpkix-java qpdf poppler-utils mupdf-tools groff python3-venv"
         packages="$packages xvfb libxkbcommon-x11-0 xdotool pcscd vsmartcard-vpcd opensc softhsm2 curl imagemagick"
+        # The database that an authority may keep its records in; the tests start their own server.
+        packages="$packages postgresql"
         # The agent for Windows, as far as a check goes: its TLS has parts in C.
         packages="$packages gcc-mingw-w64-x86-64"
         # The browsers that pages run in. Node may come from elsewhere than Debian, with npm in the same package.
