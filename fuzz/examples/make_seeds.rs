@@ -67,7 +67,7 @@ fn main() {
     let publication = sealauthority::Publication { base_url: Some("http://lists.example".into()), ..Default::default() };
     let content = |signed: &[u8]| SignedData::parse(signed).unwrap().content().unwrap().to_vec();
     let list = world.region.trust_list(&publication, now).unwrap();
-    let (full, changes) = world.region.status(publication.fresh_for, now).unwrap();
+    let (full, changes) = world.region.status(None, publication.fresh_for, now).unwrap();
     let query = sealagent::pki::seal_status::StatusQuery {
         es_id: seal.es_id().into(),
         seal_sm3: Some(sm3(seal.raw())),

@@ -201,11 +201,16 @@
 //! is not accepted *any more* instead of not knowing it. `--forget` drops it. Two accepted lists that disagree about a service
 //! decide nothing (`TRUST_LIST_CONFLICT`): who is right no program can tell.
 //!
-//! # D44. The authority keeps its records in SQLite, its keys in files
+//! # D44. The authority keeps its records in SQLite or PostgreSQL, its keys in files
 //!
-//! Counters, seals and states change together or not at all, and several processes look at them; that is a database's trade, and SQLite is
-//! one file that needs no server. It is C, bundled, and only in `sealauthority`. Keys stay PKCS#8 files, since tools and people know how
-//! to keep those. *Would change our mind:* a region that outgrows one machine; then the same statements go to PostgreSQL.
+//! Counters, seals and states change together or not at all, and several processes look at them; that is a database's trade. SQLite is
+//! one file that needs no server; it is C, bundled, and only in `sealauthority`. PostgreSQL is for a region that outgrows one machine, by
+//! the same statements. A counter is a row there that its user locks, not a sequence: a sequence gives a number before it is on disk, and
+//! after a crash may give it again. A connection that breaks at COMMIT leaves the question whether it counted; each transaction
+//! therefore notes its own number first, and the server is asked for its fate, so that no repetition is a guess. The password stands in no
+//! argument and not in the folder, and `sslmode` knows only a proven server or, on this machine, none: `prefer` and its kind fall
+//! back in silence. Keys stay PKCS#8 files, since tools and people know how to keep those. *Would change our mind:* one commit
+//! at a time for serial numbers becoming the limit; then ranges of numbers per process.
 //!
 //! # D26. The agent's own pages keep their session in the tab, not in a cookie
 //!

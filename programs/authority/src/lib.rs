@@ -42,5 +42,5 @@ pub use region::{KeyProtection, Region, RegionError, RegionNames, Role};
 pub use request::{CertificationRequest, RequestError};
 pub use seal::{SealError, make_seal};
 pub use statement::{StatementError, issue_licence, issue_status_answer, issue_status_list, issue_trust_list};
-pub use store::{Counter, Store, StoreError};
+pub use store::{Address, AddressError, Counter, Database, Store, StoreError};
 pub use timestamp::issue_time_stamp;

@@ -1,15 +1,17 @@
 //! One region's authority: its keys and certificates in files, everything that is counted and recorded in a [`Store`], in a folder.
 //!
 //! ```text
-//! DIR/store.sqlite       names, counters, certificates, seals and their states, revocations
+//! DIR/store.sqlite       names, counters, certificates, seals and their states, revocations; or instead of it
+//!     database.json      where the PostgreSQL database is that has them
 //!     keys/*.key         root, ca, maker, tsa, list, status, registry, ocsp: PKCS#8, encrypted, or plain for a pilot
 //!     certificates/*.cer the same
 //!     crls/*.crl         root's and CA's lists
 //! ```
 //!
-//! Every file appears whole or not at all. Who may write the folder is the authority; there is no other access control.
+//! Every file appears whole or not at all. Who may write the folder is the authority; there is no other access control. For several
+//! machines over one database each has a copy of the folder; they bring their keys along, and make the lists in it from the database.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -29,8 +31,10 @@ use crate::name::Name;
 use crate::pem;
 use crate::seal::{SealError, make_seal};
 use crate::statement::StatementError;
-use crate::store::{Counter, Revocation, Store, StoreError};
+use crate::store::{Counter, Database, Revocation, Store, StoreError};
 
+/// The text that says whose records these are: SHA-256 of the root certificate.
+const ROOT_TEXT: &str = "root";
 /// How long the root counts, in days.
 const ROOT_DAYS: i64 = 30 * 365;
 /// How long the issuing CA counts, in days.
@@ -82,6 +86,14 @@ pub enum RegionError {
     /// There is no authority in the folder.
     #[error("{} holds no authority; make one with `sealauthority init`", .0.display())]
     NoRegion(PathBuf),
+    /// The database has the records of another authority.
+    #[error("the database has the records of the authority with root SHA-256 {found}, not of the one in {}", .folder.display())]
+    OtherRecords {
+        /// The authority's folder.
+        folder: PathBuf,
+        /// SHA-256 of the root certificate that the records belong to, hexadecimal.
+        found: String,
+    },
     /// The region's short name is used in file names and in reports.
     #[error("the region's short name must be 1 to 32 lower-case letters, digits or hyphens, found {0:?}")]
     RegionId(String),
@@ -192,6 +204,17 @@ impl Region {
     /// Makes root, issuing CA, seal maker and their first revocation lists in `folder`, which must be absent or empty. It appears whole or not
     /// at all.
     pub fn init(folder: &Path, names: &RegionNames, protection: &KeyProtection, now: Timestamp) -> Result<Self, RegionError> {
+        Self::init_with(folder, names, protection, None, now)
+    }
+
+    /// [`Self::init`] with the records in a database, which must hold no authority's yet.
+    pub fn init_with(
+        folder: &Path,
+        names: &RegionNames,
+        protection: &KeyProtection,
+        database: Option<&Database>,
+        now: Timestamp,
+    ) -> Result<Self, RegionError> {
         let id_is_plain = names.id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
         if !(1..=32).contains(&names.id.len()) || !id_is_plain || names.id.starts_with('-') {
             return Err(RegionError::RegionId(names.id.clone()));
@@ -203,13 +226,17 @@ impl Region {
         };
         fs::create_dir_all(parent).map_err(io_at(parent))?;
         let building = tempfile::Builder::new().prefix(".sealauthority-").tempdir_in(parent).map_err(io_at(parent))?;
-        Self::build(building.path(), names, protection, now)?;
+        Self::build(building.path(), names, protection, database, now)?;
+        let password = database.and_then(|database| database.password.clone());
         // An empty folder of that name may be there; rename does not replace it everywhere.
         let _ = fs::remove_dir(folder);
-        fs::rename(building.path(), folder).map_err(io_at(folder))?;
+        if let Err(error) = fs::rename(building.path(), folder) {
+            let _ = Store::open(building.path(), password).and_then(Store::remove);
+            return Err(io_at(folder)(error));
+        }
         let _ = building.keep(); // it has moved: nothing to clean up
         sync_folder(parent)?;
-        Self::open(folder, protection.passphrase())
+        Self::open_with(folder, protection.passphrase(), password)
     }
 
     /// Refuses a folder that [`Self::init`] would refuse, before anybody is asked for a passphrase.
@@ -218,12 +245,32 @@ impl Region {
         if is_used { Err(RegionError::Exists(folder.to_owned())) } else { Ok(()) }
     }
 
-    fn build(folder: &Path, names: &RegionNames, protection: &KeyProtection, now: Timestamp) -> Result<(), RegionError> {
+    fn build(
+        folder: &Path,
+        names: &RegionNames,
+        protection: &KeyProtection,
+        database: Option<&Database>,
+        now: Timestamp,
+    ) -> Result<(), RegionError> {
+        let store = Store::create(folder, database)?;
+        let filled = Self::fill(folder, &store, names, protection, now);
+        if filled.is_err() {
+            let _ = store.remove(); // what went wrong first is what the caller is told
+        }
+        filled
+    }
+
+    fn fill(
+        folder: &Path,
+        store: &Store,
+        names: &RegionNames,
+        protection: &KeyProtection,
+        now: Timestamp,
+    ) -> Result<(), RegionError> {
         for sub in ["keys", "certificates", "crls"] {
             let path = folder.join(sub);
             fs::create_dir(&path).map_err(io_at(&path))?;
         }
-        let store = Store::create(&store_path(folder))?;
         for (name, value) in [("region", &names.id), ("name", &names.name), ("division", &names.division)] {
             store.set_text(name, value)?;
         }
@@ -231,7 +278,7 @@ impl Region {
         for role in Role::MADE {
             let (profile, who, for_days) = role.profile();
             let name = service_name(&names.name, who);
-            let (key, validity, serial) = (PrivateKey::generate()?, days(now, for_days), next_serial(&store)?);
+            let (key, validity, serial) = (PrivateKey::generate()?, days(now, for_days), next_serial(store)?);
             let identity = match made.as_slice() {
                 [] => self_signed(key, &name, validity, &serial)?,
                 [root] => below(root, profile, key, &name, validity, &serial)?,
@@ -241,20 +288,31 @@ impl Region {
             made.push(identity);
         }
         if let [root, ca, ..] = made.as_slice() {
-            write_crls(folder, &store, root, ca, now)?;
+            store.set_text(ROOT_TEXT, &root.certificate().sha256_hex())?;
+            write_crls(folder, store, root, ca, now)?;
         }
         Ok(())
     }
 
     /// Opens the authority in `folder`. The passphrase is needed unless its keys are a pilot's.
     pub fn open(folder: &Path, passphrase: Option<&[u8]>) -> Result<Self, RegionError> {
-        if !store_path(folder).is_file() {
+        Self::open_with(folder, passphrase, None)
+    }
+
+    /// [`Self::open`] with the password of its database, where that asks for one ([`StoreError::PasswordNeeded`]).
+    pub fn open_with(folder: &Path, passphrase: Option<&[u8]>, password: Option<Zeroizing<String>>) -> Result<Self, RegionError> {
+        if !Store::is_in(folder) {
             return Err(RegionError::NoRegion(folder.to_owned()));
         }
-        let store = Store::open(&store_path(folder))?;
+        let store = Store::open(folder, password)?;
         let names = RegionNames { id: store.text("region")?, name: store.text("name")?, division: store.text("division")? };
         let identity = |role: Role| read_identity(folder, role, passphrase);
         let (root, ca, maker) = (identity(Role::Root)?, identity(Role::Ca)?, identity(Role::Maker)?);
+        // A file lies beside its keys; a database might be anybody's.
+        let found = store.text(ROOT_TEXT)?;
+        if !found.is_empty() && found != root.certificate().sha256_hex() {
+            return Err(RegionError::OtherRecords { folder: folder.to_owned(), found });
+        }
         let passphrase = passphrase.map(|passphrase| Zeroizing::new(passphrase.to_vec()));
         Ok(Self { folder: folder.to_owned(), store, names, passphrase, root, ca, maker })
     }
@@ -453,6 +511,7 @@ fn read_identity(folder: &Path, role: Role, passphrase: Option<&[u8]>) -> Result
 }
 
 fn write_crls(folder: &Path, store: &Store, root: &Identity, ca: &Identity, now: Timestamp) -> Result<(), RegionError> {
+    let _turn = turn(folder)?;
     store.check_clock(now)?;
     let number = store.take_number(Counter::Crl)?;
     let revocations = store.revocations(None)?;
@@ -472,8 +531,12 @@ fn write_crls(folder: &Path, store: &Store, root: &Identity, ca: &Identity, now:
     Ok(())
 }
 
-fn store_path(folder: &Path) -> PathBuf {
-    folder.join("store.sqlite")
+/// Waits until no other process of this machine makes lists of this authority: of two lists the one with the higher number is written last.
+pub(crate) fn turn(folder: &Path) -> Result<File, RegionError> {
+    let path = folder.join(".turn");
+    let file = File::options().create(true).truncate(false).read(true).write(true).open(&path).map_err(io_at(&path))?;
+    file.lock().map_err(io_at(&path))?;
+    Ok(file)
 }
 
 pub(crate) fn key_path(folder: &Path, role: Role) -> PathBuf {

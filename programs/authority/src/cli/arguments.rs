@@ -97,6 +97,13 @@ pub struct Init {
     /// Administrative division, six digits, with which seal codes begin.
     #[arg(long, default_value = "000000", value_name = "DIGITS")]
     pub division: String,
+    /// Keep the records in this PostgreSQL database instead of a file in the folder: postgres://[USER@][HOST]/DATABASE[?OPTIONS]. No
+    /// password stands in it: it comes from PGPASSFILE or ~/.pgpass, or is asked for.
+    #[arg(long, value_name = "URL")]
+    pub database: Option<String>,
+    /// Let sslmode=disable pass for a database on another machine, as behind a tunnel.
+    #[arg(long, requires = "database")]
+    pub plaintext_database: bool,
     /// Leave the private keys unencrypted: only for a pilot on a machine of its own.
     #[arg(long, conflicts_with = "passphrase_fd")]
     pub pilot: bool,

@@ -19,8 +19,10 @@ use sealagent::ses::{CertList, Picture, SealDraft, Version};
 use sealauthority::key::PLAIN_KEY_WARNING;
 use sealauthority::region::{read_certificate, read_file, write_whole};
 use sealauthority::{
-    CertificationRequest, Fonts, KeyProtection, Name, Region, RegionNames, RoundSeal, SerialNumber, draw_round_seal, pem,
+    Address, CertificationRequest, Database, Fonts, KeyProtection, Name, Region, RegionError, RegionNames, RoundSeal,
+    SerialNumber, StoreError, draw_round_seal, pem,
 };
+use zeroize::Zeroizing;
 
 use arguments::{Command, Init, Issue, Open, Owner, PictureFrom, Revoke, SealArguments, SealVersion};
 
@@ -55,6 +57,7 @@ pub fn run(arguments: Arguments, now: Timestamp) -> Result<String, Failure> {
 
 fn make_region(arguments: &Init, now: Timestamp) -> Result<String, Failure> {
     Region::check_vacant(&arguments.folder)?;
+    let address = arguments.database.as_ref().map(|url| Address::parse(url, arguments.plaintext_database)).transpose()?;
     let protection = match arguments.pilot {
         true => {
             eprint!("{PLAIN_KEY_WARNING}");
@@ -66,7 +69,10 @@ fn make_region(arguments: &Init, now: Timestamp) -> Result<String, Failure> {
         return Err(Failure::new("division", &[("found", &arguments.division)]));
     }
     let names = RegionNames { id: arguments.region.clone(), name: arguments.name.clone(), division: arguments.division.clone() };
-    let region = Region::init(&arguments.folder, &names, &protection, now)?;
+    let region = with_password(|password| {
+        let database = address.clone().map(|address| Database { address, password });
+        Region::init_with(&arguments.folder, &names, &protection, database.as_ref(), now)
+    })?;
     let mut out = String::new();
     for (who, identity) in [("root", region.root()), ("ca", region.ca()), ("maker", region.maker())] {
         let _ = writeln!(out, "{who:<6} {}  SHA-256 {}", identity.certificate().subject(), identity.certificate().sha256_hex());
@@ -115,7 +121,18 @@ fn open(arguments: &Open) -> Result<Region, Failure> {
     // Asked for only where it is needed; what is wrong with the folder, `Region::open` says.
     let encrypted = String::from_utf8_lossy(&root_key).contains("ENCRYPTED");
     let passphrase = encrypted.then(|| secret::passphrase(arguments.passphrase_fd)).transpose()?;
-    Ok(Region::open(&arguments.folder, passphrase.as_ref().map(|passphrase| passphrase.as_slice()))?)
+    let passphrase = passphrase.as_ref().map(|passphrase| passphrase.as_slice());
+    with_password(|password| Region::open_with(&arguments.folder, passphrase, password))
+}
+
+/// Asks for the password of the database, if there is one that asks for it.
+fn with_password(attempt: impl Fn(Option<Zeroizing<String>>) -> Result<Region, RegionError>) -> Result<Region, Failure> {
+    match attempt(None) {
+        Err(RegionError::Store(StoreError::PasswordNeeded { user, host })) => {
+            Ok(attempt(Some(secret::database_password(&user, &host)?))?)
+        }
+        done => Ok(done?),
+    }
 }
 
 fn owner_code(region: &mut Region, owner: &Owner) -> Result<String, Failure> {

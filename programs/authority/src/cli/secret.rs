@@ -30,6 +30,13 @@ pub fn new_passphrase(fd: Option<u32>) -> Result<Zeroizing<Vec<u8>>, Failure> {
     Ok(first)
 }
 
+/// The password of a database user. There is no descriptor for it: programs have PostgreSQL's own password file.
+pub fn database_password(user: &str, host: &str) -> Result<Zeroizing<String>, Failure> {
+    let question = format!("Password of database user {user} at {host} / 数据库用户 {user}（{host}）的口令: ");
+    let typed = rpassword::prompt_password(question);
+    typed.map(Zeroizing::new).map_err(|_| Failure::new("database-password", &[("user", &user), ("host", &host)]))
+}
+
 /// A PIN for a new token, typed twice.
 pub fn new_pin(fd: Option<u32>) -> Result<Pin, Failure> {
     let first = read(fd, "New PIN of the UKey / 设置 UKey 口令 (PIN): ")?;
