@@ -35,6 +35,8 @@ pub mod consent;
 #[cfg(feature = "agent")]
 pub mod demo;
 #[cfg(feature = "agent")]
+pub mod doctor;
+#[cfg(feature = "agent")]
 pub mod failure;
 #[cfg(feature = "agent")]
 pub mod fetch;
