@@ -3,6 +3,7 @@
 //! Texts of strangers are kept as [`Shown`], which is harmless by construction, so no prompter can forget it.
 
 use std::fmt;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -214,7 +215,7 @@ pub struct SealShown {
     pub licence: Option<Shown>,
     /// The picture as the seal holds it (PNG, GIF, BMP, JPEG, SVG or an OFD package).
     #[serde(skip)]
-    pub picture: Vec<u8>,
+    pub picture: Arc<[u8]>,
 }
 
 /// Where one impression lands.
@@ -276,7 +277,7 @@ pub(super) mod tests {
                     signer: Shown::new("深圳市某某科技有限公司"),
                     uscc: Some(Shown::new("91440300MA5EXAMPLE")),
                     licence: None,
-                    picture: Vec::new(),
+                    picture: Arc::default(),
                 },
                 placements: vec![PlacementShown { page: 1, x: 120.0, y: 200.0, width: 40.0, height: 40.0 }],
                 closes: false,

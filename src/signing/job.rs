@@ -1,5 +1,8 @@
 //! An item on its way: its seal is checked, its stamp placed, and room made for its value.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use super::finish::is_intact;
@@ -37,6 +40,8 @@ pub(super) struct Job {
     pub room: Room,
     /// What the registry says of the signer.
     pub licence: Option<Shown>,
+    /// The file of the seal's picture.
+    pub picture: Arc<[u8]>,
     /// What came of it: SM3 of the signed document, if there is one; `None` while it is under way.
     pub outcome: Option<Result<Option<Sm3Digest>, Failure>>,
     /// What did not go as wished although it is done.
@@ -73,6 +78,8 @@ pub(super) fn plan(
     let mut jobs: Vec<Job> = Vec::new();
     // Every item that is in the way is told of, not the first alone: whoever asked can leave all of them out.
     let mut failures: Vec<(usize, Failure)> = Vec::new();
+    // What is found of a seal and its holder is found once: the items of a batch have the same.
+    let mut checked: HashMap<([u8; 32], [u8; 32]), Result<SealUse, Failure>> = HashMap::new();
     for (n, (item, (seal, holder))) in request.items.iter().zip(bound).enumerate() {
         let after = item.subject.document().and_then(|document| jobs.iter().rposition(|job| job.item.subject.is(document)));
         let is_taken = jobs.iter().any(|job| item.subject.field().is_some_and(|field| job.item.subject.field() == Some(field)));
@@ -80,14 +87,15 @@ pub(super) fn plan(
             failures.push((n, Failure::new(Code::BadRequest, "an item before it signs the same field")));
             continue;
         }
-        let planned =
-            plan_one(item, &seal, &holder, after.map(|a| &jobs[a]), &keywords[n], request.require_valid, config, trust, now);
-        let checked = planned.and_then(|planned| {
-            let licence = licence::check(licence_required, &seal.seal, &holder, trust, now)?;
-            Ok((planned, licence))
+        let known = checked.entry((seal.digest.0, *holder.certificate.sha256()));
+        let usable = known.or_insert_with(|| SealUse::check(&seal, &holder, licence_required, trust, now)).clone();
+        let planned = usable.and_then(|usable| {
+            let after = after.map(|after| &jobs[after]);
+            let planned = plan_one(item, &seal, &holder, after, &keywords[n], request.require_valid, config, trust, now)?;
+            Ok((planned, usable))
         });
-        let ((placements, room), licence) = match checked {
-            Ok(checked) => checked,
+        let ((placements, room), SealUse { licence, picture }) = match planned {
+            Ok(planned) => planned,
             Err(failure) => {
                 failures.push((n, failure));
                 continue;
@@ -105,11 +113,33 @@ pub(super) fn plan(
             followed: false,
             room,
             licence,
+            picture,
             outcome: None,
             warning: None,
         });
     }
     if failures.is_empty() { Ok(jobs) } else { Err(Ended::Failed(failures)) }
+}
+
+/// A seal that may be used now, by this holder.
+#[derive(Clone)]
+struct SealUse {
+    licence: Option<Shown>,
+    picture: Arc<[u8]>,
+}
+
+impl SealUse {
+    fn check(
+        seal: &KnownSeal,
+        holder: &Holder,
+        licence_required: bool,
+        trust: &TrustStore,
+        now: Timestamp,
+    ) -> Result<Self, Failure> {
+        seals::check(&seal.seal, &holder.certificate, trust, now)?;
+        let licence = licence::check(licence_required, &seal.seal, holder, trust, now)?;
+        Ok(Self { licence, picture: seal.seal.picture().data.as_slice().into() })
+    }
 }
 
 #[expect(clippy::too_many_arguments, reason = "the parts of one item, and what they are judged by")]
@@ -124,7 +154,6 @@ fn plan_one(
     trust: &TrustStore,
     now: Timestamp,
 ) -> Result<(Vec<Placement>, Room), Failure> {
-    seals::check(&seal.seal, &holder.certificate, trust, now)?;
     let (document, stamp) = match &item.subject {
         Subject::Digest { sm3, property, .. } => {
             return Ok((Vec::new(), Room::Digest { data_hash: *sm3, property: property.clone() }));

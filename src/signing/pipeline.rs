@@ -356,7 +356,7 @@ impl Signer {
         let Some(preview) = &self.preview else { return Ok(()) };
         let wanted = |job: &Job| {
             let document = job.item.subject.document()?.clone();
-            Some(pages::Wanted { document, placements: job.placements.clone(), seal: job.seal.seal.picture().data.clone() })
+            Some(pages::Wanted { document, placements: job.placements.clone(), seal: job.picture.clone() })
         };
         let mut pages = pages::Pages::new(preview.clone(), jobs.iter().map(wanted).collect());
         let first = pages.first().await?;

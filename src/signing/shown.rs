@@ -22,7 +22,7 @@ pub(super) fn asked(job: &Job) -> Asked {
         signer: signer(certificate),
         uscc: codes.first().map(|code| Shown::new(&code.uscc)),
         licence: job.licence.clone(),
-        picture: job.seal.seal.picture().data.clone(),
+        picture: job.picture.clone(),
     };
     let (document, closes) = match &job.item.subject {
         Subject::Digest { name, sm3, .. } => (DocumentShown::DigestOnly { name: Shown::new(name), sm3: *sm3 }, false),
