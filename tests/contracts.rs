@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use common::pdf::pages;
-use common::rig::{NOW, PIN, Rig, TRIES, at, document as ofd, sibling};
+use common::rig::{NOW, PIN, Rig, TRIES, at, document as ofd, draft, sibling};
 use common::tsa::{Tsa, Wrong};
 use sealagent::consent::Origin;
 use sealagent::consent::Requester;
@@ -142,6 +142,37 @@ fn seals_land_by_the_keyword_that_a_person_can_see() {
         let same = widget.0 == place.0 && (widget.1 - place.1).abs() < 0.01 && (widget.2 - place.2).abs() < 0.01;
         assert!(same, "what lands is what was shown: {widget:?} {place:?}");
     }
+}
+
+#[test]
+fn behind_a_page_that_cannot_be_searched_no_occurrence_is_counted() {
+    let rig = seeing();
+    let encoding = "/Encoding<</Type/Encoding/Differences[65/q1/q2/q3/q4/q5/q6/q7/q8/q9]>>";
+    let page = |content: usize, font: usize| {
+        format!("<</Type/Page/Parent 2 0 R/Resources<</Font<</F {font} 0 R>>>>/Contents {content} 0 R>>")
+    };
+    let stream = |content: &str| format!("<</Length {}>>stream\n{content}\nendstream", content.len());
+    let contract = |order: &str| {
+        let objects = [
+            "<</Type/Catalog/Pages 2 0 R>>".to_owned(),
+            format!("<</Type/Pages/Kids[{order}]/Count 2/MediaBox[0 0 595.276 841.89]>>"),
+            "<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>".to_owned(),
+            format!("<</Type/Font/Subtype/Type1/BaseFont/Helvetica{encoding}>>"),
+            page(7, 4),
+            page(8, 3),
+            stream("BT /F 20 Tf 60 700 Td (ABCDEFGHI) Tj ET"),
+            stream("BT /F 20 Tf 60 700 Td (Seal here) Tj ET"),
+        ];
+        open(&rig, &file(&objects, ""))
+    };
+    let (behind, before) = (contract("5 0 R 6 0 R"), contract("6 0 R 5 0 R"));
+    let ask =
+        |document: &Arc<Document>, which| sign(&rig, vec![item(&rig, document, keyword("Seal here", which, 2.0, -3.0))], None);
+    for which in [nth(1), Occurrence::All] {
+        assert_eq!(codes(&ask(&behind, which)), [Some(Code::KeywordUnsearchable)], "{which:?}");
+    }
+    assert_eq!(codes(&ask(&before, Occurrence::All)), [Some(Code::KeywordUnsearchable)]);
+    assert_eq!(codes(&ask(&before, nth(1))), [None], "nothing before it is unknown");
 }
 
 #[test]

@@ -156,12 +156,12 @@ impl Window {
             .items
             .iter()
             .map(|item| {
-                let seal = self.seal(item);
-                let index = seals.iter().position(|s| s.es_id == seal.es_id && s.signer == seal.signer);
+                let (es_id, signer) = (item.seal.es_id.as_str(), item.seal.signer.as_str());
+                let index = seals.iter().position(|s| s.es_id == es_id && s.signer == signer);
                 self.document(
                     item,
                     index.unwrap_or_else(|| {
-                        seals.push(seal);
+                        seals.push(self.seal(item));
                         seals.len() - 1
                     }),
                 )
@@ -195,7 +195,7 @@ impl Window {
             signer: seal.signer.to_string(),
             uscc: seal.uscc.as_ref().map(ToString::to_string),
             licence: seal.licence.as_ref().map(ToString::to_string),
-            picture: seal.picture.starts_with(b"\x89PNG").then(|| Picture { png: wire::Bytes(seal.picture.clone()) }),
+            picture: seal.picture.starts_with(b"\x89PNG").then(|| Picture { png: wire::Bytes(seal.picture.to_vec()) }),
         }
     }
 

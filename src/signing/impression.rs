@@ -18,7 +18,7 @@ use crate::sm::Sm3Digest;
 const DPI: f32 = 600.0;
 
 /// A seal's picture as PNG, GIF, BMP or JPEG; why there is none, if there is none.
-pub(super) type Impression = Result<Arc<Vec<u8>>, Failure>;
+pub(super) type Impression = Result<Arc<[u8]>, Failure>;
 
 impl Signer {
     /// The impressions of seals, by their digests.
@@ -41,14 +41,14 @@ impl Signer {
         match picture.format {
             PictureFormat::Ofd | PictureFormat::Svg => {}
             PictureFormat::Unknown => return Err(failed(Code::SealPictureUnsupported, "of no known kind".to_owned())),
-            _ => return Ok(Arc::new(picture.data.clone())),
+            _ => return Ok(picture.data.as_slice().into()),
         }
         let Some(preview) = &self.preview else {
             return Err(failed(Code::PreviewUnavailable, "sealagent-preview is not installed".to_owned()));
         };
         let _permit = self.pool.acquire().await.map_err(|_| Failure::from(Code::Internal))?;
         let drawn = preview.seal(&picture.data, [picture.width_mm as f64, picture.height_mm as f64], DPI).await;
-        drawn.map(Arc::new).map_err(|error| match &error {
+        drawn.map(Arc::from).map_err(|error| match &error {
             // Started and gone: this picture was its end.
             PreviewError::NotRunning(cause)
                 if !matches!(cause.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof) =>

@@ -1,5 +1,8 @@
 //! An item on its way: its seal is checked, its stamp placed, and room made for its value.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use super::finish::is_intact;
@@ -59,8 +62,8 @@ pub(super) struct Bound {
 
 impl Bound {
     /// The picture that the person is shown: the seal's own file where nothing was made of it.
-    pub fn shown(&self) -> Vec<u8> {
-        self.impression.as_ref().map_or_else(|_| self.seal.seal.picture().data.clone(), |drawn| drawn.to_vec())
+    pub fn shown(&self) -> Arc<[u8]> {
+        self.impression.clone().unwrap_or_else(|_| self.seal.seal.picture().data.as_slice().into())
     }
 }
 
@@ -87,6 +90,8 @@ pub(super) fn plan(
     let mut jobs: Vec<Job> = Vec::new();
     // Every item that is in the way is told of, not the first alone: whoever asked can leave all of them out.
     let mut failures: Vec<(usize, Failure)> = Vec::new();
+    // What is found of a seal and its holder is found once: the items of a batch have the same.
+    let mut checked: HashMap<_, Result<Option<Shown>, Failure>> = HashMap::new();
     for (n, (item, bound)) in request.items.iter().zip(bound).enumerate() {
         let after = item.subject.document().and_then(|document| jobs.iter().rposition(|job| job.item.subject.is(document)));
         let is_taken = jobs.iter().any(|job| item.subject.field().is_some_and(|field| job.item.subject.field() == Some(field)));
@@ -94,13 +99,15 @@ pub(super) fn plan(
             failures.push((n, Failure::new(Code::BadRequest, "an item before it signs the same field")));
             continue;
         }
-        let planned = plan_one(item, &bound, after.map(|a| &jobs[a]), &keywords[n], request.require_valid, config, trust, now);
-        let checked = planned.and_then(|planned| {
-            let licence = licence::check(licence_required, &bound.seal.seal, &bound.holder, trust, now)?;
+        let known = checked.entry((bound.seal.digest.0, *bound.holder.certificate.sha256()));
+        let licence = known.or_insert_with(|| may_sign(&bound, licence_required, trust, now)).clone();
+        let planned = licence.and_then(|licence| {
+            let after = after.map(|after| &jobs[after]);
+            let planned = plan_one(item, &bound, after, &keywords[n], request.require_valid, config, trust, now)?;
             Ok((planned, licence))
         });
-        let ((placements, room), licence) = match checked {
-            Ok(checked) => checked,
+        let ((placements, room), licence) = match planned {
+            Ok(planned) => planned,
             Err(failure) => {
                 failures.push((n, failure));
                 continue;
@@ -124,6 +131,12 @@ pub(super) fn plan(
     if failures.is_empty() { Ok(jobs) } else { Err(Ended::Failed(failures)) }
 }
 
+/// Whether the seal may be used now, by this holder; gives what the registry says of the holder.
+fn may_sign(bound: &Bound, licence_required: bool, trust: &TrustStore, now: Timestamp) -> Result<Option<Shown>, Failure> {
+    seals::check(&bound.seal.seal, &bound.holder.certificate, trust, now)?;
+    licence::check(licence_required, &bound.seal.seal, &bound.holder, trust, now)
+}
+
 #[expect(clippy::too_many_arguments, reason = "the parts of one item, and what they are judged by")]
 fn plan_one(
     item: &SigningItem,
@@ -135,8 +148,7 @@ fn plan_one(
     trust: &TrustStore,
     now: Timestamp,
 ) -> Result<(Vec<Placement>, Room), Failure> {
-    let Bound { seal, holder, impression } = bound;
-    seals::check(&seal.seal, &holder.certificate, trust, now)?;
+    let Bound { seal, impression, .. } = bound;
     let (document, stamp) = match &item.subject {
         Subject::Digest { sm3, property, .. } => {
             return Ok((Vec::new(), Room::Digest { data_hash: *sm3, property: property.clone() }));

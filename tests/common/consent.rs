@@ -23,7 +23,7 @@ pub async fn consented(key: Sm2PublicKey, count: u32, pin: &'static str) -> (Vec
             signer: Shown::new("signer"),
             uscc: None,
             licence: None,
-            picture: Vec::new(),
+            picture: Default::default(),
         },
         placements: Vec::new(),
         closes: false,

@@ -73,6 +73,9 @@ impl Curve {
     }
 }
 
+/// From `r` and `s` to what stands in the value.
+type Encode = fn([Vec<u8>; 2]) -> Vec<u8>;
+
 /// A value in the making, and what can be wrong about it.
 struct Draft {
     /// In the certificate.
@@ -83,8 +86,7 @@ struct Draft {
     digest: (Oid<'static>, Hash),
     /// Named, and used for the value.
     algorithm: (Oid<'static>, Hash),
-    /// From `r` and `s` to what stands in the value.
-    encode: fn([Vec<u8>; 2]) -> Vec<u8>,
+    encode: Encode,
     data: &'static [u8],
 }
 
@@ -199,7 +201,6 @@ fn a_curve_that_is_not_judged_here_is_named() {
 
 #[test]
 fn values_out_of_range_or_in_another_encoding_fail() {
-    type Encode = fn([Vec<u8>; 2]) -> Vec<u8>;
     let encodings: [(&str, Encode); 8] = [
         ("raw", |[r, s]| [r, s].concat()),
         ("a changed bit", |[r, mut s]| {

@@ -213,8 +213,8 @@ impl View {
                         if let Some(seal) = seals.get(chosen) {
                             self.show_seal(&mut columns[0], seal, chosen);
                         }
-                        if let Some(paper) = self.papers.get_mut(self.chosen) {
-                            self.look = paper.show(&mut columns[1], &self.words).or(self.look);
+                        if let Some(look) = self.papers.get_mut(self.chosen).and_then(|p| p.show(&mut columns[1], &self.words)) {
+                            self.wish(look);
                         }
                     });
                 }
@@ -224,6 +224,13 @@ impl View {
             self.asked_focus = true;
             ui.memory_mut(|m| m.request_focus(pin_id(0)));
         }
+    }
+
+    /// The person turns to a page. The agent draws the newest wish alone, so nothing else is awaited any more.
+    fn wish(&mut self, look: Look) {
+        let others = self.papers.iter_mut().enumerate().filter(|(i, _)| *i != look.document as usize);
+        others.for_each(|(_, paper)| paper.give_up());
+        self.look = Some(look);
     }
 
     fn show_origin(&self, ui: &mut Ui) {
@@ -506,6 +513,11 @@ mod tests {
         assert_eq!((answer, secret.as_slice()), (Answer::Approve, b"135790".as_slice()));
     }
 
+    fn screen() -> egui::RawInput {
+        let rect = egui::Rect::from_min_size(egui::Pos2::ZERO, egui::vec2(960.0, 640.0));
+        egui::RawInput { screen_rect: Some(rect), ..egui::RawInput::default() }
+    }
+
     /// All texts of one frame.
     fn texts(view: &mut View) -> Vec<String> {
         fn collect(shape: &egui::Shape, out: &mut Vec<String>) {
@@ -515,9 +527,7 @@ mod tests {
                 _ => {}
             }
         }
-        let screen = egui::Rect::from_min_size(egui::Pos2::ZERO, egui::vec2(960.0, 640.0));
-        let input = egui::RawInput { screen_rect: Some(screen), ..egui::RawInput::default() };
-        let output = egui::Context::default().run_ui(input, |ui| view.show(ui, Instant::now()));
+        let output = egui::Context::default().run_ui(screen(), |ui| view.show(ui, Instant::now()));
         let mut out = Vec::new();
         output.shapes.iter().for_each(|clipped| collect(&clipped.shape, &mut out));
         out
@@ -535,6 +545,47 @@ mod tests {
             let told = told(&asked);
             assert!(told.contains(word) && told.contains("stamp.example‹U+202E›"), "{told}");
         }
+    }
+
+    #[test]
+    fn a_wish_in_one_document_ends_the_waiting_in_the_others() {
+        let mut asked = question(false);
+        let Subject::Sign { documents, .. } = &mut asked.subject else { panic!("no signing question") };
+        let document = Document {
+            name: "a.ofd".into(),
+            format: "OFD".into(),
+            pages: Some(3),
+            bytes: None,
+            sm3: String::new(),
+            seal: 0,
+            placement: None,
+            closes: false,
+            seen: true,
+            page: None,
+            can_leaf: true,
+        };
+        *documents = vec![document.clone(), document];
+        let mut view = View::new(asked, Instant::now());
+        let drawing = |view: &mut View| texts(view).iter().any(|text| text.contains("正在绘制"));
+        let down = |view: &mut View| {
+            let key = egui::Event::Key {
+                key: Key::PageDown,
+                physical_key: None,
+                pressed: true,
+                repeat: false,
+                modifiers: Default::default(),
+            };
+            let input = egui::RawInput { events: vec![key], ..screen() };
+            let _ = egui::Context::default().run_ui(input, |ui| view.show(ui, Instant::now()));
+            view.take_look().unwrap().document
+        };
+        assert_eq!(down(&mut view), 0);
+        assert!(drawing(&mut view));
+        view.chosen = 1;
+        assert_eq!(down(&mut view), 1);
+        assert!(drawing(&mut view));
+        view.chosen = 0;
+        assert!(!drawing(&mut view), "its page will never come");
     }
 
     #[test]

@@ -7,14 +7,12 @@ use std::time::Instant;
 use hyper::StatusCode;
 use hyper::body::Incoming;
 use hyper::header::HeaderValue;
-use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::Notify;
 
 use super::super::answer::{self, Answer, AnswerBody};
 use super::super::documents::{self, IDLE};
 use super::super::router;
-use super::super::routes::PAGE_WIDTHS;
 use super::super::{App, api};
 use super::places::{self, Places};
 use crate::consent::summary::Shown;
@@ -22,8 +20,8 @@ use crate::failure::{Code, Failure};
 use crate::harmless;
 use crate::preview::Finding;
 use crate::scratch::{Bytes as FileBytes, of_io};
+use crate::server::Query;
 use crate::server::upload::receive;
-use crate::server::{Query, bad};
 use crate::ses::PictureFormat;
 use crate::signing::RequestId;
 use crate::verify::Report;
@@ -128,8 +126,7 @@ impl Reports {
 pub(super) async fn judge(app: &App, query: &Query, mut body: Incoming) -> Result<Answer, Failure> {
     query.only(&["name", "at"])?;
     query.get("name").map(api::name).transpose()?;
-    let at = query.get("at").map(str::parse::<Timestamp>).transpose();
-    let at = at.map_err(|_| bad("at: a time such as 2026-11-24T06:00:00Z"))?;
+    let at = router::at(query)?;
     let (draft, ..) = receive(&app.scratch, &mut body).await?;
     let bytes = FileBytes::new(draft.file).map_err(|error| of_io(&error))?;
     // The person's own act: the regions are asked where fetching is on.
@@ -166,16 +163,12 @@ pub(super) async fn seal(app: &App, id: &str, number: &str) -> Result<Answer, Fa
     let number: usize = number.parse().map_err(|_| Code::NotFound)?;
     let mut all = judged.report.signatures.iter().chain(&judged.report.seals);
     let picture = all.nth(number).and_then(|signature| signature.seal_picture.clone()).ok_or(Code::NotFound)?;
-    let kind = match picture.format {
-        PictureFormat::Bmp => "image/bmp",
-        PictureFormat::Gif => "image/gif",
-        PictureFormat::Jpeg => "image/jpeg",
-        PictureFormat::Png => "image/png",
+    match router::media_type(picture.format) {
         // A browser cannot show the one, and the other can hold scripts.
-        PictureFormat::Ofd | PictureFormat::Svg => return drawn(app, &picture).await,
-        _ => return Err(Code::NotFound.into()),
-    };
-    Ok(answer::typed(StatusCode::OK, kind, AnswerBody::whole(picture.data.clone())))
+        _ if matches!(picture.format, PictureFormat::Ofd | PictureFormat::Svg) => drawn(app, &picture).await,
+        kind if kind.starts_with("image/") => Ok(answer::typed(StatusCode::OK, kind, AnswerBody::whole(picture.data.clone()))),
+        _ => Err(Code::NotFound.into()),
+    }
 }
 
 /// A seal picture that must be drawn: whole, or not at all.
@@ -194,10 +187,7 @@ pub(super) async fn page(app: &App, id: &str, page: &str, query: &Query) -> Resu
     query.only(&["width"])?;
     let judged = app.pages.reports.find(id)?;
     let page: u32 = page.strip_suffix(".png").and_then(|page| page.parse().ok()).ok_or(Code::NotFound)?;
-    let width = query.get("width").and_then(|text| text.parse().ok()).filter(|width| PAGE_WIDTHS.contains(width));
-    let width = width.ok_or_else(|| bad("width: 50 to 2000 pixels"))?;
-    let size = (page as usize).checked_sub(1).and_then(|index| judged.places.pages.get(index)).ok_or(Code::PageNotFound)?;
-    router::page_picture(app, &judged.bytes, size.width_mm, page, width).await
+    router::page_picture(app, &judged.bytes, |index| Some(judged.places.pages.get(index)?.width_mm), page, query).await
 }
 
 /// What of a page is not as the file has it, in both languages; for the header that goes with its picture.
