@@ -51,7 +51,7 @@ pub fn serve(input: &mut impl Read, output: &mut impl Write, mut fonts: Fonts, r
     let (pages, sealed) = match &mut document {
         Document::Ofd(ofd) => (ofd.pages().iter().map(|page| [page.area.width, page.area.height]).collect(), ofd.sealed()),
         #[cfg(feature = "pdf")]
-        Document::Pdf(pdf) => (pdf.pages().to_vec(), pdf.sealed()),
+        Document::Pdf(pdf) => (pdf.pages(), pdf.sealed()),
     };
     let opened = Told::Opened { format, sm3: digest, pages, sealed, findings: findings.into_list() };
     wire::write_frame(output, &opened, &[])?;
@@ -90,7 +90,7 @@ fn open(bytes: Vec<u8>, findings: &mut Findings) -> Result<(Document, Format), S
             Ok((Document::Ofd(Box::new(document)), Format::Ofd))
         }
         #[cfg(feature = "pdf")]
-        Kind::Pdf => Ok((Document::Pdf(Box::new(PdfDocument::open(bytes)?)), Format::Pdf)),
+        Kind::Pdf => Ok((Document::Pdf(Box::new(PdfDocument::open(bytes, findings)?)), Format::Pdf)),
         _ => Err("neither OFD nor PDF".to_owned()),
     }
 }

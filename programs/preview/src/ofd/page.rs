@@ -28,6 +28,16 @@ pub struct Drawn {
     pub findings: Findings,
 }
 
+impl Drawn {
+    /// White paper where a page cannot be read; `findings` say so.
+    pub(crate) fn blank(mm: [f64; 2], request: &PageRequest, findings: Findings) -> Result<Self, String> {
+        let Sized { width, height, .. } = size(mm, request.dpi, request.max_pixels)?;
+        let blank = Canvas::new(width, height, true).ok_or("no room for the picture")?.into_pixmap();
+        let layers = vec![blank; if request.stamps.is_empty() { 1 } else { 2 }];
+        Ok(Self { mm, layers, text: Vec::new(), searchable: true, findings })
+    }
+}
+
 /// A page's own file and all that it draws beside it.
 struct Parts {
     page: Element,
@@ -68,9 +78,7 @@ impl OfdDocument {
             Ok(parts) => parts,
             Err(reason) => {
                 findings.add(None, FindingKind::NotDrawn { reason });
-                let blank = Canvas::new(width, height, true).ok_or("no room for the picture")?.into_pixmap();
-                let layers = vec![blank; if request.stamps.is_empty() { 1 } else { 2 }];
-                return Ok(Drawn { mm, layers, text: Vec::new(), searchable: true, findings });
+                return Drawn::blank(mm, request, findings);
             }
         };
         let pass = self.pass(&parts, frame, fonts, findings, None).ok_or("no room for the picture")?;
@@ -131,6 +139,9 @@ impl OfdDocument {
     }
 
     fn parts(&mut self, index: usize, findings: &mut Findings) -> Result<Parts, String> {
+        if let Some(error) = self.unread.get(&index) {
+            return Err(shorten(&error.to_string()));
+        }
         let path = self.pages[index].path.clone();
         let id = self.pages[index].id.clone();
         let package = &mut self.ofd.package;

@@ -94,6 +94,19 @@ fn package(files: Vec<(String, Vec<u8>)>) -> Vec<u8> {
     zip.finish().unwrap().into_inner()
 }
 
+/// A package with other bytes in one of its files.
+pub fn with_file(bytes: &[u8], name: &str, other: Vec<u8>) -> Vec<u8> {
+    let mut source = zip::ZipArchive::new(Cursor::new(bytes)).unwrap();
+    let files = (0..source.len()).map(|n| {
+        let mut file = source.by_index(n).unwrap();
+        let own = file.name().unwrap().into_owned();
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).unwrap();
+        if own == name { (own, other.clone()) } else { (own, bytes) }
+    });
+    package(files.collect())
+}
+
 pub fn xml(root: &str, content: &str) -> Vec<u8> {
     format!("<ofd:{root} xmlns:ofd=\"http://www.ofdspec.org/2016\">{content}</ofd:{root}>").into_bytes()
 }
