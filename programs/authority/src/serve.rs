@@ -226,7 +226,7 @@ impl Authority {
         };
         let serial = SerialNumber::new(&number.to_be_bytes()).ok_or(Refused::Question)?;
         let token = issue_time_stamp(&self.time_stamp, &imprint, Timestamp::now(), &serial, question.nonce.as_ref());
-        let token = token.map_err(|error| RegionError::from(crate::statement::StatementError::from(error)))?;
+        let token = token.map_err(RegionError::from)?;
         Ok(sequence(&[&sequence(&[&integer(0)]), &token]))
     }
 }
