@@ -88,11 +88,13 @@ pub async fn serve(
                 }
             },
             _ = timer.tick() => {
+                // Beside the connections: while the records cannot be reached, the files are still given out.
                 let authority = Arc::clone(&authority);
-                let renewed = tokio::task::spawn_blocking(move || authority.renew()).await;
-                if let Ok(Err(error)) = renewed {
-                    eprintln!("sealauthority: seal status is not renewed: {error}");
-                }
+                tokio::task::spawn_blocking(move || {
+                    if let Err(error) = authority.renew() {
+                        eprintln!("sealauthority: seal status is not renewed: {error}");
+                    }
+                });
                 continue;
             }
         };

@@ -131,10 +131,13 @@ impl Default for Tokens {
     }
 }
 
-/// The worker beside this program.
+/// The worker: beside this program, or where the package `sealagent` has it.
 pub fn installed_worker() -> PathBuf {
     let name = format!("sealagent-worker{}", std::env::consts::EXE_SUFFIX);
-    std::env::current_exe().map_or_else(|_| PathBuf::from(&name), |program| program.with_file_name(&name))
+    let Ok(program) = std::env::current_exe() else { return PathBuf::from(name) };
+    let packaged = program.parent().and_then(Path::parent).map(|prefix| prefix.join("libexec/sealagent").join(&name));
+    let beside = program.with_file_name(&name);
+    packaged.filter(|packaged| packaged.is_file() && !beside.is_file()).unwrap_or(beside)
 }
 
 /// What a key is called on paper and on the screen: SM3 of its public half, hexadecimal.
