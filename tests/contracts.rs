@@ -17,8 +17,8 @@ use std::process::{Command, Output as Ran};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use common::pdf::pages;
-use common::rig::{NOW, PIN, Rig, TRIES, at, document as ofd, draft, sibling};
+use common::pdf::{file, pages};
+use common::rig::{NOW, PIN, Rig, TRIES, at, document as ofd, sibling};
 use common::tsa::{Tsa, Wrong};
 use sealagent::consent::Origin;
 use sealagent::consent::Requester;

@@ -174,7 +174,7 @@ fn shown_is_printed(kind: &str, file: Vec<u8>) -> Result<(), Failed> {
             return Err("the prompt has no picture of the seal, or an incomplete one of the page".into());
         }
         let rect = [CORNER[0], CORNER[1], SIDE, SIDE];
-        let proposed = ProposedStamp { rect, clip: None, picture: wire::Bytes(shown.seal.picture.clone()) };
+        let proposed = ProposedStamp { rect, clip: None, picture: wire::Bytes(shown.seal.picture.to_vec()) };
         let ours = draw(&rig, contract(), vec![proposed])?;
         let path = rig.dir.path().join("signed.pdf");
         fs::write(&path, &bytes)?;

@@ -13,7 +13,9 @@ use sealagent::pki::seal_status::{SealState, StatusQuery, status_list};
 use sealagent::pki::trust_list::SignedTrustList;
 use sealagent::ses::{CertList, Picture, SealDraft, Version};
 use sealauthority::serve::Service;
-use sealauthority::{Address, CertificateProfile, Database, KeyProtection, Name, PrivateKey, Publication, Region, RegionNames};
+use sealauthority::{
+    Address, CertificateProfile, Database, InitOptions, KeyProtection, Name, PrivateKey, Publication, Region, RegionNames,
+};
 
 use super::cluster::{self, Cluster};
 
@@ -53,7 +55,8 @@ fn store(name: &str, database: Option<Database>, count: u64) {
     let folder = temp.path().join("r");
     let names = RegionNames { id: "shenzhen".into(), name: "深圳".into(), division: "440300".into() };
     let at = Timestamp::now();
-    let mut region = Region::init_with(&folder, &names, &KeyProtection::PlainForPilot, database.as_ref(), at).unwrap();
+    let options = InitOptions { database, ..InitOptions::default() };
+    let mut region = Region::init_with(&folder, &names, &KeyProtection::PlainForPilot, &options, at).unwrap();
     let key = PrivateKey::generate().unwrap().public_key();
     let subject = Name::china().common_name("某公司");
     let certificate = region.issue(CertificateProfile::CompanySigning, &subject, &key, at, 365).unwrap();

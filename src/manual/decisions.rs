@@ -201,7 +201,7 @@
 //! is not accepted *any more* instead of not knowing it. `--forget` drops it. Two accepted lists that disagree about a service
 //! decide nothing (`TRUST_LIST_CONFLICT`): who is right no program can tell.
 //!
-//! # D44. The authority keeps its records in SQLite or PostgreSQL, its keys in files
+//! # D44. The authority keeps its records in SQLite or PostgreSQL, its keys in files or on a token
 //!
 //! Counters, seals and states change together or not at all, and several processes look at them; that is a database's trade. SQLite is
 //! one file that needs no server; it is C, bundled, and only in `sealauthority`. PostgreSQL is for a region that outgrows one machine, by
@@ -209,8 +209,15 @@
 //! after a crash may give it again. A connection that breaks at COMMIT leaves the question whether it counted; each transaction
 //! therefore notes its own number first, and the server is asked for its fate, so that no repetition is a guess. The password stands in no
 //! argument and not in the folder, and `sslmode` knows only a proven server or, on this machine, none: `prefer` and its kind fall
-//! back in silence. Keys stay PKCS#8 files, since tools and people know how to keep those. *Would change our mind:* one commit
-//! at a time for serial numbers becoming the limit; then ranges of numbers per process.
+//! back in silence. *Would change our mind:* one commit at a time for serial numbers becoming the limit; then ranges of numbers per
+//! process.
+//!
+//! Keys are PKCS#8 files, since tools and people know how to keep those; root, CA and maker, whose misuse makes certificates and seals, may
+//! be on a token instead. The authority speaks to `sealagent-worker` as the agent does, without the agent's client, which signs only what a
+//! person agreed to item by item; here the person who gives the command and types the PIN is the authority. Services that answer
+//! by themselves keep files: the CA can replace their keys. Revocation lists of a key on a token are made anew when something is revoked or
+//! half of their time is over, not each hour: each costs a person and a PIN. *Would change our mind:* a token that stays logged in
+//! for a service, as a network HSM does.
 //!
 //! # D26. The agent's own pages keep their session in the tab, not in a cookie
 //!

@@ -114,6 +114,11 @@ impl Cluster {
         said(Command::new("kill").args(["-s", signal, &self.pid()]).output().unwrap());
     }
 
+    /// Until it has ended.
+    pub fn wait(&mut self) {
+        self.server.wait().unwrap();
+    }
+
     /// Lets the files of new connections grow again.
     pub fn lift_limit(&self) {
         said(as_server(&["prlimit", "--fsize=unlimited", "--pid", &self.pid()]).output().unwrap());

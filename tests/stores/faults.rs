@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use sealagent::pki::seal_status::SealState::Suspended;
@@ -20,6 +20,7 @@ pub const CASES: &[(&str, fn())] = &[
     ("commit_that_did_not_arrive_is_done_again", commit_that_did_not_arrive_is_done_again),
     ("commit_whose_answer_was_lost_is_not_done_again", commit_whose_answer_was_lost_is_not_done_again),
     ("connections_that_are_cut_while_issuing_lose_and_double_nothing", connections_that_are_cut_while_issuing),
+    ("files_are_given_out_while_the_database_is_gone_and_answers_come_when_it_is_back", files_without_the_database),
     ("full_disk_of_the_server_changes_nothing_and_is_named", full_disk_of_the_server),
     ("server_that_is_gone_is_named_and_nothing_is_half_done", server_that_is_gone),
     ("service_answers_again_after_its_connection_was_cut", service_answers_again),
@@ -142,29 +143,66 @@ fn full_disk_of_the_server() {
     assert_eq!(store.seal_count().unwrap(), u64::from(kept) + 500);
 }
 
+/// `sealauthority serve`, until it is dropped.
+struct Serving {
+    child: Child,
+    address: String,
+}
+
+impl Serving {
+    fn new(rig: &Rig) -> Self {
+        let mut service = sealauthority();
+        service.arg("serve").arg(rig.folder()).arg(rig.out()).args(["--listen", "127.0.0.1:0"]);
+        let mut child = service.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let address = lines.find_map(|line| Some(line.strip_prefix("http://")?.trim_end_matches('/').to_owned())).unwrap();
+        Self { child, address }
+    }
+
+    fn exchange(&self, head: &str, body: &[u8]) -> String {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        let head = format!("{head} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
+        stream.write_all(&[head.as_bytes(), body].concat()).unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        String::from_utf8_lossy(&answer[9..12]).into_owned()
+    }
+
+    /// A question about a seal; gives the status of the answer.
+    fn ask(&self) -> String {
+        let question = StatusQuery { es_id: "44030000000001".to_owned(), seal_sm3: None, nonce: vec![7; 16] };
+        self.exchange("POST /status", &question.to_der())
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 fn service_answers_again() {
     let rig = Rig::new(Kind::Postgres);
     rig.company();
-    let mut service = sealauthority();
-    service.arg("serve").arg(rig.folder()).arg(rig.out()).args(["--listen", "127.0.0.1:0"]);
-    let mut service = service.stdout(Stdio::piped()).spawn().unwrap();
-    let mut lines = BufReader::new(service.stdout.take().unwrap()).lines().map_while(Result::ok);
-    let address = lines.find_map(|line| Some(line.strip_prefix("http://")?.trim_end_matches('/').to_owned())).unwrap();
-    let question = StatusQuery { es_id: "44030000000001".to_owned(), seal_sm3: None, nonce: vec![7; 16] }.to_der();
-    let ask = || {
-        let mut stream = TcpStream::connect(&address).unwrap();
-        let head = format!("POST /status HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", question.len());
-        stream.write_all(&[head.as_bytes(), &question].concat()).unwrap();
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).unwrap();
-        String::from_utf8_lossy(&answer[..15]).into_owned()
-    };
-    assert_eq!(ask(), "HTTP/1.1 200 OK");
-    let cut = cut_connections(&rig);
-    assert_eq!(cluster::shared(|cluster| cluster.psql("postgres", &cut)), "1");
+    let service = Serving::new(&rig);
+    assert_eq!(service.ask(), "200");
+    assert_eq!(cluster::shared(|cluster| cluster.psql("postgres", &cut_connections(&rig))), "1");
     let asked = Instant::now();
-    assert_eq!(ask(), "HTTP/1.1 200 OK");
+    assert_eq!(service.ask(), "200");
     assert!(asked.elapsed() < Duration::from_secs(3));
-    service.kill().unwrap();
-    service.wait().unwrap();
+}
+
+fn files_without_the_database() {
+    let mut server = Cluster::start(&[]);
+    let rig = Rig::at(&server.address(&server.database()));
+    rig.company();
+    let service = Serving::new(&rig);
+    assert_eq!(service.ask(), "200");
+    server.signal("INT");
+    server.wait();
+    assert_eq!(service.ask(), "500");
+    assert_eq!(service.exchange("GET /changes.p7b", b""), "200");
+    server.start_again();
+    assert_eq!(service.ask(), "200");
 }

@@ -1,6 +1,7 @@
 //! How an authority reaches its PostgreSQL server, and whose records it takes there.
 
 use std::fs;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -119,12 +120,18 @@ fn typed_password() {
     let mut terminal = Command::new("script");
     terminal.args(["-qec", &line.join(" "), "/dev/null"]).env("LC_ALL", "C.UTF-8").env("PGPASSFILE", temp.path().join("none"));
     let mut terminal = terminal.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let mut keyboard = terminal.stdin.take().unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(700)); // the question is on the screen, and what is typed is not shown
-    std::io::Write::write_all(&mut keyboard, b"a-typed-word\n").unwrap();
-    let output = terminal.wait_with_output().unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && text.contains("Password of database user typist"), "{text}");
+    let (mut keyboard, mut screen) = (terminal.stdin.take().unwrap(), terminal.stdout.take().unwrap());
+    let (mut text, mut bytes) = (String::new(), [0; 1024]);
+    while !text.contains("Password of database user typist") {
+        let count = screen.read(&mut bytes).unwrap();
+        assert!(count > 0, "{text}");
+        text += &String::from_utf8_lossy(&bytes[..count]);
+    }
+    // The terminal stops showing what is typed just after the question: nobody types that fast.
+    std::thread::sleep(std::time::Duration::from_millis(400));
+    keyboard.write_all(b"a-typed-word\n").unwrap();
+    screen.read_to_string(&mut text).unwrap();
+    assert!(terminal.wait().unwrap().success(), "{text}");
     assert!(!text.contains("a-typed-word"), "{text}");
     assert!(!fs::read_to_string(folder.join("database.json")).unwrap().contains("a-typed-word"));
 }

@@ -7,8 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 use sealagent::ses::{CertList, Picture, SealDraft, Version};
 use sealauthority::region::write_whole;
 use sealauthority::{
-    Address, CertificateProfile, Database, KeyProtection, Name, PrivateKey, Region, RegionError, RegionNames, Store, StoreError,
-    pem,
+    Address, CertificateProfile, Database, InitOptions, KeyProtection, Name, PrivateKey, Region, RegionError, RegionNames, Store,
+    StoreError, pem,
 };
 
 use super::cluster;
@@ -66,7 +66,8 @@ impl Rig {
 
     pub fn init(&self, folder: &Path, name: &str, at: Timestamp) -> Result<Region, RegionError> {
         let names = RegionNames { id: "shenzhen".to_owned(), name: name.to_owned(), division: "440300".to_owned() };
-        Region::init_with(folder, &names, &KeyProtection::PlainForPilot, self.database().as_ref(), at)
+        let options = InitOptions { database: self.database(), ..InitOptions::default() };
+        Region::init_with(folder, &names, &KeyProtection::PlainForPilot, &options, at)
     }
 
     /// Name of the database on the shared server.

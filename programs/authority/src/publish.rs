@@ -209,7 +209,7 @@ impl Region {
     /// Writes everything into `out`, each file whole: a web server may carry the folder while this runs.
     pub fn publish(&mut self, out: &Path, publication: &Publication, now: Timestamp) -> Result<(), RegionError> {
         fs::create_dir_all(out).map_err(io_at(out))?;
-        self.renew_crls(now)?;
+        self.renew_due_crls(now)?;
         self.publish_status(out, publication.fresh_for, now)?;
         let _turn = turn(&self.folder)?;
         for role in [Role::Root, Role::Ca] {

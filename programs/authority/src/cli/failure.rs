@@ -4,10 +4,13 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
-use sealauthority::{AddressError, KeyError, NameError, PictureError, RegionError, RequestError, StoreError};
+use sealauthority::{
+    AddressError, IssueError, KeyError, NameError, PictureError, RegionError, RequestError, SealError, StatementError,
+    StoreError, TokenError,
+};
 use serde::Deserialize;
 use ukey::DriverError;
-use ukey_virtual::TokenError;
+use ukey_virtual::TokenError as VirtualTokenError;
 
 /// A language of the catalogue.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -70,6 +73,10 @@ fn catalogue() -> BTreeMap<String, Text> {
 impl From<RegionError> for Failure {
     fn from(error: RegionError) -> Self {
         match &error {
+            RegionError::Key(KeyError::Token(error))
+            | RegionError::Issue(IssueError::Key(KeyError::Token(error)))
+            | RegionError::Seal(SealError::Key(KeyError::Token(error)))
+            | RegionError::Statement(StatementError::Key(KeyError::Token(error))) => error.into(),
             RegionError::Store(error) => error.into(),
             RegionError::AlreadyRevoked(serial) => Self::new("already-revoked", &[("serial", serial)]),
             RegionError::Exists(path) => Self::new("exists", &[("path", &path.display())]),
@@ -87,6 +94,31 @@ impl From<RegionError> for Failure {
             RegionError::Seal(reason) => Self::new("no-seal", &[("reason", reason)]),
             _ => Self::new("keys", &[("reason", &error)]),
         }
+    }
+}
+
+impl From<&TokenError> for Failure {
+    fn from(error: &TokenError) -> Self {
+        use DriverError::{KeyAbsent, KeyChanged, PinBlocked, PinIncorrect, PinUnacceptable, TokenAbsent};
+        match error {
+            TokenError::Driver(PinIncorrect { tries_left: Some(tries) }) => Self::new("pin-wrong", &[("tries", tries)]),
+            TokenError::Driver(PinIncorrect { tries_left: None } | PinUnacceptable { .. }) => {
+                Self::new("pin-wrong", &[("tries", &"?")])
+            }
+            TokenError::Driver(PinBlocked) => Self::new("pin-locked", &[]),
+            TokenError::Driver(TokenAbsent) => Self::new("token-absent", &[]),
+            TokenError::Driver(KeyAbsent { .. } | KeyChanged { .. }) => Self::new("token-key", &[("reason", error)]),
+            TokenError::NoKey(digits) => Self::new("token-no-key", &[("found", digits)]),
+            TokenError::NoPin => Self::new("pin-needed", &[]),
+            TokenError::Signature => Self::new("token-signature", &[]),
+            _ => Self::new("token-unusable", &[("reason", error)]),
+        }
+    }
+}
+
+impl From<TokenError> for Failure {
+    fn from(error: TokenError) -> Self {
+        Self::from(&error)
     }
 }
 
@@ -153,10 +185,10 @@ impl From<PictureError> for Failure {
     }
 }
 
-impl From<TokenError> for Failure {
-    fn from(error: TokenError) -> Self {
+impl From<VirtualTokenError> for Failure {
+    fn from(error: VirtualTokenError) -> Self {
         match &error {
-            TokenError::Driver(DriverError::PinUnacceptable { .. }) => Self::new("pin-form", &[]),
+            VirtualTokenError::Driver(DriverError::PinUnacceptable { .. }) => Self::new("pin-form", &[]),
             _ => Self::new("token", &[("reason", &error)]),
         }
     }

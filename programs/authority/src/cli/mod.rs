@@ -18,9 +18,10 @@ use sealagent::pki::subject::is_uscc;
 use sealagent::ses::{CertList, Picture, SealDraft, Version};
 use sealauthority::key::PLAIN_KEY_WARNING;
 use sealauthority::region::{read_certificate, read_file, write_whole};
+use sealauthority::token::{DriverWords, fingerprint, installed_worker};
 use sealauthority::{
-    Address, CertificationRequest, Database, Fonts, KeyProtection, Name, Region, RegionError, RegionNames, RoundSeal,
-    SerialNumber, StoreError, draw_round_seal, pem,
+    Access, Address, CertificationRequest, Database, Fonts, InitOptions, KeyProtection, Name, Region, RegionError, RegionNames,
+    Role, RoundSeal, SerialNumber, StoreError, TokenPlace, Tokens, draw_round_seal, pem,
 };
 use zeroize::Zeroizing;
 
@@ -30,6 +31,7 @@ use arguments::{Command, Init, Issue, Open, Owner, PictureFrom, Revoke, SealArgu
 pub fn run(arguments: Arguments, now: Timestamp) -> Result<String, Failure> {
     match arguments.command {
         Command::Init(init) => make_region(&init, now),
+        Command::Tokens { driver } => list_tokens(&driver),
         Command::Issue(issue) => issue_from_request(&issue, now),
         Command::Seal(seal) => make_seal(&seal, now),
         Command::Ukey(ukey) => ukey::make(&ukey, now),
@@ -69,9 +71,14 @@ fn make_region(arguments: &Init, now: Timestamp) -> Result<String, Failure> {
         return Err(Failure::new("division", &[("found", &arguments.division)]));
     }
     let names = RegionNames { id: arguments.region.clone(), name: arguments.name.clone(), division: arguments.division.clone() };
+    let tokens = tokens();
+    let on_token: Result<Vec<_>, _> =
+        arguments.on_token.iter().map(|key| on_token(key, &arguments.token_driver, &tokens)).collect();
+    let on_token = on_token?;
     let region = with_password(|password| {
         let database = address.clone().map(|address| Database { address, password });
-        Region::init_with(&arguments.folder, &names, &protection, database.as_ref(), now)
+        let options = InitOptions { database, on_token: on_token.clone(), tokens: tokens.clone() };
+        Region::init_with(&arguments.folder, &names, &protection, &options, now)
     })?;
     let mut out = String::new();
     for (who, identity) in [("root", region.root()), ("ca", region.ca()), ("maker", region.maker())] {
@@ -117,12 +124,37 @@ fn revoke_certificate(arguments: &Revoke, now: Timestamp) -> Result<String, Fail
 }
 
 fn open(arguments: &Open) -> Result<Region, Failure> {
-    let root_key = read_file(&arguments.folder.join("keys/root.key")).unwrap_or_default();
-    // Asked for only where it is needed; what is wrong with the folder, `Region::open` says.
-    let encrypted = String::from_utf8_lossy(&root_key).contains("ENCRYPTED");
+    // Asked for only where it is needed; what is wrong with the folder, `Region::open_with` says.
+    let encrypted = Region::needs_passphrase(&arguments.folder);
     let passphrase = encrypted.then(|| secret::passphrase(arguments.passphrase_fd)).transpose()?;
-    let passphrase = passphrase.as_ref().map(|passphrase| passphrase.as_slice());
-    with_password(|password| Region::open_with(&arguments.folder, passphrase, password))
+    let access = Access { passphrase, password: None, tokens: tokens() };
+    with_password(|password| Region::open_with(&arguments.folder, Access { password, ..access.clone() }))
+}
+
+/// Tokens whose PINs are asked for in the terminal.
+fn tokens() -> Tokens {
+    Tokens::new(installed_worker(), secret::pin)
+}
+
+fn driver(words: &[String]) -> Result<DriverWords, Failure> {
+    DriverWords::new(words).ok_or_else(|| Failure::new("token-driver", &[("found", &words.join(" "))]))
+}
+
+/// One key of `init --on-token`.
+fn on_token(argument: &str, words: &[String], tokens: &Tokens) -> Result<(Role, TokenPlace), Failure> {
+    let wrong = || Failure::new("on-token", &[("found", &argument)]);
+    let (role, digits) = argument.split_once('=').ok_or_else(wrong)?;
+    let roles = [Role::Root, Role::Ca, Role::Maker];
+    let role = roles.into_iter().find(|known| known.as_str() == role).ok_or_else(wrong)?;
+    Ok((role, tokens.find(&driver(words)?, digits)?))
+}
+
+fn list_tokens(words: &[String]) -> Result<String, Failure> {
+    let mut out = String::new();
+    for (token, key) in tokens().keys(&driver(words)?)? {
+        let _ = writeln!(out, "{}  {}  {}", fingerprint(&key.public_key), key.id, token.label);
+    }
+    Ok(out)
 }
 
 /// Asks for the password of the database, if there is one that asks for it.

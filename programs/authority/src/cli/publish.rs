@@ -101,8 +101,7 @@ pub fn list_key(arguments: &Open, step: ListKeyStep, now: Timestamp) -> Result<S
     let region = open(arguments)?;
     let certificate = match step {
         ListKeyStep::Announce => {
-            let root_key = read_file(&arguments.folder.join("keys/root.key"))?;
-            let protection = match String::from_utf8_lossy(&root_key).contains("ENCRYPTED") {
+            let protection = match Region::needs_passphrase(&arguments.folder) {
                 true => KeyProtection::Passphrase(secret::new_passphrase(arguments.passphrase_fd)?),
                 false => {
                     eprint!("{PLAIN_KEY_WARNING}");
