@@ -13,7 +13,7 @@ export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
 for target in "$@"; do
     programs=(--bins -p sealagent -p sealagent-worker -p sealagent-prompt -p sealagent-preview)
     export RUSTFLAGS=$flags
-    toolchain=+cross195
+    toolchain=+sealagent-cross
     case $target in
         x86_64-unknown-linux-gnu) toolchain= programs+=(-p sealauthority -p sealagent-packaging) ;;
         aarch64-unknown-linux-gnu)

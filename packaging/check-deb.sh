@@ -5,7 +5,7 @@
 source "$(dirname "$0")/places.sh"
 cd "$root/packaging"
 [ "$(id -u)" -eq 0 ] || fail "root is needed for a chroot"
-./setup-debian.sh
+../scripts/setup-debian.sh --packaging
 new=$version-1 old=0.0.9-1
 
 ./deb.sh amd64 arm64 >/dev/null

@@ -6,7 +6,7 @@
 source "$(dirname "$0")/places.sh"
 cd "$root/packaging"
 [ "$(id -u)" -eq 0 ] || fail "root is needed for a chroot"
-./setup-debian.sh
+../scripts/setup-debian.sh --packaging
 old=0.0.9 new=$version
 
 MSI_VERSION=$old ./msi.sh >/dev/null

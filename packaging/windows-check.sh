@@ -7,5 +7,5 @@ cd "$(dirname "$0")/.."
 target=x86_64-pc-windows-gnu
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target}
 packaging/cross-toolchain.sh "$target" i686-pc-windows-gnu
-cargo +cross195 check --target "$target" -p sealagent -p sealagent-worker -p sealagent-prompt -p sealagent-preview -p sealagent-start
-cargo +cross195 check --target i686-pc-windows-gnu -p sealagent-worker
+cargo +sealagent-cross check --target "$target" -p sealagent -p sealagent-worker -p sealagent-prompt -p sealagent-preview -p sealagent-start
+cargo +sealagent-cross check --target i686-pc-windows-gnu -p sealagent-worker

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs the Debian packages that are missing for building and the demo; with --test, for the tests too.
+# Installs the Debian packages that are missing for building and the demo; with --test, for the tests too; with --packaging, for
+# building and checking the packages.
 # Does nothing, and needs no rights, when all are there.
 set -eu
 
@@ -23,8 +24,13 @@ case "${1-}" in
             packages="$packages nodejs npm"
         fi
         ;;
+    # Compilers for the other targets, what makes and reads .deb and .msi, what runs them.
+    --packaging)
+        packages="$packages gcc-aarch64-linux-gnu gcc-mingw-w64-i686 gcc-mingw-w64-x86-64 libc6-dev-arm64-cross"
+        packages="$packages debootstrap file gzip iproute2 lintian man-db msitools openssl osslsigncode qemu-user-static wixl xz-utils zstd"
+        ;;
     *)
-        echo "usage: $0 [--test]" >&2
+        echo "usage: $0 [--test|--packaging]" >&2
         exit 2
         ;;
 esac

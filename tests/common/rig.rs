@@ -140,6 +140,16 @@ impl Rig {
         configure: impl FnOnce(&mut Config),
         preview: Option<Program>,
     ) -> Self {
+        Self::with_programs(script, configure, preview, |_| sibling("sealagent-worker"))
+    }
+
+    /// The same, with the worker that `worker` makes for the rig's folder.
+    pub fn with_programs(
+        script: impl Fn(&Summary) -> Reply + Send + Sync + 'static,
+        configure: impl FnOnce(&mut Config),
+        preview: Option<Program>,
+        worker: impl FnOnce(&Path) -> PathBuf,
+    ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let places = Places { data: dir.path().join("data"), state: dir.path().join("state") };
         let issued = at(NOW - 86_400);
@@ -162,7 +172,7 @@ impl Rig {
         let means = Means {
             prompter: Prompter::Scripted(person.clone()),
             clock: Arc::new(move || at(shown.load(Ordering::SeqCst))),
-            worker: sibling("sealagent-worker"),
+            worker: worker(dir.path()),
             preview,
             timing: Timing {
                 pauses: vec![Duration::from_millis(50)],
