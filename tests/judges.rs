@@ -44,6 +44,7 @@ fn main() {
     case("bouncy_castle_verifies_lists_answers_and_statements_of_regions", no_java, regions::by_bouncy_castle);
     case("openssl_verifies_lists_answers_and_statements_of_regions", no_openssl, regions::by_openssl);
     case("bouncy_castle_verifies_our_ocsp_answers", no_java, bouncy_castle_ocsp);
+    case("openssl_reads_our_ocsp_question_as_its_own", no_openssl, openssl_ocsp_question);
     case("bouncy_castle_verifies_our_time_stamps", no_java, bouncy_castle_time_stamp);
     case("ofd_core_reads_the_sealed_ofd_and_its_digests", false, ofd_core);
     libtest_mimic::run(&arguments, trials).exit();
@@ -272,6 +273,34 @@ fn bouncy_castle_ocsp() -> Result<(), Failed> {
     }
     let stranger = officer(&mut Bench::new(), CertificateProfile::OcspResponder);
     if accepts(&answer(&stranger, serial)) { Err("the judge accepts another CA's responder".into()) } else { Ok(()) }
+}
+
+/// What OpenSSL reads in our question is what it reads in its own about the same certificate, but for the nonce.
+fn openssl_ocsp_question() -> Result<(), Failed> {
+    let bench = Bench::new();
+    let pem = |der: &[u8]| sealauthority::pem::encode(sealauthority::pem::CERTIFICATE, der);
+    let (ca, leaf) = (bench.world.region.ca(), &bench.world.certificate);
+    let issuer = bench.file("ca.pem", pem(ca.der()).as_bytes());
+    let subject = bench.file("leaf.pem", pem(leaf).as_bytes());
+    let theirs = bench.file("theirs", b"");
+    let openssl = |arguments: &[&str], files: &[&Path]| {
+        let output = Command::new("openssl").arg("ocsp").args(arguments).args(files).output().unwrap();
+        (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let mut command = Command::new("openssl");
+    command.args(["ocsp", "-issuer"]).arg(&issuer).args(["-sm3", "-cert"]).arg(&subject);
+    let made = command.args(["-no_nonce", "-reqout"]).arg(&theirs).output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let (_, expected) = openssl(&["-req_text", "-reqin"], &[&theirs]);
+    let leaf = sealagent::pki::Certificate::parse(leaf).unwrap();
+    let ours = sealagent::pki::ocsp::request(&leaf, ca.certificate(), &[0xa7; 16]);
+    let accepts = |question: &[u8]| {
+        let (good, text) = openssl(&["-req_text", "-reqin"], &[&bench.file("ours", question)]);
+        let nonce = ["A7"; 16].concat();
+        good && text.starts_with(expected.trim_end()) && text.contains("OCSP Nonce") && text.contains(&nonce)
+    };
+    let id = ours.windows(32).position(|window| window == sm3(ca.certificate().subject().raw()).0).unwrap();
+    judge(accepts, &ours, &[("a changed issuer", flipped(&ours, id)), ("a changed length", flipped(&ours, 1))])
 }
 
 fn bouncy_castle_time_stamp() -> Result<(), Failed> {

@@ -584,7 +584,7 @@ var SealAgent = class {
       }
     }
   }
-  /** Judges the signatures of a file. Nobody is asked, and nothing leaves the computer. */
+  /** Judges the signatures of a file. No person is asked, and the file does not leave the computer; seals' regions are asked only where its policy says so. */
   verify(file, options = {}) {
     const at2 = options.at ? `&at=${encodeURIComponent(options.at.toISOString())}` : "";
     const name = encodeURIComponent(nameOf(file, options.name));

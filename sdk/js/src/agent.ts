@@ -319,7 +319,7 @@ export class SealAgent {
     }
   }
 
-  /** Judges the signatures of a file. Nobody is asked, and nothing leaves the computer. */
+  /** Judges the signatures of a file. No person is asked, and the file does not leave the computer; seals' regions are asked only where its policy says so. */
   verify(file: Blob, options: CallOptions & Pick<SealOptions, 'name' | 'onProgress'> & { at?: Date } = {}): Promise<Report> {
     const at = options.at ? `&at=${encodeURIComponent(options.at.toISOString())}` : '';
     const name = encodeURIComponent(nameOf(file, options.name));

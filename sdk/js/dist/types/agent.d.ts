@@ -142,7 +142,7 @@ export declare class SealAgent {
      * in order, at the end; throws `NotSigned` when one is missing then.
      */
     sealDocuments(files: readonly FileToSeal[], options?: BatchOptions): Promise<Blob[]>;
-    /** Judges the signatures of a file. Nobody is asked, and nothing leaves the computer. */
+    /** Judges the signatures of a file. No person is asked, and the file does not leave the computer; seals' regions are asked only where its policy says so. */
     verify(file: Blob, options?: CallOptions & Pick<SealOptions, 'name' | 'onProgress'> & {
         at?: Date;
     }): Promise<Report>;
