@@ -6,12 +6,16 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use sealauthority::{RegionError, StoreError};
+use sealagent::pki::seal_status::SealState::Cancelled;
+use sealagent::pki::seal_status::status_list;
+use sealagent::pki::{Certificate, Crl, SignedTrustList};
+use sealauthority::{Publication, Region, RegionError, SerialNumber, StoreError};
 
 use super::cluster::{self, Cluster, said};
-use super::rig::{Kind, Rig, now, sealauthority};
+use super::rig::{Kind, Rig, certificate, hours, now, sealauthority, seals};
 
 pub const CASES: &[(&str, fn())] = &[
+    ("another_machine_with_a_copy_of_the_folder_says_the_same", another_machine),
     ("authority_whose_init_failed_leaves_the_database_empty", failed_init),
     ("database_holds_one_authority", database_holds_one_authority),
     ("database_that_cannot_hold_chinese_names_is_refused", wrong_encoding),
@@ -20,6 +24,27 @@ pub const CASES: &[(&str, fn())] = &[
     ("records_of_another_authority_are_refused", records_of_another_authority),
     ("server_proves_its_name_by_its_certificate", server_proves_its_name),
 ];
+
+/// Two machines are two folders with the same keys over one database.
+fn another_machine() {
+    let rig = Rig::new(Kind::Postgres);
+    let mut here = rig.pilot(now());
+    let there = rig.temp.path().join("there");
+    said(Command::new("cp").arg("-r").args([rig.folder(), there.clone()]).output().unwrap());
+    let mut there = Region::open(&there, None).unwrap();
+    let code = seals(&mut here, 1).remove(0);
+    let revoked = Certificate::parse(&certificate(&mut here, hours(1))).unwrap();
+    here.revoke(&SerialNumber::new(revoked.serial()).unwrap(), None, hours(1)).unwrap();
+    there.change_seal(&code, Cancelled, hours(1)).unwrap();
+    for (region, out, at) in [(&mut here, "a", 2), (&mut there, "b", 3)] {
+        let out = rig.temp.path().join(out);
+        region.publish(&out, &Publication::default(), hours(at)).unwrap();
+        let list = SignedTrustList::parse(&fs::read(out.join("trust-list.p7b")).unwrap()).unwrap();
+        assert_eq!(list.list().sequence, at as u64 - 1);
+        assert!(Crl::parse(&fs::read(out.join("ca.crl")).unwrap()).unwrap().find(revoked.serial()).is_some());
+        assert_eq!(status_list(list.list(), &fs::read(out.join("status.p7b")).unwrap()).unwrap().len(), 1);
+    }
+}
 
 fn failed_init() {
     let rig = Rig::new(Kind::Postgres);
@@ -42,11 +67,11 @@ fn records_of_another_authority() {
     rig.pilot(now());
     other.pilot(now());
     fs::copy(other.folder().join("database.json"), rig.folder().join("database.json")).unwrap();
-    assert!(matches!(sealauthority::Region::open(&rig.folder(), None), Err(RegionError::OtherRecords { .. })));
+    assert!(matches!(Region::open(&rig.folder(), None), Err(RegionError::OtherRecords { .. })));
     // A database without records.
     let empty = cluster::shared(|cluster| cluster.address(&cluster.database()));
     fs::write(rig.folder().join("database.json"), format!("{{\"database\": \"{empty}\"}}")).unwrap();
-    assert!(matches!(sealauthority::Region::open(&rig.folder(), None), Err(RegionError::Store(StoreError::Missing))));
+    assert!(matches!(Region::open(&rig.folder(), None), Err(RegionError::Store(StoreError::Missing))));
 }
 
 fn wrong_encoding() {

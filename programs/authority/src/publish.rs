@@ -211,7 +211,7 @@ impl Region {
         fs::create_dir_all(out).map_err(io_at(out))?;
         self.renew_due_crls(now)?;
         self.publish_status(out, publication.fresh_for, now)?;
-        let _turn = turn(&self.folder)?;
+        let _turn = turn(out)?;
         for role in [Role::Root, Role::Ca] {
             write_whole(&out.join(format!("{}.crl", role.as_str())), &read_file(&crl_path(&self.folder, role))?)?;
         }
@@ -221,7 +221,7 @@ impl Region {
 
     /// Writes seal status alone: what has to be new every hour.
     pub fn publish_status(&self, out: &Path, fresh_for: SignedDuration, now: Timestamp) -> Result<(), RegionError> {
-        let _turn = turn(&self.folder)?;
+        let _turn = turn(out)?;
         let status = out.join("status.p7b");
         let published = if status.is_file() { Some(read_file(&status)?) } else { None };
         let (full, changes) = self.status(published.as_deref(), fresh_for, now)?;

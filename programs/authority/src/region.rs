@@ -605,7 +605,7 @@ fn write_crls(folder: &Path, store: &Store, issuers: &[(Role, &Identity)], now: 
     Ok(())
 }
 
-/// Waits until no other process of this machine makes lists of this authority: of two lists the one with the higher number is written last.
+/// Waits until no other process writes lists into this folder: of two lists the one with the higher number is written last.
 pub(crate) fn turn(folder: &Path) -> Result<File, RegionError> {
     let path = folder.join(".turn");
     let file = File::options().create(true).truncate(false).read(true).write(true).open(&path).map_err(io_at(&path))?;
