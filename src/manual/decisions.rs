@@ -286,3 +286,12 @@
 //! enclosed in a signature: each value counts by its own issuer's signature and dates. It is read from every revision, the oldest first,
 //! so that whoever appends one can take no room and no patience from what was there. OFD has no such place: a seal signature takes a stamp over its own value while no later signature protects
 //! that file, and revocation data has no place at all. *Would change our mind:* a standard that gives OFD one.
+//!
+//! # D52. A seal that needs a renderer is drawn whole or not at all, and PDF gets that picture
+//!
+//! Pictures of seals in SVG and OFD are hostile input, so `sealagent-preview` draws them, once for each request and before the person is
+//! asked, at 600 dpi on nothing; prompt, page and PDF get the same PNG. `resvg` is built without text and images and passes over what it
+//! does not know, so every element, attribute, property and value is looked at first and the unknown refused by name: a seal without a
+//! part of it is another seal. Drawing vectors into the PDF would be finer than print shows and would take a second renderer into the
+//! agent. OFD keeps the seal's own file, since readers draw what the signed value holds. *Would change our mind:* makers whose SVG
+//! needs what is refused; then that is drawn, not let through.

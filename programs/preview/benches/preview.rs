@@ -1,7 +1,11 @@
 //! Pages as pictures, as a person waits for them: from the request to the PNG file, the program started for it. The clock on the wall,
-//! since that is what a person has; the least and the middle of several runs, since machines are shared.
+//! since that is what a person has, in the middle of several runs and at the least; and CPU time, since machines are shared: that of the
+//! one who asks and that of the program, which wait for each other and so add up to what the wall shows where nothing else runs.
 //! `cargo bench -p sealagent-preview --bench preview [-- PART…]` with the parts `first`, `leaf`, `seal`; all unless told.
 #![allow(clippy::unwrap_used, missing_docs)]
+
+#[path = "../../../tests/common/pdf.rs"]
+mod file;
 
 use std::io::Cursor;
 use std::path::PathBuf;
@@ -33,11 +37,44 @@ fn main() {
     }
 }
 
+/// What one run took: on the wall, and of CPU here and in the program.
+#[derive(Clone, Copy)]
+struct Took {
+    wall: Duration,
+    cpu: [Duration; 2],
+}
+
+/// Measures a run. `child` is the program that it uses, where that runs already.
+struct Watch {
+    start: Instant,
+    cpu: [Duration; 2],
+}
+
+impl Watch {
+    fn start(child: Option<&str>) -> Self {
+        Self { start: Instant::now(), cpu: [cpu("self"), child.map_or(Duration::ZERO, cpu)] }
+    }
+
+    fn stop(self, child: &str) -> Took {
+        let wall = self.start.elapsed();
+        Took { wall, cpu: [cpu("self").saturating_sub(self.cpu[0]), cpu(child).saturating_sub(self.cpu[1])] }
+    }
+}
+
+/// CPU time of a process's first thread; none where there is no `/proc`.
+fn cpu(process: &str) -> Duration {
+    let told = std::fs::read_to_string(format!("/proc/{process}/schedstat")).unwrap_or_default();
+    Duration::from_nanos(told.split_whitespace().next().and_then(|ns| ns.parse().ok()).unwrap_or(0))
+}
+
 /// One line of the output.
-fn row(what: &str, mut runs: Vec<Duration>) {
-    runs.sort_unstable();
+fn row(what: &str, mut runs: Vec<Took>) {
     let ms = |time: Duration| time.as_secs_f64() * 1e3;
-    println!("{what:40} {:8.1} ms, least {:8.1} ms", ms(runs[runs.len() / 2]), ms(runs[0]));
+    runs.sort_unstable_by_key(|took| took.wall);
+    let (middle, least) = (ms(runs[runs.len() / 2].wall), ms(runs[0].wall));
+    runs.sort_unstable_by_key(|took| took.cpu[0] + took.cpu[1]);
+    let [asker, program] = runs[0].cpu.map(ms);
+    println!("{what:40} {middle:7.1} ms, least {least:7.1} ms; CPU {asker:5.1} + {program:5.1} ms");
 }
 
 /// A page, asked for and made a file of.
@@ -60,9 +97,12 @@ fn documents() -> [(&'static str, Vec<u8>); 4] {
 fn first(runtime: &Runtime, program: &Program) {
     for (what, document) in documents() {
         let run = |_| {
-            let start = Instant::now();
-            runtime.block_on(async { page(&mut open(program, &document).await, 1).await });
-            start.elapsed()
+            runtime.block_on(async {
+                let watch = Watch::start(None);
+                let mut session = open(program, &document).await;
+                page(&mut session, 1).await;
+                watch.stop(&child())
+            })
         };
         row(&format!("first page, cold, {what}"), (0..TIMES).map(run).collect());
     }
@@ -75,9 +115,9 @@ fn leaf(runtime: &Runtime, program: &Program) {
             let mut session = open(program, &document).await;
             let (mut runs, mut memory) = (Vec::new(), Vec::new());
             for number in 1..=500 {
-                let start = Instant::now();
+                let watch = Watch::start(Some(&child()));
                 page(&mut session, number).await;
-                runs.push(start.elapsed());
+                runs.push(watch.stop(&child()));
                 if number == 50 || number == 500 {
                     memory.push(format!("{} MB and {} MB at page {number}", resident("self"), resident(&child())));
                 }
@@ -91,9 +131,9 @@ fn leaf(runtime: &Runtime, program: &Program) {
 /// The picture of a seal at 600 dpi with a program that was not running before.
 fn seal(runtime: &Runtime, program: &Program) {
     let run = |_| {
-        let start = Instant::now();
+        let watch = Watch::start(None);
         runtime.block_on(program.seal(SEAL, [40.0, 40.0], 600.0)).unwrap();
-        start.elapsed()
+        watch.stop("")
     };
     row("seal of 40 mm, cold, SVG", (0..TIMES).map(run).collect());
 }
@@ -160,13 +200,5 @@ fn pdf(pages: usize) -> Vec<u8> {
         objects.push(format!("<</Type/Page/Parent 2 0 R/Resources<</Font<</F 3 0 R>>>>/Contents {} 0 R>>", 7 + 2 * page));
         objects.push(format!("<</Length {}>>stream\n{content}\nendstream", content.len()));
     }
-    let mut bytes = b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n".to_vec();
-    let mut table = format!("xref\n0 {}\n0000000000 65535 f \n", objects.len() + 1);
-    for (i, object) in objects.iter().enumerate() {
-        table.push_str(&format!("{:010} 00000 n \n", bytes.len()));
-        bytes.extend(format!("{} 0 obj\n{object}\nendobj\n", i + 1).as_bytes());
-    }
-    let (xref, size) = (bytes.len(), objects.len() + 1);
-    bytes.extend(format!("{table}trailer\n<</Size {size}/Root 1 0 R>>\nstartxref\n{xref}\n%%EOF\n").as_bytes());
-    bytes
+    file::file(&objects, "")
 }

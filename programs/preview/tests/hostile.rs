@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod common;
+#[path = "../../../tests/common/pdf.rs"]
+mod pdf;
 
 use std::io::Cursor;
 use std::io::Write as _;
@@ -227,20 +229,6 @@ fn a_seal_that_takes_too_long_is_given_up() {
     assert!(started.elapsed() < Duration::from_secs(6));
 }
 
-fn pdf(objects: &[String]) -> Vec<u8> {
-    let mut out = b"%PDF-1.7\n".to_vec();
-    let mut offsets = Vec::new();
-    for (n, object) in objects.iter().enumerate() {
-        offsets.push(out.len());
-        write!(out, "{} 0 obj\n{object}\nendobj\n", n + 1).unwrap();
-    }
-    let start = out.len();
-    write!(out, "xref\n0 {}\n0000000000 65535 f \n", objects.len() + 1).unwrap();
-    offsets.iter().for_each(|offset| writeln!(out, "{offset:010} 00000 n ").unwrap());
-    write!(out, "trailer\n<< /Size {} /Root 1 0 R >>\nstartxref\n{start}\n%%EOF\n", objects.len() + 1).unwrap();
-    out
-}
-
 fn page_of(media_box: &str, resources: &str, content: &str, more: Vec<String>) -> Vec<u8> {
     let stream = |content: &str| format!("<< /Length {} >>\nstream\n{content}\nendstream", content.len());
     let mut objects = vec![
@@ -250,7 +238,7 @@ fn page_of(media_box: &str, resources: &str, content: &str, more: Vec<String>) -
         stream(content),
     ];
     objects.extend(more);
-    pdf(&objects)
+    pdf::file(&objects, "")
 }
 
 fn form(next: usize, times: usize) -> String {

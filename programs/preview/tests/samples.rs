@@ -7,11 +7,14 @@ mod common;
 mod poppler;
 
 use std::collections::BTreeSet;
+use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use common::{Drawn, but_fonts, converse, request};
 use libtest_mimic::{Arguments, Failed, Trial};
+use sealagent::ofd::Ofd;
 use sealagent::preview::{FindingKind as K, PageRequest, Told, keyword};
+use sealagent::ses::{PictureFormat, SesSignature};
 
 /// A sample and what is known of it.
 struct Sample {
@@ -120,6 +123,9 @@ fn main() {
             Trial::test(format!("ofd/{}", sample.file), move || judge(sample, &path)).with_ignored_flag(absent)
         })
         .collect();
+    let ofd = folder.join("ofd");
+    let absent = !ofd.is_dir();
+    trials.push(Trial::test("ofd/seals_that_are_packages", move || nested_seals(&ofd)).with_ignored_flag(absent));
     let pdf = folder.join("pdf/foxit-sm-detached-ses-page1.pdf");
     let absent = !pdf.is_file();
     let path = pdf.clone();
@@ -127,6 +133,35 @@ fn main() {
     let beside = move || poppler::beside(&std::fs::read(&pdf)?, poppler::NO_TEXT).map_err(Failed::from);
     trials.push(Trial::test("pdf/beside_poppler", beside).with_ignored_flag(absent || poppler::is_absent()));
     libtest_mimic::run(&arguments, trials).exit();
+}
+
+/// Seals of real makers whose pictures are packages are drawn whole, in their colour, on nothing.
+fn nested_seals(folder: &Path) -> Result<(), Failed> {
+    let mut seen = 0;
+    for sample in SAMPLES {
+        let mut ofd = Ofd::open(Cursor::new(std::fs::read(folder.join(sample.file).with_extension("ofd"))?))?;
+        let body = ofd.bodies()[0].clone();
+        for listed in ofd.signature_list(&body)?.map(|list| list.signatures).unwrap_or_default() {
+            let signature = ofd.signature(&listed)?;
+            let Ok(value) = SesSignature::parse(&ofd.package.read(&signature.signed_value, 8 << 20)?) else { continue };
+            let picture = value.seal().picture();
+            if picture.format != PictureFormat::Ofd {
+                continue;
+            }
+            seen += 1;
+            let mm = [picture.width_mm as f64, picture.height_mm as f64];
+            let (width, height, pixels) = common::seal(&picture.data, mm).map_err(|why| format!("{}: {why}", sample.file))?;
+            let share = |is: fn(&[u8]) -> bool| {
+                pixels.chunks_exact(4).filter(|pixel| is(pixel)).count() as f64 / f64::from(width * height)
+            };
+            let red = share(|p| p[3] > 128 && p[0] > 150 && p[1] < 130 && p[2] < 130);
+            let clear = share(|p| p[3] == 0);
+            if red < 0.02 || clear < 0.3 {
+                return Err(format!("{}: {red:.3} red, {clear:.3} transparent", sample.file).into());
+            }
+        }
+    }
+    if seen < 2 { Err(format!("{seen} such seals").into()) } else { Ok(()) }
 }
 
 fn pages(path: &Path, dpi: f32, count: usize) -> Result<(Told, Vec<Drawn>), Failed> {

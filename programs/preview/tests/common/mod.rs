@@ -205,6 +205,22 @@ pub fn converse(bytes: &[u8], requests: &[PageRequest]) -> (Told, Vec<Result<Dra
     (opened, pages)
 }
 
+/// A seal's picture by itself, in the words of the process: width, height and pixels, or why not.
+pub fn seal(file: &[u8], mm: [f64; 2]) -> Result<(u32, u32, Vec<u8>), String> {
+    let mut input = Vec::new();
+    let ask = Ask::Seal { bytes: file.len() as u64, mm, dpi: 300.0, max_pixels: MAX_PIXELS };
+    wire::write_frame(&mut input, &ask, &[]).unwrap();
+    input.extend_from_slice(file);
+    let mut output = Vec::new();
+    serve(&mut input.as_slice(), &mut output, Fonts::of_folders(Fonts::folders()), || {}).unwrap();
+    let mut output = output.as_slice();
+    match wire::read_frame::<Told>(&mut output).unwrap().unwrap().0 {
+        Told::Seal { width, height } => Ok((width, height, output.to_vec())),
+        Told::Refused { reason } => Err(reason),
+        told => panic!("{told:?}"),
+    }
+}
+
 /// A PNG file of one colour.
 pub fn png_file(width: u32, height: u32, rgba: [u8; 4]) -> Vec<u8> {
     let pixels: Vec<u8> = rgba.into_iter().cycle().take((width * height * 4) as usize).collect();
