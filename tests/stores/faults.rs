@@ -77,9 +77,10 @@ fn connections_that_are_cut_while_issuing() {
     let mut cuts = 0;
     while child.try_wait().unwrap().is_none() {
         cuts += cluster::shared(|cluster| cluster.psql("postgres", &cut)).parse::<u32>().unwrap();
-        std::thread::sleep(Duration::from_millis(120));
+        // Long enough for a step on a busy machine: one that is cut again and again is given up.
+        std::thread::sleep(Duration::from_millis(300));
     }
-    assert!(child.wait().unwrap().success() && cuts >= 5, "{cuts} cuts");
+    assert!(child.wait().unwrap().success() && cuts >= 2, "{cuts} cuts");
     let mut text = String::new();
     printed.read_to_string(&mut text).unwrap();
     let mut given = BTreeSet::new();

@@ -161,17 +161,21 @@ fn typed_password() {
     assert!(!fs::read_to_string(folder.join("database.json")).unwrap().contains("a-typed-word"));
 }
 
-/// A root, and a certificate below it for `localhost`, by OpenSSL. Gives root, certificate and key.
+/// A root, and certificates below it for the server `localhost` and the user `clerk`, by OpenSSL. Gives root, server's certificate and key.
 fn certificates(folder: &Path) -> [PathBuf; 3] {
     let openssl = |arguments: &[&str]| said(Command::new("openssl").current_dir(folder).args(arguments).output().unwrap());
     let ec = ["req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
     let root = ["-x509", "-days", "30", "-subj", "/CN=root", "-keyout", "root.key", "-out", "root.crt"];
     openssl(&[&ec[..], &root].concat());
-    openssl(&[&ec[..], &["-subj", "/CN=localhost", "-keyout", "server.key", "-out", "server.csr"]].concat());
-    fs::write(folder.join("names"), "subjectAltName=DNS:localhost").unwrap();
-    let sign =
-        ["x509", "-req", "-in", "server.csr", "-CA", "root.crt", "-CAkey", "root.key", "-days", "30", "-out", "server.crt"];
-    openssl(&[&sign[..], &["-CAcreateserial", "-extfile", "names"]].concat());
+    for (who, name) in [("server", "localhost"), ("client", "clerk")] {
+        let file = |ending: &str| format!("{who}.{ending}");
+        let subject = format!("/CN={name}");
+        openssl(&[&ec[..], &["-subj", &subject, "-keyout", &file("key"), "-out", &file("csr")]].concat());
+        fs::write(folder.join("names"), format!("subjectAltName=DNS:{name}")).unwrap();
+        let sign =
+            ["x509", "-req", "-CA", "root.crt", "-CAkey", "root.key", "-CAcreateserial", "-days", "30", "-extfile", "names"];
+        openssl(&[&sign[..], &["-in", &file("csr"), "-out", &file("crt")]].concat());
+    }
     ["root.crt", "server.crt", "server.key"].map(|name| folder.join(name))
 }
 
@@ -199,7 +203,7 @@ fn server_proves_its_name() {
         let refused = Rig::at(&wrong);
         let error = refused.init(&refused.folder(), "深圳", now()).map(drop).unwrap_err();
         assert!(
-            matches!(&error, RegionError::Store(StoreError::Unreachable(text)) if text.contains("certificate")),
+            matches!(&error, RegionError::Store(StoreError::Unproven(text)) if text.contains("certificate")),
             "{why}: {error}"
         );
     }
@@ -207,4 +211,23 @@ fn server_proves_its_name() {
     let _open = rig.pilot(now());
     let encrypted = "SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE usename = 'clerk'";
     assert_eq!(server.psql("postgres", encrypted), "t");
+
+    // With a certificate of its own the user needs no password.
+    let trusted = server.data().join("trusted.crt");
+    fs::copy(&root, &trusted).unwrap();
+    said(Command::new("chown").arg("--reference").args([&server.data(), &trusted]).output().unwrap());
+    server.psql("postgres", "ALTER SYSTEM SET ssl_ca_file = 'trusted.crt'");
+    let rules = fs::read_to_string(server.data().join("pg_hba.conf")).unwrap();
+    fs::write(server.data().join("pg_hba.conf"), format!("hostssl all clerk all cert\n{rules}")).unwrap();
+    server.psql("postgres", "SELECT pg_reload_conf()");
+    let second = server.database();
+    server.psql("postgres", &format!("GRANT CREATE ON DATABASE {second} TO clerk"));
+    let client = |ending| temp.path().join(format!("client.{ending}"));
+    fs::set_permissions(client("key"), fs::Permissions::from_mode(0o600)).unwrap();
+    let place =
+        format!("postgres://clerk@localhost:{}/{second}?sslmode=verify-full&sslrootcert={}", server.port(), root.display());
+    let without = Rig::at(&place);
+    assert!(without.init(&without.folder(), "深圳", now()).is_err());
+    let with = Rig::at(&format!("{place}&sslcert={}&sslkey={}", client("crt").display(), client("key").display()));
+    with.pilot(now());
 }

@@ -127,6 +127,9 @@ pub enum StoreError {
     /// No seal has this code.
     #[error("this authority made no seal {0}")]
     UnknownSeal(String),
+    /// The server's certificate does not prove its name. It was told nothing.
+    #[error("{0}")]
+    Unproven(String),
     /// The server cannot be reached, or broke the connection.
     #[error("{0}")]
     Unreachable(String),

@@ -137,6 +137,7 @@ impl From<&StoreError> for Failure {
             StoreError::PasswordNeeded { user, host } => Self::new("database-password", &[("user", user), ("host", host)]),
             StoreError::Postgres { .. } => Self::new("database", &[("reason", error)]),
             StoreError::UnknownSeal(es_id) => Self::new("unknown-seal", &[("esId", es_id)]),
+            StoreError::Unproven(reason) => Self::new("database-unproven", &[("reason", reason)]),
             StoreError::Unreachable(reason) => Self::new("database-unreachable", &[("reason", reason)]),
             StoreError::Unsuitable(reason) => Self::new("database-unsuitable", &[("reason", reason)]),
             _ => Self::new("store", &[("reason", error)]),

@@ -196,6 +196,7 @@ impl Postgres {
                     let (user, host) = self.address.user_and_host();
                     StoreError::PasswordNeeded { user, host }
                 }
+                _ if refuses_certificate(&error) => StoreError::Unproven(text),
                 _ => StoreError::Unreachable(text),
             }
         })?;
@@ -203,6 +204,19 @@ impl Postgres {
         session.prepare_session()?;
         Ok(session)
     }
+}
+
+/// Whether the server's certificate is the reason, which does not pass by waiting.
+fn refuses_certificate(error: &postgres::Error) -> bool {
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        if matches!(inner.and_then(|inner| inner.downcast_ref()), Some(rustls::Error::InvalidCertificate(_))) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// The tables in PostgreSQL's words. Text is ordered by its bytes, as SQLite orders it, and as lists are.
