@@ -587,7 +587,7 @@ fn an_upgraded_pdf_brings_what_is_needed_to_judge_it_later() {
     rig.region.renew_crls(at(NOW + 60)).unwrap();
     rig.region.write_trust_folder(&trust).unwrap();
     let told = upgrade(&rig, &tsa, "signed.pdf", "upgraded.pdf");
-    assert!(told.contains("revocation lists"), "{told}");
+    assert!(told.contains("revocation lists") && !told.contains("before the signature's time stamp"), "{told}");
     let upgraded = fs::read(rig.dir.path().join("upgraded.pdf")).unwrap();
     assert!(upgraded.starts_with(&signed), "no byte that is there is touched");
 
@@ -609,6 +609,18 @@ fn an_upgraded_pdf_brings_what_is_needed_to_judge_it_later() {
     let place = changed.windows(8).position(|window| window == b"Contract").unwrap();
     changed[place] = b'c';
     assert_eq!(judge(&changed, 180).indication, Indication::TotalFailed);
+}
+
+#[test]
+fn lists_from_before_the_time_stamp_are_told_of_when_a_file_is_upgraded() {
+    let tsa = Tsa::new(None);
+    let rig = with_tsa(&tsa, false);
+    let stamp = Stamp::Page { pages: PageSelection::All, x: 10.0, y: 10.0, width: None };
+    let contract = open(&rig, &pages(&[&text(60, 700, 0, "Contract")]));
+    let signed = bytes_of(&sign(&rig, vec![item(&rig, &contract, stamp)], None).outputs[0]);
+    fs::write(rig.dir.path().join("signed.pdf"), &signed).unwrap();
+    let told = upgrade(&rig, &tsa, "signed.pdf", "upgraded.pdf");
+    assert!(told.contains("before the signature's time stamp") && told.contains("upgrade the result again"), "{told}");
 }
 
 #[test]

@@ -140,6 +140,14 @@ test('the demo page places the seal by a click and seals several files at once',
     await page.waitForFunction(() => document.querySelector('#approve-now').textContent && !document.querySelector('#go').disabled && document.querySelectorAll('#report .verdict').length === 2);
     assert.equal(await page.locator('#error').isVisible(), false);
     assert.equal(await page.locator('#picker').isVisible(), false);
+    assert.equal(await page.locator('#by-field').isVisible(), false, 'an OFD has no fields');
+    await page.setInputFiles('#file', join(folder, 'fields.pdf'));
+    await page.locator('#by-field').waitFor();
+    await page.selectOption('#field', 'seller');
+    await page.click('input[name=by][value=field]');
+    await page.click('#go');
+    await page.waitForFunction(() => document.querySelectorAll('#report .verdict').length === 1 && !document.querySelector('#go').disabled);
+    assert.match(await page.locator('#report .verdict').innerText(), /^✔/);
     await page.setViewportSize({ width: 360, height: 740 });
     assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= document.documentElement.clientWidth));
     if (shots) await page.screenshot({ path: join(shots, 'demo-360.png'), fullPage: true });

@@ -101,6 +101,7 @@ async function pick() {
     if (picked) agent.deleteDocument(picked.documentId).catch(() => {});
     picked = handed;
     place.page = Math.min(place.page, picked.pages.length);
+    showFields();
     await showPage();
   } catch {
     // Without a picture the seal goes where the site says.
@@ -143,9 +144,24 @@ function showWhere() {
   $('where').textContent = picked ? `${t('page')} ${place.page}: ${place.x} mm, ${place.y} mm` : '';
 }
 
-const byKeyword = () => document.querySelector('input[name=by]:checked').value === 'keyword';
-$('keyword').onfocus = () => { document.querySelector('input[name=by][value=keyword]').click(); };
-for (const choice of document.querySelectorAll('input[name=by]')) choice.addEventListener('change', () => { $('picker').hidden = byKeyword(); });
+const by = () => document.querySelector('input[name=by]:checked').value;
+for (const kind of ['keyword', 'field']) $(kind).onfocus = () => { document.querySelector(`input[name=by][value=${kind}]`).click(); };
+for (const choice of document.querySelectorAll('input[name=by]')) choice.addEventListener('change', () => { $('picker').hidden = by() !== 'click'; });
+
+/** The fields that the document's author left for signatures. */
+function showFields() {
+  const { fields } = picked;
+  $('by-field').hidden = !fields.length;
+  $('field').replaceChildren(...fields.map(({ name, places: [first] }) => element('option', first ? `${name} (${t('page')} ${first.page})` : name, { value: name })));
+  if (!fields.length && by() === 'field') document.querySelector('input[name=by][value=click]').click();
+}
+
+/** What the agent is asked for. */
+const wanted = {
+  click: () => ({ kind: 'page', pages: [place.page], x: place.x, y: place.y }),
+  field: () => ({ kind: 'field', name: $('field').value }),
+  keyword: () => atKeyword($('keyword').value.trim(), sealSize()),
+};
 
 $('sheet').onclick = (event) => {
   const to = picked && clicked(event, $('sheet'), pageSize(), sealSize());
@@ -222,8 +238,7 @@ async function run() {
     };
     $('progress').value = 0;
     $('progress').hidden = false;
-    const where = byKeyword() ? atKeyword($('keyword').value.trim(), sealSize()) : { kind: 'page', pages: [place.page], x: place.x, y: place.y };
-    shown.results = await sealAndVerify(agent, files, chosenSeal(), where, { onProgress, onState, signal: running.signal });
+    shown.results = await sealAndVerify(agent, files, chosenSeal(), wanted[by()](), { onProgress, onState, signal: running.signal });
     while (step !== 'verify') goTo(STEPS[STEPS.indexOf(step) + 1]);
     approve('approveDone', false);
     active('result');
