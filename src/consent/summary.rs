@@ -3,6 +3,7 @@
 //! Texts of strangers are kept as [`Shown`], which is harmless by construction, so no prompter can forget it.
 
 use std::fmt;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -212,7 +213,7 @@ pub struct SealShown {
     /// The picture as it is put on a page: the file that the seal holds (PNG, GIF, BMP, JPEG), or the PNG that was drawn of it (SVG,
     /// OFD); the file that cannot be shown where it could not be drawn.
     #[serde(skip)]
-    pub picture: Vec<u8>,
+    pub picture: Arc<Vec<u8>>,
 }
 
 /// Where one impression lands.
@@ -274,7 +275,7 @@ pub(super) mod tests {
                     signer: Shown::new("深圳市某某科技有限公司"),
                     uscc: Some(Shown::new("91440300MA5EXAMPLE")),
                     licence: None,
-                    picture: Vec::new(),
+                    picture: Arc::default(),
                 },
                 placements: vec![PlacementShown { page: 1, x: 120.0, y: 200.0, width: 40.0, height: 40.0 }],
                 closes: false,

@@ -190,7 +190,7 @@ impl Window {
             signer: seal.signer.to_string(),
             uscc: seal.uscc.as_ref().map(ToString::to_string),
             licence: seal.licence.as_ref().map(ToString::to_string),
-            picture: seal.picture.starts_with(b"\x89PNG").then(|| Picture { png: wire::Bytes(seal.picture.clone()) }),
+            picture: seal.picture.starts_with(b"\x89PNG").then(|| Picture { png: wire::Bytes(seal.picture.to_vec()) }),
         }
     }
 

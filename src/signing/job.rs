@@ -1,5 +1,7 @@
 //! An item on its way: its seal is checked, its stamp placed, and room made for its value.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use super::finish::is_intact;
@@ -51,8 +53,8 @@ pub(super) struct Bound {
 
 impl Bound {
     /// The picture that the person is shown: the seal's own file where nothing was made of it.
-    pub fn shown(&self) -> Vec<u8> {
-        self.impression.as_ref().map_or_else(|_| self.seal.seal.picture().data.clone(), |drawn| drawn.to_vec())
+    pub fn shown(&self) -> Arc<Vec<u8>> {
+        self.impression.clone().unwrap_or_else(|_| Arc::new(self.seal.seal.picture().data.clone()))
     }
 }
 
@@ -139,13 +141,13 @@ fn plan_one(
     if document.format == Format::Ofd && item.signed_value == SignedValueKind::Gbt35275 && *stamp != Stamp::Nowhere {
         return Err(Failure::new(Code::BadRequest, "in OFD a value of kind gbt35275 carries no seal: stamp must be none"));
     }
-    // What a package shows is drawn by whoever reads it.
-    if document.format == Format::Pdf && *stamp != Stamp::Nowhere {
-        impression.as_ref().map_err(Failure::clone)?;
-    }
     let picture = seal.seal.picture();
     let size = SizeMm { width: picture.width_mm as f64, height: picture.height_mm as f64 };
     let placements = document.place(stamp, size, keywords).map_err(|e| of_document(&e))?;
+    // What an OFD shows is drawn by whoever reads it.
+    if document.format == Format::Pdf && !placements.is_empty() {
+        impression.as_ref().map_err(Failure::clone)?;
+    }
     match after {
         Some(Job { item: SigningItem { subject: Subject::Document { close: true, .. }, .. }, .. }) => {
             return Err(Failure::new(Code::DocumentClosed, "the item before it closes the document"));
