@@ -61,6 +61,7 @@ fn main() {
         let read = move || accepted(&["mutool", "info"], "Pages: 1");
         trial(format!("mutool_reads_a_pdf_with_an_{kind}_seal"), mutool, Box::new(read));
     }
+    trial("each_of_two_seals_on_one_pdf_has_the_picture".into(), false, Box::new(two_on_one));
     trial("an_svg_seal_on_an_ofd_is_drawn_from_its_signed_value".into(), false, Box::new(svg_on_ofd));
     trial("a_picture_that_is_not_drawn_whole_signs_nothing".into(), false, Box::new(refused));
     trial("without_a_preview_nothing_is_put_into_a_pdf".into(), false, Box::new(no_preview));
@@ -126,12 +127,20 @@ fn at_corner() -> Stamp {
 }
 
 fn sign(rig: &Rig, seal: &str, bytes: &[u8], stamp: Stamp, signed_value: Option<SignedValueKind>) -> Signed {
+    sign_all(rig, seal, bytes, vec![stamp], signed_value)
+}
+
+/// One document with as many signatures as there are stamps.
+fn sign_all(rig: &Rig, seal: &str, bytes: &[u8], stamps: Vec<Stamp>, signed_value: Option<SignedValueKind>) -> Signed {
     let path = rig.dir.path().join("contract");
     fs::write(&path, bytes).unwrap();
     let document = Arc::new(Document::of_file(&path, &scratch(rig)).unwrap());
     let signed_value = signed_value.unwrap_or(document.format.signed_value());
-    let subject = Subject::Document { document, stamp, close: false };
-    let items = vec![SigningItem { subject, seal: seal.to_owned(), signed_value }];
+    let item = |stamp| {
+        let subject = Subject::Document { document: document.clone(), stamp, close: false };
+        SigningItem { subject, seal: seal.to_owned(), signed_value }
+    };
+    let items = stamps.into_iter().map(item).collect();
     let (_canceller, cancel) = Canceller::new();
     let request = SigningRequest { requester: Requester::CommandLine, items, timestamp: None, require_valid: false };
     rig.runtime.block_on(run_alone(&rig.app.signer, request, &scratch(rig), cancel)).unwrap()
@@ -280,6 +289,32 @@ fn judged(kind: &str, file: Vec<u8>, command: &[&str], says: &str) -> Result<(),
     if run.status.success() && told.contains(says) && !complains { Ok(()) } else { Err(told.into()) }
 }
 
+/// The second is prepared on what the first made, after the person was asked.
+fn two_on_one() -> Result<(), Failed> {
+    let (rig, seal) = rig("svg", svg(), Some(program()));
+    let below = Stamp::Page { pages: PageSelection::All, x: 10.0, y: 10.0, width: None };
+    let bytes = out(&rig, &sign_all(&rig, &seal, &contract(), vec![below, at_corner()], None))?;
+    let drawn = draw(&rig, bytes, Vec::new())?;
+    for [x, y] in [[10.0, 10.0], CORNER] {
+        let found = pixel(&drawn, x + 20.0, y + 1.0);
+        if !is_near(found, [230, 0, 18]) {
+            return Err(format!("{found:?} at {x}, {y}").into());
+        }
+    }
+    Ok(())
+}
+
+/// The colour at a place in mm.
+fn pixel(drawn: &PagePicture, x: f64, y: f64) -> [u8; 3] {
+    let scale = f64::from(drawn.head.width) / drawn.head.width_mm;
+    let at = (y * scale) as usize * drawn.head.width as usize + (x * scale) as usize;
+    [drawn.layers[0][at * 4], drawn.layers[0][at * 4 + 1], drawn.layers[0][at * 4 + 2]]
+}
+
+fn is_near(a: [u8; 3], b: [u8; 3]) -> bool {
+    a.iter().zip(b).all(|(a, b)| a.abs_diff(b) < 6)
+}
+
 fn svg_on_ofd() -> Result<(), Failed> {
     let (rig, seal) = rig("svg", svg(), Some(program()));
     let bytes = out(&rig, &sign(&rig, &seal, &ofd(1), at_corner(), None))?;
@@ -287,15 +322,10 @@ fn svg_on_ofd() -> Result<(), Failed> {
     if drawn.head.findings.iter().any(|finding| finding.is_incomplete()) {
         return Err(format!("{:?}", drawn.head.findings).into());
     }
-    let scale = f64::from(drawn.head.width) / drawn.head.width_mm;
-    let pixel = |x: f64, y: f64| {
-        let at = ((CORNER[1] + y) * scale) as usize * drawn.head.width as usize + ((CORNER[0] + x) * scale) as usize;
-        [drawn.layers[0][at * 4], drawn.layers[0][at * 4 + 1], drawn.layers[0][at * 4 + 2]]
-    };
-    let found = [pixel(20.0, 1.0), pixel(10.0, 20.0), pixel(20.0, 30.0)];
+    let at = |x: f64, y: f64| pixel(&drawn, CORNER[0] + x, CORNER[1] + y);
+    let found = [at(20.0, 1.0), at(10.0, 20.0), at(20.0, 30.0)];
     let expected = [[230, 0, 18], [153, 153, 255], [255, 255, 255]];
-    let is_near = |(a, b): ([u8; 3], [u8; 3])| a.iter().zip(b).all(|(a, b)| a.abs_diff(b) < 6);
-    if found.into_iter().zip(expected).all(is_near) { Ok(()) } else { Err(format!("{found:?}").into()) }
+    if found.into_iter().zip(expected).all(|(a, b)| is_near(a, b)) { Ok(()) } else { Err(format!("{found:?}").into()) }
 }
 
 /// The failure says which seal and what is in the way, nothing is signed, and nobody was asked; other ways to sign stay open.

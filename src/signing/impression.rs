@@ -14,8 +14,10 @@ use crate::seals::KnownSeal;
 use crate::ses::PictureFormat;
 use crate::sm::Sm3Digest;
 
-/// Dots per inch of a drawn seal: finer than what is printed of it.
-const DPI: f32 = 600.0;
+/// Dots per inch of a drawn seal, the first of them that is not too large: finer than what is printed of it, and as fine as a scan.
+const DPI: [f32; 2] = [600.0, 300.0];
+/// Bytes of a drawn seal, as for a picture inside a seal. It travels to the prompt and to the preview in frames.
+const MAX_BYTES: usize = 4 << 20;
 
 /// A seal's picture as PNG, GIF, BMP or JPEG; why there is none, if there is none.
 pub(super) type Impression = Result<Arc<[u8]>, Failure>;
@@ -47,17 +49,22 @@ impl Signer {
             return Err(failed(Code::PreviewUnavailable, "sealagent-preview is not installed".to_owned()));
         };
         let _permit = self.pool.acquire().await.map_err(|_| Failure::from(Code::Internal))?;
-        let drawn = preview.seal(&picture.data, [picture.width_mm as f64, picture.height_mm as f64], DPI).await;
-        drawn.map(Arc::from).map_err(|error| match &error {
-            // Started and gone: this picture was its end.
-            PreviewError::NotRunning(cause)
-                if !matches!(cause.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof) =>
-            {
-                tracing::error!(%error, "the preview cannot be started");
-                failed(Code::PreviewUnavailable, "sealagent-preview cannot be started".to_owned())
+        let mm = [picture.width_mm as f64, picture.height_mm as f64];
+        for dpi in DPI {
+            match preview.seal(&picture.data, mm, dpi).await {
+                Ok(drawn) if drawn.len() <= MAX_BYTES => return Ok(drawn.into()),
+                Ok(_) => {}
+                Err(PreviewError::NotRunning(cause)) => {
+                    // Started and gone: this picture was its end.
+                    if matches!(cause.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof) {
+                        return Err(failed(Code::SealPictureUnsupported, "drawing it takes too much".to_owned()));
+                    }
+                    tracing::error!(error = %cause, "the preview cannot be started");
+                    return Err(failed(Code::PreviewUnavailable, "sealagent-preview cannot be started".to_owned()));
+                }
+                Err(error) => return Err(failed(Code::SealPictureUnsupported, error.to_string())),
             }
-            PreviewError::NotRunning(_) => failed(Code::SealPictureUnsupported, "drawing it takes too much".to_owned()),
-            error => failed(Code::SealPictureUnsupported, error.to_string()),
-        })
+        }
+        Err(failed(Code::SealPictureUnsupported, format!("more than {MAX_BYTES} bytes when it is drawn")))
     }
 }

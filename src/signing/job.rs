@@ -159,13 +159,13 @@ fn plan_one(
     if document.format == Format::Ofd && item.signed_value == SignedValueKind::Gbt35275 && *stamp != Stamp::Nowhere {
         return Err(Failure::new(Code::BadRequest, "in OFD a value of kind gbt35275 carries no seal: stamp must be none"));
     }
-    // What a package shows is drawn by whoever reads it.
-    if document.format == Format::Pdf && *stamp != Stamp::Nowhere {
-        impression.as_ref().map_err(Failure::clone)?;
-    }
     let picture = seal.seal.picture();
     let size = SizeMm { width: picture.width_mm as f64, height: picture.height_mm as f64 };
     let placements = document.place(stamp, size, keywords).map_err(|e| of_document(&e))?;
+    // What an OFD shows is drawn by whoever reads it.
+    if document.format == Format::Pdf && !placements.is_empty() {
+        impression.as_ref().map_err(Failure::clone)?;
+    }
     match after {
         Some(Job { item: SigningItem { subject: Subject::Document { close: true, .. }, .. }, .. }) => {
             return Err(Failure::new(Code::DocumentClosed, "the item before it closes the document"));

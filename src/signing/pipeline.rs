@@ -355,9 +355,9 @@ impl Signer {
             () = cancel.cancelled() => return Err(Ended::Refused(Refusal::Cancelled)),
             impressions = self.impressions(bound.iter().map(|(seal, _)| seal)) => impressions,
         };
-        let bound = bound.into_iter().filter_map(|(seal, holder)| {
-            let impression = impressions.get(&seal.digest)?.clone();
-            Some(Bound { seal, holder, impression })
+        let bound = bound.into_iter().map(|(seal, holder)| {
+            let impression = impressions.get(&seal.digest).cloned().unwrap_or_else(|| Err(Code::Internal.into()));
+            Bound { seal, holder, impression }
         });
         let bound = bound.collect();
         let (request, config, trust) = (request.clone(), self.config.clone(), self.trust.clone());

@@ -1,5 +1,6 @@
 //! Consent as a test gives it: through the one door there is, with a scripted person.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sealagent::consent::{
@@ -23,7 +24,7 @@ pub async fn consented(key: Sm2PublicKey, count: u32, pin: &'static str) -> (Vec
             signer: Shown::new("signer"),
             uscc: None,
             licence: None,
-            picture: Default::default(),
+            picture: Arc::default(),
         },
         placements: Vec::new(),
         closes: false,
