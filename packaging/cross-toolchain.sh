@@ -96,6 +96,7 @@ for target in "$@"; do
         cd "$seed"
         export PATH="$toolchain/bin:$PATH" RUSTC="$toolchain/bin/rustc" RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR="$seed/target"
         export CARGO_PROFILE_RELEASE_DEBUG=0 RUSTFLAGS="-Cembed-bitcode=yes --remap-path-prefix=$library=/rustc/$release/library"
+        RUSTFLAGS="$RUSTFLAGS --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}/registry/src=crates"
         "$toolchain/bin/cargo" build -q --release --target "$target" -Zbuild-std=std,panic_unwind,panic_abort,test,proc_macro \
             -Zbuild-std-features=panic-unwind,backtrace
         for part in "$seed/target/$target"/release/deps/*.rlib; do
