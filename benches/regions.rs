@@ -1,5 +1,18 @@
-//! A region's seal status at the size of a million seals, 20 000 of them not valid: to build, to read, to look up.
-//! `cargo bench --bench regions`
+//! A region at the size of a million seals, 20 000 of them not valid: to issue on either store, to publish, to read, to look up, and to
+//! answer questions about. `cargo bench --bench regions`; `SEALS=1000000` issues that many instead of 10 000.
+//!
+//! The service is a process of its own (this program, started once more) that `taskset` keeps on one core, with its clients on another.
+//! What it answers for each second of processor time is printed beside what it answers in a second: on a machine that does other work the
+//! first is the truer number. PostgreSQL is measured where it is installed. Printed, never asserted.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+#[cfg(unix)]
+#[path = "regions/authority.rs"]
+mod authority;
+#[cfg(unix)]
+#[allow(dead_code, reason = "the tests use all of it")]
+#[path = "../tests/stores/cluster.rs"]
+mod cluster;
 
 use std::hint::black_box;
 
@@ -9,11 +22,19 @@ use sealagent::pki::seal_status::{SealEntry, SealHistory, SealState, StateChange
 use sealagent::sm::sm3;
 
 fn main() {
+    #[cfg(unix)]
+    if authority::is_service() {
+        return authority::serve();
+    }
     let bytes = StatusList::to_der(&head(None), &entries(20_000));
     if let Ok(list) = StatusList::parse(&bytes) {
         println!("20 000 entries: {} bytes as a file, {} in memory", bytes.len(), list.memory());
     }
     println!("1 000 changes: {} bytes", StatusList::to_der(&head(Some(1)), &entries(1_000)).len());
+    #[cfg(unix)]
+    if !std::env::args().any(|argument| argument == "--list" || argument == "--test") {
+        authority::figures();
+    }
     divan::main();
 }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # benches/table.sh [PART...]: measures everything in one run, beside other programs, and prints the README's tables (markdown). Parts:
-# crypto, documents, processes, agent; all unless told. CPU time wherever that can be had, the least of several runs: machines are shared.
+# crypto, documents, processes, agent, preview; all unless told. CPU time wherever that can be had, the least of several runs: machines are shared.
 # What is not installed (openssl, libgcrypt20-dev, libbcprov-java and a JDK, a C compiler) is left out with a word on standard error.
 set -euo pipefail
 export LC_ALL=C.UTF-8
@@ -113,7 +113,14 @@ agent() {
     echo '```'
 }
 
-[ $# -gt 0 ] || set -- crypto documents processes agent
+# What a person waits for: pages and seals as pictures, the program started for them.
+preview() {
+    echo '```'
+    cargo bench --quiet -p sealagent-preview --bench preview
+    echo '```'
+}
+
+[ $# -gt 0 ] || set -- crypto documents processes agent preview
 for part in "$@"; do
     echo
     "$part"

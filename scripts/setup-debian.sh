@@ -16,6 +16,8 @@ case "${1-}" in
         packages="$packages xvfb libxkbcommon-x11-0 xdotool pcscd vsmartcard-vpcd opensc softhsm2 curl imagemagick"
         # The verification service behind a load balancer, and another's reader of its metrics.
         packages="$packages nginx-light python3-prometheus-client"
+        # The database that an authority may keep its records in; the tests start their own server.
+        packages="$packages postgresql"
         # The agent for Windows, as far as a check goes: its TLS has parts in C.
         packages="$packages gcc-mingw-w64-x86-64"
         # The browsers that pages run in. Node may come from elsewhere than Debian, with npm in the same package.

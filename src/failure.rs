@@ -121,6 +121,8 @@ codes! {
     PinUnacceptable = "pin_unacceptable",
     /// Policy says no.
     PolicyRefused = "policy_refused",
+    /// The program that draws pages and seals is needed, and is not there.
+    PreviewUnavailable = "preview_unavailable",
     /// There is nothing to show a prompt on.
     PromptUnavailable = "prompt_unavailable",
     /// The seal was cancelled or suspended by its maker.
@@ -135,7 +137,7 @@ codes! {
     SealNotFound = "seal_not_found",
     /// The seal is before its dates.
     SealNotYetValid = "seal_not_yet_valid",
-    /// The seal's picture is of a kind that is not drawn into this format.
+    /// The seal's picture cannot be drawn whole, so it is not put into this format.
     SealPictureUnsupported = "seal_picture_unsupported",
     /// The session of the agent's own page has ended, or there was none.
     SessionEnded = "session_ended",

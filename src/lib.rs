@@ -34,6 +34,8 @@ pub mod config;
 pub mod consent;
 #[cfg(feature = "agent")]
 pub mod demo;
+#[cfg(feature = "agent")]
+pub mod doctor;
 #[cfg(feature = "service")]
 pub mod failure;
 #[cfg(feature = "service")]

@@ -60,6 +60,9 @@ pub enum Subject {
         documents: Vec<Document>,
         /// The seals that are used; each document names its own by index.
         seals: Vec<Seal>,
+        /// The host of the time stamp service that will be asked about the signatures, where one will be.
+        #[serde(default)]
+        stamped_by: Option<String>,
         /// By which token.
         token: Token,
     },

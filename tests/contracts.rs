@@ -17,8 +17,8 @@ use std::process::{Command, Output as Ran};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use common::pdf::pages;
-use common::rig::{NOW, PIN, Rig, TRIES, at, document as ofd, draft, sibling};
+use common::pdf::{file, pages};
+use common::rig::{NOW, PIN, Rig, TRIES, at, document as ofd, sibling};
 use common::tsa::{Tsa, Wrong};
 use sealagent::consent::Origin;
 use sealagent::consent::Requester;
@@ -28,7 +28,6 @@ use sealagent::failure::Code;
 use sealagent::ofd::write::{Item, NewDocument, NewPage};
 use sealagent::pdf;
 use sealagent::preview::Program;
-use sealagent::ses::{Picture, PictureFormat, SealDraft, Version};
 use sealagent::signing::request::run_alone;
 use sealagent::signing::subject::Bytes;
 use sealagent::signing::{Document, Output, Scratch, Signed, SignedValueKind, SigningItem, SigningRequest, State, Subject};
@@ -143,6 +142,37 @@ fn seals_land_by_the_keyword_that_a_person_can_see() {
         let same = widget.0 == place.0 && (widget.1 - place.1).abs() < 0.01 && (widget.2 - place.2).abs() < 0.01;
         assert!(same, "what lands is what was shown: {widget:?} {place:?}");
     }
+}
+
+#[test]
+fn behind_a_page_that_cannot_be_searched_no_occurrence_is_counted() {
+    let rig = seeing();
+    let encoding = "/Encoding<</Type/Encoding/Differences[65/q1/q2/q3/q4/q5/q6/q7/q8/q9]>>";
+    let page = |content: usize, font: usize| {
+        format!("<</Type/Page/Parent 2 0 R/Resources<</Font<</F {font} 0 R>>>>/Contents {content} 0 R>>")
+    };
+    let stream = |content: &str| format!("<</Length {}>>stream\n{content}\nendstream", content.len());
+    let contract = |order: &str| {
+        let objects = [
+            "<</Type/Catalog/Pages 2 0 R>>".to_owned(),
+            format!("<</Type/Pages/Kids[{order}]/Count 2/MediaBox[0 0 595.276 841.89]>>"),
+            "<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>".to_owned(),
+            format!("<</Type/Font/Subtype/Type1/BaseFont/Helvetica{encoding}>>"),
+            page(7, 4),
+            page(8, 3),
+            stream("BT /F 20 Tf 60 700 Td (ABCDEFGHI) Tj ET"),
+            stream("BT /F 20 Tf 60 700 Td (Seal here) Tj ET"),
+        ];
+        open(&rig, &file(&objects, ""))
+    };
+    let (behind, before) = (contract("5 0 R 6 0 R"), contract("6 0 R 5 0 R"));
+    let ask =
+        |document: &Arc<Document>, which| sign(&rig, vec![item(&rig, document, keyword("Seal here", which, 2.0, -3.0))], None);
+    for which in [nth(1), Occurrence::All] {
+        assert_eq!(codes(&ask(&behind, which)), [Some(Code::KeywordUnsearchable)], "{which:?}");
+    }
+    assert_eq!(codes(&ask(&before, Occurrence::All)), [Some(Code::KeywordUnsearchable)]);
+    assert_eq!(codes(&ask(&before, nth(1))), [None], "nothing before it is unknown");
 }
 
 #[test]
@@ -382,10 +412,18 @@ fn signatures_carry_the_time_stamp_of_the_configured_service() {
         assert_eq!(report.signatures[0].time_source, Some(TimeSource::Timestamp));
         assert_eq!(report.signatures[0].signed_at, Some(at(NOW)));
     }
+    let named = |rig: &Rig| rig.person.shown().last().unwrap().stamped_by.as_ref().map(ToString::to_string);
+    assert_eq!(named(&rig).as_deref(), Some("127.0.0.1"), "the person was told");
     let plain = sign(&rig, vec![item(&rig, &package, stamp())], None);
     let report = report(&rig, &bytes_of(&plain.outputs[0]));
     assert_eq!(report.signatures[0].time_source, Some(TimeSource::Claimed), "nobody asked for it");
-    assert_eq!(tsa.asked(), 3);
+    assert_eq!((named(&rig), tsa.asked()), (None, 3));
+    // One prompt for all of a batch says it once.
+    let both = vec![item(&rig, &package, stamp()), item(&rig, &contract, stamp())];
+    assert_eq!(sign(&rig, both, Some("city")).status.state, State::Done);
+    let shown = rig.person.shown();
+    assert_eq!((shown.last().unwrap().items.len(), named(&rig).as_deref()), (2, Some("127.0.0.1")));
+    assert_eq!(tsa.asked(), 5);
 }
 
 #[test]
@@ -549,7 +587,7 @@ fn an_upgraded_pdf_brings_what_is_needed_to_judge_it_later() {
     rig.region.renew_crls(at(NOW + 60)).unwrap();
     rig.region.write_trust_folder(&trust).unwrap();
     let told = upgrade(&rig, &tsa, "signed.pdf", "upgraded.pdf");
-    assert!(told.contains("revocation lists"), "{told}");
+    assert!(told.contains("revocation lists") && !told.contains("before the signature's time stamp"), "{told}");
     let upgraded = fs::read(rig.dir.path().join("upgraded.pdf")).unwrap();
     assert!(upgraded.starts_with(&signed), "no byte that is there is touched");
 
@@ -574,6 +612,18 @@ fn an_upgraded_pdf_brings_what_is_needed_to_judge_it_later() {
 }
 
 #[test]
+fn lists_from_before_the_time_stamp_are_told_of_when_a_file_is_upgraded() {
+    let tsa = Tsa::new(None);
+    let rig = with_tsa(&tsa, false);
+    let stamp = Stamp::Page { pages: PageSelection::All, x: 10.0, y: 10.0, width: None };
+    let contract = open(&rig, &pages(&[&text(60, 700, 0, "Contract")]));
+    let signed = bytes_of(&sign(&rig, vec![item(&rig, &contract, stamp)], None).outputs[0]);
+    fs::write(rig.dir.path().join("signed.pdf"), &signed).unwrap();
+    let told = upgrade(&rig, &tsa, "signed.pdf", "upgraded.pdf");
+    assert!(told.contains("before the signature's time stamp") && told.contains("upgrade the result again"), "{told}");
+}
+
+#[test]
 fn an_upgraded_ofd_has_a_stamp_where_there_is_room_for_one() {
     let tsa = Tsa::new(None);
     let rig = with_tsa(&tsa, false);
@@ -588,24 +638,4 @@ fn an_upgraded_ofd_has_a_stamp_where_there_is_room_for_one() {
     assert_eq!(report.indication, Indication::TotalPassed, "{:#?}", report.signatures);
     let sources: Vec<_> = report.signatures.iter().map(|s| s.time_source).collect();
     assert_eq!(sources, [Some(TimeSource::Claimed), Some(TimeSource::Timestamp)]);
-}
-
-#[test]
-fn a_seal_whose_picture_is_a_package_seals_ofd_and_is_refused_for_pdf_with_the_reason() {
-    let mut rig = Rig::new();
-    let certificate = rig.token.keys().unwrap()[0].certificate.clone().unwrap().0;
-    let code = rig.region.next_seal_code().unwrap();
-    let picture = Picture { kind: "ofd".into(), format: PictureFormat::Ofd, data: ofd(1), width_mm: 40, height_mm: 40 };
-    let draft = SealDraft { picture, ..draft(&code, vec![certificate], 0, 365) };
-    let seal = rig.region.make_seal(&draft, Version::V4).unwrap();
-    rig.token.put_seal(seal.raw()).unwrap();
-    let contract = pages(&[&text(60, 700, 0, "Contract")]);
-    let stamp = || Stamp::Page { pages: PageSelection::All, x: 10.0, y: 10.0, width: None };
-    for (bytes, stamp, code) in
-        [(&ofd(1), stamp(), None), (&contract, Stamp::Nowhere, None), (&contract, stamp(), Some(Code::SealPictureUnsupported))]
-    {
-        let wish = SigningItem { seal: seal.es_id().to_owned(), ..item(&rig, &open(&rig, bytes), stamp) };
-        assert_eq!(codes(&sign(&rig, vec![wish], None)), [code]);
-    }
-    assert_eq!(rig.person.shown().len(), 2);
 }

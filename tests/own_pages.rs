@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common {
+    pub mod pdf;
     pub mod rig;
     pub mod world;
 }
@@ -13,6 +14,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
+use common::pdf::pages_with_fields;
 use common::rig::{NOW, PIN, Rig, at, document, sibling};
 use common::world::{World, contract, with_entry};
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -73,6 +75,8 @@ fn drive(program: &Path, tests: &str) -> Result<(), Failed> {
     file("changed.ofd", &with_entry(&sealed, "Doc_0/Pages/Page_0/Content.xml", change));
     file("stranger.ofd", &World::new(&folder.path().join("elsewhere")).sign(&contract(2, 8), Version::V4));
     file("plain.ofd", &document(2));
+    let fields = [("buyer", 0, "100 100 240 220"), ("seller", 1, "300 500 400 600"), ("<b>witness", 1, "0 0 0 0")];
+    file("fields.pdf", &pages_with_fields(&["BT /F 20 Tf 60 700 Td (Contract) Tj ET", "q Q"], &fields));
     // The clock stands still, so none of them ends.
     let links: Vec<_> = (0..20).map(|_| Links::new(&places).create(at(NOW)).unwrap()).collect();
     file("links", links.join("\n").as_bytes());
@@ -89,11 +93,15 @@ fn drive(program: &Path, tests: &str) -> Result<(), Failed> {
     if !output.status.success() {
         return Err(Failed::from(String::from_utf8_lossy(&output.stdout).into_owned()));
     }
-    // The person was asked for the file that was sealed before, for the one that the agent's page sealed, for both files of the demo page
-    // at once, by click and by keyword, where that was driven too, and for nothing else.
+    // The person was asked for the file that was sealed before, for the two that the agent's page sealed, for both files of the demo page
+    // at once, by click and by keyword, and for a field of a third, where that was driven too, and for nothing else.
     let asked: Vec<_> = rig.person.shown().iter().map(|summary| (summary.requester.clone(), summary.items.len())).collect();
-    assert_eq!(asked[1], (Requester::OwnPage, 1));
+    assert_eq!(asked[1..3], [(Requester::OwnPage, 1), (Requester::OwnPage, 1)]);
+    let in_field = rig.person.shown()[2].items[0].placements.clone();
+    // In the middle of `buyer`, 140 points wide and 120 high, the seal is as high as the field.
+    assert!(matches!(&in_field[..], [place] if place.page == 1 && (place.height - 42.3).abs() < 0.1), "{in_field:?}");
     let is_chromium = tests.contains("chromium");
-    assert_eq!(asked[2..], vec![(Requester::Origin(site), 2); if is_chromium { 2 } else { 0 }]);
+    let by_site = if is_chromium { vec![2, 2, 1] } else { Vec::new() };
+    assert_eq!(asked[3..], by_site.into_iter().map(|n| (Requester::Origin(site.clone()), n)).collect::<Vec<_>>());
     Ok(())
 }

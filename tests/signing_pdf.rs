@@ -26,6 +26,7 @@ use sealagent::signing::{Document, Output, Scratch, Signed, SignedValueKind, Sig
 use sealagent::stamp::{Edge, PageNumber, PageSelection, RectMm, Stamp};
 use sealagent::verify::report::{Code as Finding, Indication, Report, SignatureKind};
 use sealagent::verify::{Context, Verifier};
+use serde_json::json;
 
 /// A contract of so many A4 pages with an empty signature field `buyer` on page 1; `trailer` goes into the trailer.
 fn contract(pages: usize, trailer: &str) -> Vec<u8> {
@@ -338,10 +339,17 @@ fn page_gets_its_pdf_sealed() {
     let document = answer.json();
     assert_eq!((answer.status, document["format"].as_str()), (201, Some("pdf")));
     assert!((document["pages"][1]["widthMm"].as_f64().unwrap() - 210.0).abs() < 0.01, "{document}");
+    let [field] = document["fields"].as_array().unwrap().as_slice() else { panic!("{document}") };
+    assert_eq!((&field["name"], &field["closes"], &field["places"][0]["page"]), (&json!("buyer"), &json!(false), &json!(1)));
+    // From the top, in mm: 841.89 - 220 points.
+    assert!((field["places"][0]["y"].as_f64().unwrap() - 219.4).abs() < 0.1, "{document}");
     let id = document["documentId"].as_str().unwrap();
     let request = rig.ask(id);
     assert_eq!(rig.wait(&request)["state"], "done");
     let answer = rig.get(&format!("/v1/signatures/{request}/documents/{id}"));
     assert_eq!((answer.status, answer.header("Content-Type")), (200, Some("application/pdf")));
     assert_all_passed(&rig, &answer.body, &[SignatureKind::Gbt35275]);
+    let in_field = sealed(&rig, &contract(1, ""), rig.seal.es_id(), Stamp::Field { name: "buyer".into() });
+    let again = rig.send("POST", "/v1/documents?name=b.pdf", &headers, &in_field).json();
+    assert_eq!(again["fields"], json!([]), "a signed field is none to choose");
 }

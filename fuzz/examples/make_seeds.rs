@@ -11,7 +11,7 @@ use std::path::Path;
 
 use sealagent::cms::{Content, Identifiers, SignedData, SignedDataDraft};
 use sealagent::document::{Prepared as _, Provider, Signable as _, SignatureKind, SigningPlan};
-use sealagent::pdf::Document;
+use sealagent::pdf::{Document, SignatureOptions, ValidationData};
 use sealagent::ses::Version;
 use sealagent::sm::sm3;
 use ukey::{DriverError, KeyId, TokenId, wire};
@@ -42,6 +42,14 @@ fn main() {
         put("pdf", &format!("{name}.pdf"), &unsigned);
         put("pdf", &format!("{name}-signed.pdf"), &signed);
         put("verify", &format!("{name}-signed.pdf"), &signed);
+        // As `sealagent upgrade` leaves it; what the stamp says is not the point.
+        let data = ValidationData { certificates: vec![world.certificate.clone()], ..ValidationData::default() };
+        let mut document = Document::open(Cursor::new(&signed)).unwrap();
+        document.set_signature_options(SignatureOptions { stamps_document: Some(data), ..SignatureOptions::default() });
+        let mut upgraded = Vec::new();
+        document.prepare(&plan).unwrap().embed(b"\x04\x05stamp", &mut upgraded).unwrap();
+        put("pdf", &format!("{name}-upgraded.pdf"), &upgraded);
+        put("verify", &format!("{name}-upgraded.pdf"), &upgraded);
     }
     for version in [Version::V1, Version::V4, Version::V5] {
         put("ses", &format!("seal-{version}.esl"), world.seal(version).raw());
@@ -67,7 +75,7 @@ fn main() {
     let publication = sealauthority::Publication { base_url: Some("http://lists.example".into()), ..Default::default() };
     let content = |signed: &[u8]| SignedData::parse(signed).unwrap().content().unwrap().to_vec();
     let list = world.region.trust_list(&publication, now).unwrap();
-    let (full, changes) = world.region.status(publication.fresh_for, now).unwrap();
+    let (full, changes) = world.region.status(None, publication.fresh_for, now).unwrap();
     let query = sealagent::pki::seal_status::StatusQuery {
         es_id: seal.es_id().into(),
         seal_sm3: Some(sm3(seal.raw())),

@@ -42,6 +42,7 @@ pub const BODIES: &[(&str, Body)] = &[
     ("policy", bridge::policy),
     ("regions", regions::region_documents),
     ("revocation", revocation),
+    ("seal_svg", pages::seal_svg),
     ("ses", seals),
     ("sm2", sm2_signature),
     ("timestamp", time_stamp),
@@ -123,6 +124,7 @@ pub fn pdf_document(bytes: &[u8]) {
     let _ = document.signatures();
     let _ = document.unsigned_pictures();
     let _ = document.signature_fields();
+    let _ = document.validation_values();
     let plan = SigningPlan {
         placements: Vec::new(),
         kind: SignatureKind::Sign,

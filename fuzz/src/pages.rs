@@ -1,4 +1,4 @@
-//! What the preview draws: the page of a package, as text that whoever made the file wrote.
+//! What the preview draws: the page of a package, and the picture of a seal, as text that whoever made the file wrote.
 
 use std::io::{Cursor, Write as _};
 
@@ -27,6 +27,13 @@ pub fn ofd_page(page: &[u8]) {
     let request = PageRequest { page: 1, dpi: 24.0, max_pixels: 20_000, stamps: Vec::new() };
     // No fonts: what is drawn for a missing glyph is drawn for all.
     let _ = document.draw(&request, &mut Fonts::of_folders(Vec::new()));
+}
+
+/// A seal's picture in SVG (programs/preview).
+pub fn seal_svg(picture: &[u8]) {
+    if picture.len() <= MAX_PAGE {
+        let _ = sealagent_preview::svg::draw(picture, 24, 24);
+    }
 }
 
 fn package(page: &[u8]) -> zip::result::ZipResult<Vec<u8>> {

@@ -2,12 +2,12 @@
 
 use std::process::ExitCode;
 
-use super::doctor::untested;
 use super::{Output, Problem, with_agent};
 use crate::agent::Agent;
 use crate::config::Config;
 use crate::consent::summary::Shown;
 use crate::consent::text::date;
+use crate::doctor::untested;
 use crate::failure::Language;
 use crate::seals::{self, Seals};
 use crate::views::{SealView, TokenView};

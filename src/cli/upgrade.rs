@@ -4,6 +4,7 @@
 //! on top, as one incremental update. In OFD a seal signature has a place for a time stamp and none for revocation data, and the place is
 //! free only while no later signature protects the file: what cannot be had is said.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
@@ -21,14 +22,18 @@ use crate::document::{Prepared as _, Provider, Signable as _, SignatureKind, Sig
 use crate::failure::{Code, Failure, Language};
 use crate::ofd::Ofd;
 use crate::pdf::{self, SignatureOptions, ValidationData};
+use crate::pki::extensions::TIME_STAMPING;
 use crate::pki::trust::{TrustStore, decode};
 use crate::pki::{Certificate, Crl, OcspResponse, PathFinder, PathOutcome, TimeStampToken};
-use crate::ses::{self, Kind, SesSignature};
+use crate::ses::{self, SesSignature};
 use crate::signing::subject::{Document, FileError, of_document};
 use crate::signing::timestamp::Stamper;
 use crate::signing::{Format, Scratch, SignedValue, is_intact};
 use crate::trust_dir;
-use crate::verify::{Context, Verifier};
+use crate::verify::{Context, Verifier, carried};
+
+/// Of certificates, by their SHA-256: when the newest revocation data about it are of, if there are any.
+type Newest = HashMap<[u8; 32], Option<Timestamp>>;
 
 /// Room for the token in a PDF, in bytes.
 const ROOM: usize = 16 << 10;
@@ -188,12 +193,13 @@ impl Upgrade {
         let unreadable = |error: pdf::PdfError| of_document(&error.into());
         let mut document = pdf::Document::open(self.document.bytes.reader()).map_err(unreadable)?;
         let mut leaves = Vec::new();
-        for signature in document.signatures().map_err(unreadable)? {
+        let signatures = document.signatures().map_err(unreadable)?;
+        for signature in &signatures {
             certificates(&signature.contents, &mut leaves);
         }
         // The service is asked twice: its own certificates belong into what it stamps.
         certificates(&self.stamper.stamp(&self.document.sm3.0).await?, &mut leaves);
-        let data = self.validation_data(leaves)?;
+        let (data, known) = self.validation_data(leaves)?;
         let told = match self.language {
             Language::English => format!(
                 "{} certificates, {} revocation lists, {} OCSP responses, one time stamp",
@@ -220,20 +226,39 @@ impl Upgrade {
         let prepared = document.prepare(&plan).map_err(|error| of_document(&error))?;
         let token = self.stamper.stamp_digest(&prepared.digest()).await?;
         prepared.embed(&token, out).map_err(|error| of_document(&error))?;
-        Ok(vec![told])
+        let stamped = TimeStampToken::parse(&token).map_or_else(|_| Timestamp::now(), |token| token.time());
+        let is_old = signatures.iter().any(|signature| {
+            let since = carried::stamped_at(&signature.contents).unwrap_or(stamped);
+            let mut own = Vec::new();
+            certificates(&signature.contents, &mut own);
+            // A time stamp authority's list must be current whenever the file is judged.
+            own.retain(|certificate| !certificate.extensions().has_purpose(TIME_STAMPING));
+            own.iter().any(|certificate| known.get(certificate.sha256()).is_some_and(|newest| newest.is_none_or(|at| at < since)))
+        });
+        let hint = self.language.pick(
+            "the revocation data are from before the signature's time stamp and count only while they are current; once newer ones are \
+             in the trust folder, upgrade the result again",
+            "吊销信息早于签名的时间戳，仅在其有效期内起作用；信任文件夹取得更新的吊销信息后，请再次升级该文件",
+        );
+        Ok([Some(told), is_old.then(|| hint.to_owned())].into_iter().flatten().collect())
     }
 
-    /// The chains of these certificates, with all that the trust folder has about the revocation of their links.
-    fn validation_data(&self, leaves: Vec<Arc<Certificate>>) -> Result<ValidationData, Failure> {
+    /// The chains of these certificates, with all that the trust folder has about the revocation of their links; and of each certificate
+    /// below an anchor (by its SHA-256) of when the newest of it is.
+    fn validation_data(&self, leaves: Vec<Arc<Certificate>>) -> Result<(ValidationData, Newest), Failure> {
         let mut finder = PathFinder::new(&self.trust);
         leaves.iter().for_each(|leaf| finder.add(leaf.clone()));
         let mut links: Vec<[Arc<Certificate>; 2]> = Vec::new();
         let mut data = ValidationData::default();
         for leaf in &leaves {
-            let chain = match finder.find_any(leaf, Timestamp::now()) {
+            let mut chain = match finder.find_any(leaf, Timestamp::now()) {
                 PathOutcome::Trusted(path) => path.certificates,
                 _ => vec![leaf.clone()],
             };
+            // Trusted by itself, but its issuer can still take it back.
+            if chain.len() == 1 && !leaf.is_self_issued() {
+                chain.extend(finder.issuer_of(leaf));
+            }
             for certificate in &chain {
                 if !data.certificates.iter().any(|known| known == certificate.der()) {
                     data.certificates.push(certificate.der().to_vec());
@@ -241,21 +266,38 @@ impl Upgrade {
             }
             links.extend(chain.windows(2).map(|pair| [pair[0].clone(), pair[1].clone()]));
         }
-        let is_about = |crl: &Crl| links.iter().any(|[child, issuer]| crl.covers(child) && crl.verify(issuer).is_ok());
+        let mut newest: Newest = links.iter().map(|[child, _]| (*child.sha256(), None)).collect();
+        // Whether one of the links is spoken of, and when that was.
+        let mut speaks = |of: &dyn Fn(&[Arc<Certificate>; 2]) -> Option<Timestamp>| {
+            let mut any = false;
+            for link in &links {
+                let Some(at) = of(link) else { continue };
+                any = true;
+                let known = newest.entry(*link[0].sha256()).or_default();
+                *known = (*known).max(Some(at));
+            }
+            any
+        };
         for der in self.files("crls")? {
-            if Crl::parse(&der).is_ok_and(|crl| is_about(&crl)) && !data.crls.contains(&der) {
+            let Ok(crl) = Crl::parse(&der) else { continue };
+            let of = |[child, issuer]: &[Arc<Certificate>; 2]| {
+                (crl.covers(child) && crl.verify(issuer).is_ok()).then(|| crl.this_update())
+            };
+            if speaks(&of) && !data.crls.contains(&der) {
                 data.crls.push(der);
             }
         }
-        let answers = |response: &OcspResponse| {
-            links.iter().any(|[child, issuer]| response.answer(child, issuer).is_some() && response.is_signed_for(issuer))
-        };
         for der in self.files("ocsp")? {
-            if OcspResponse::parse(&der).is_ok_and(|response| answers(&response)) && !data.ocsp_responses.contains(&der) {
+            let Ok(response) = OcspResponse::parse(&der) else { continue };
+            let of = |[child, issuer]: &[Arc<Certificate>; 2]| {
+                let answer = response.answer(child, issuer)?;
+                response.is_signed_for(issuer).then_some(answer.this_update)
+            };
+            if speaks(&of) && !data.ocsp_responses.contains(&der) {
                 data.ocsp_responses.push(der);
             }
         }
-        Ok(data)
+        Ok((data, newest))
     }
 
     /// The DER values in a folder of the trust folder.
@@ -272,33 +314,13 @@ impl Upgrade {
     }
 }
 
-/// The certificates in a signed value, those of its time stamps and of its seal among them.
+/// Adds the certificates in a signed value, each once.
 fn certificates(value: &[u8], out: &mut Vec<Arc<Certificate>>) {
-    let mut add = |der: &[u8]| {
-        if let Ok(certificate) = Certificate::parse(der)
+    for der in carried::certificates(value) {
+        if let Ok(certificate) = Certificate::parse(&der)
             && !out.iter().any(|known| known.der() == der)
         {
             out.push(Arc::new(certificate));
         }
-    };
-    match ses::detect(value) {
-        Kind::Signature(_) => {
-            let Ok(signature) = SesSignature::parse(value) else { return };
-            add(signature.signer_certificate());
-            add(signature.seal().maker_certificate());
-            if let Some(Ok(token)) = signature.time_stamp().map(TimeStampToken::parse) {
-                token.certificates().iter().for_each(|certificate| add(certificate.der()));
-            }
-        }
-        Kind::Cms => {
-            let Ok(data) = SignedData::parse(value) else { return };
-            data.certificates().iter().for_each(|der| add(der));
-            for token in data.signers().iter().flat_map(|signer| signer.time_stamps()) {
-                if let Ok(token) = TimeStampToken::parse(token) {
-                    token.certificates().iter().for_each(|certificate| add(certificate.der()));
-                }
-            }
-        }
-        _ => {}
     }
 }

@@ -22,7 +22,7 @@ use ukey::{Credential, Sm2Message};
 
 use crate::sm::{Sm2PublicKey, Sm3Digest};
 use prompt::{Answer, Cancel, Turn};
-use summary::{SummaryItem, TokenShown};
+use summary::{Shown, SummaryItem, TokenShown};
 
 pub use origin::{NotAnOrigin, Origin};
 pub use summary::{Requester, Summary};
@@ -68,17 +68,18 @@ pub enum Refusal {
 
 /// Shows all items in one prompt and brings back the consent to exactly these. The only maker of [`Consent`].
 ///
-/// `attempt` is 1, and one more after each wrong PIN: every attempt is a prompt, an answer and at most one try.
+/// `stamped_by` is the host of the time stamp service that will be asked. `attempt` is 1, and one more after each wrong PIN: every attempt is a prompt, an answer and at most one try.
 pub async fn obtain(
     turn: &Turn<'_>,
     asked: &[Asked],
+    stamped_by: Option<&Shown>,
     token: TokenShown,
     pin: ukey::PinStatus,
     attempt: u32,
     cancel: &Cancel,
 ) -> Outcome {
     let items = asked.iter().map(|a| a.shown.clone()).collect();
-    let summary = Summary { requester: turn.requester().clone(), items, token, pin, attempt };
+    let summary = Summary { requester: turn.requester().clone(), items, stamped_by: stamped_by.cloned(), token, pin, attempt };
     let answer = turn.ask(&summary, cancel.clone()).await;
     match answer {
         Answer::Approve(_) if cancel.is_cancelled() => Outcome::Not(Refusal::Cancelled),
@@ -286,7 +287,7 @@ mod tests {
         let turn = queue.turn(queue.admit(who)?, &mut cancel).await.unwrap();
         let shown = summary();
         let asked = [Asked { shown: shown.items[0].clone(), bound: item(DataHash::Fixed(sm3(b"a"))) }];
-        Ok(obtain(&turn, &asked, shown.token, shown.pin, 1, &cancel).await)
+        Ok(obtain(&turn, &asked, None, shown.token, shown.pin, 1, &cancel).await)
     }
 
     /// Attack items 20 and 24.
@@ -328,7 +329,7 @@ mod tests {
         let turn = queue.turn(queue.admit(&origin("a")).unwrap(), &mut cancel).await.unwrap();
         let shown = summary();
         let asked = [Asked { shown: shown.items[0].clone(), bound: item(DataHash::Fixed(sm3(b"a"))) }];
-        let (outcome, ()) = tokio::join!(obtain(&turn, &asked, shown.token, shown.pin, 1, &cancel), async {
+        let (outcome, ()) = tokio::join!(obtain(&turn, &asked, None, shown.token, shown.pin, 1, &cancel), async {
             tokio::time::sleep(Duration::from_secs(1)).await;
             canceller.cancel();
         });

@@ -3,6 +3,7 @@
 //! Texts of strangers are kept as [`Shown`], which is harmless by construction, so no prompter can forget it.
 
 use std::fmt;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -94,6 +95,9 @@ pub struct Summary {
     pub requester: Requester,
     /// What is signed with which seal, an entry a signature.
     pub items: Vec<SummaryItem>,
+    /// The host of the time stamp service that will be asked about the signatures; `None` when none will be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stamped_by: Option<Shown>,
     /// The token that will sign.
     pub token: TokenShown,
     /// State of its PIN, read just now.
@@ -209,9 +213,10 @@ pub struct SealShown {
     /// What the registry of the signer's region says of the company, where a statement is at hand and agrees.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub licence: Option<Shown>,
-    /// The picture as the seal holds it (PNG, GIF, BMP, JPEG, SVG or an OFD package).
+    /// The picture as it is put on a page: the file that the seal holds (PNG, GIF, BMP, JPEG), or the PNG that was drawn of it (SVG,
+    /// OFD); the file that cannot be shown where it could not be drawn.
     #[serde(skip)]
-    pub picture: Vec<u8>,
+    pub picture: Arc<[u8]>,
 }
 
 /// Where one impression lands.
@@ -273,13 +278,14 @@ pub(super) mod tests {
                     signer: Shown::new("深圳市某某科技有限公司"),
                     uscc: Some(Shown::new("91440300MA5EXAMPLE")),
                     licence: None,
-                    picture: Vec::new(),
+                    picture: Arc::default(),
                 },
                 placements: vec![PlacementShown { page: 1, x: 120.0, y: 200.0, width: 40.0, height: 40.0 }],
                 closes: false,
                 page: None,
                 leaves: None,
             }],
+            stamped_by: None,
             token: TokenShown { label: Shown::new("UKey"), serial_tail: Shown::new("4F2A") },
             pin: PinStatus { tries_left: Some(5), max_tries: Some(6), ..PinStatus::default() },
             attempt: 1,

@@ -44,6 +44,9 @@ pub fn lines(summary: &Summary, language: Language) -> Vec<String> {
         item_lines(&mut out, item, &number, matches!(summary.requester, Requester::Origin(_)), language);
     }
     out.push(String::new());
+    if let Some(host) = &summary.stamped_by {
+        out.extend([t("stamped_by").to_owned(), format!("    {host}"), String::new()]);
+    }
     out.extend(token_lines(&summary.token, &summary.pin, language));
     out
 }
@@ -186,6 +189,24 @@ mod tests {
         let lines = places(&scattered, Language::English);
         assert_eq!(lines.len(), MAX_PLACES + 1);
         assert!(lines[MAX_PLACES].starts_with("… 28 "), "{lines:?}");
+    }
+
+    #[test]
+    fn the_time_stamp_service_is_named_once_before_the_token_in_both_languages() {
+        let mut summary = super::super::summary::tests::summary();
+        let told =
+            |summary: &Summary, language| lines(summary, language).iter().filter(|line| line.contains("stamp.example")).count();
+        assert_eq!(told(&summary, Language::English), 0);
+        assert!(!lines(&summary, Language::Chinese).contains(&text("stamped_by", Language::Chinese).to_owned()));
+        summary.stamped_by = Some(super::super::summary::Shown::new("stamp.example\u{202e}"));
+        summary.items = vec![summary.items[0].clone(); 3];
+        for language in [Language::English, Language::Chinese] {
+            let lines = lines(&summary, language);
+            let place = |what: &str| lines.iter().position(|line| line.starts_with(what)).unwrap();
+            assert_eq!(lines[place(text("stamped_by", language)) + 1], "    stamp.example‹U+202E›");
+            assert!(place(text("stamped_by", language)) < place(text("token", language)));
+            assert_eq!(told(&summary, language), 1);
+        }
     }
 
     #[test]

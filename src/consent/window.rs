@@ -156,12 +156,12 @@ impl Window {
             .items
             .iter()
             .map(|item| {
-                let seal = self.seal(item);
-                let index = seals.iter().position(|s| s.es_id == seal.es_id && s.signer == seal.signer);
+                let (es_id, signer) = (item.seal.es_id.as_str(), item.seal.signer.as_str());
+                let index = seals.iter().position(|s| s.es_id == es_id && s.signer == signer);
                 self.document(
                     item,
                     index.unwrap_or_else(|| {
-                        seals.push(seal);
+                        seals.push(self.seal(item));
                         seals.len() - 1
                     }),
                 )
@@ -175,7 +175,12 @@ impl Window {
                 Requester::OwnPage => text("own_page", self.language).to_owned(),
             },
             origin_note: None,
-            subject: Subject::Sign { documents, seals, token: token(&summary.token, &summary.pin, summary.attempt) },
+            subject: Subject::Sign {
+                documents,
+                seals,
+                stamped_by: summary.stamped_by.as_ref().map(ToString::to_string),
+                token: token(&summary.token, &summary.pin, summary.attempt),
+            },
             wait_ms: self.delay.as_millis() as u64,
             timeout_s: self.timeout.as_secs(),
         }
@@ -190,7 +195,7 @@ impl Window {
             signer: seal.signer.to_string(),
             uscc: seal.uscc.as_ref().map(ToString::to_string),
             licence: seal.licence.as_ref().map(ToString::to_string),
-            picture: seal.picture.starts_with(b"\x89PNG").then(|| Picture { png: wire::Bytes(seal.picture.clone()) }),
+            picture: seal.picture.starts_with(b"\x89PNG").then(|| Picture { png: wire::Bytes(seal.picture.to_vec()) }),
         }
     }
 
@@ -451,11 +456,14 @@ mod tests {
     #[test]
     fn the_question_says_what_the_summary_says() {
         let (_dir, window) = prompt_that_says(b"");
-        let question = window.question(&summary());
+        let mut shown = summary();
+        shown.stamped_by = Some(super::super::summary::Shown::new("stamp.example"));
+        let question = window.question(&shown);
         assert_eq!(question.origin, "https://sign.example");
-        let Subject::Sign { documents, seals, token } = question.subject else { panic!("no signing question") };
+        let Subject::Sign { documents, seals, stamped_by, token } = question.subject else { panic!("no signing question") };
         assert_eq!((documents.len(), seals.len(), documents[0].seal, token.tries_left), (1, 1, 0, Some(5)));
         assert!(documents[0].seen && documents[0].name.contains("‹U+202E›"));
         assert_eq!(documents[0].sm3, crate::sm::sm3(b"contract").to_string());
+        assert_eq!(stamped_by.as_deref(), Some("stamp.example"));
     }
 }

@@ -44,6 +44,7 @@ impl Site {
                 ("/style.css", "text/css; charset=utf-8", fixed(include_str!("assets/style.css"))),
                 ("/app.js", "text/javascript; charset=utf-8", fixed(include_str!("assets/app.js"))),
                 ("/sealagent.js", "text/javascript; charset=utf-8", fixed(include_str!("../../sdk/js/dist/sealagent.js"))),
+                ("/place.js", "text/javascript; charset=utf-8", fixed(include_str!("../http/pages/assets/place.js"))),
                 ("/seal.js", "text/javascript; charset=utf-8", fixed(include_str!("assets/seal.js"))),
                 ("/texts.json", "application/json", fixed(include_str!("assets/texts.json"))),
                 ("/demo.json", "application/json", Bytes::from(settings)),

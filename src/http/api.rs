@@ -10,11 +10,15 @@ use serde::{Deserialize, Serialize};
 use super::openapi::{DateTime, Digest};
 use crate::consent::Requester;
 use crate::failure::{Code, Failure, Language};
+use crate::pdf::{SignatureField, Widget};
 use crate::preview::keyword;
 use crate::signing::{Document, ItemStatus, MAX_ITEMS, SignedValueKind, SigningItem, SigningRequest, State, Subject};
 use crate::sm::Sm3Digest;
-use crate::stamp::{Edge, Occurrence, PageNumber, PageSelection, Stamp};
+use crate::stamp::{Edge, Occurrence, PageNumber, PageSelection, RectMm, Stamp};
 
+/// Most fields of a document that a page is told of, and most places of each: a person chooses one of them.
+const MAX_FIELDS: usize = 200;
+const MAX_PLACES: usize = 20;
 /// Longest name of a document, in characters.
 const MAX_NAME: usize = 10_000;
 /// Longest `property` of a digest, in bytes.
@@ -88,9 +92,44 @@ pub struct DocumentView<'a> {
     pub signatures: usize,
     /// Whether one of them closed it.
     pub closed: bool,
+    /// Its empty signature fields, in the order of its form; at most 200.
+    pub fields: Vec<FieldView<'a>>,
     /// When it will be gone, if nobody asks about it before.
     #[schemars(with = "DateTime")]
     pub expires_at: Timestamp,
+}
+
+/// An empty signature field of a PDF.
+#[derive(JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FieldView<'a> {
+    /// Fully qualified name: what a stamp of kind `field` names.
+    pub name: &'a str,
+    /// Whether nothing further can be signed once it is.
+    pub closes: bool,
+    /// Where it shows; at most 20 places, and none where it is invisible.
+    pub places: Vec<PlaceView>,
+}
+
+/// A rectangle on a page, in mm from the top left corner.
+#[derive(JsonSchema, Serialize)]
+pub struct PlaceView {
+    page: usize,
+    x: f64,
+    y: f64,
+    width: f64,
+    height: f64,
+}
+
+impl<'a> FieldView<'a> {
+    fn new(field: &'a SignatureField) -> Self {
+        let shown = field.widgets.iter().filter(|widget| widget.rect.width > 0.0 && widget.rect.height > 0.0);
+        let place = |widget: &Widget| {
+            let RectMm { x, y, width, height } = widget.rect;
+            PlaceView { page: widget.page + 1, x, y, width, height }
+        };
+        Self { name: &field.name, closes: field.closes, places: shown.map(place).take(MAX_PLACES).collect() }
+    }
 }
 
 /// A page.
@@ -115,6 +154,7 @@ impl<'a> DocumentView<'a> {
             sm3: document.sm3,
             signatures: document.signatures,
             closed: document.closed,
+            fields: document.fields.iter().filter(|field| !field.is_signed).map(FieldView::new).take(MAX_FIELDS).collect(),
             expires_at,
         }
     }

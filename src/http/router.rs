@@ -113,36 +113,10 @@ pub(super) async fn routed(
     let query = Query::parse(head.uri.query().unwrap_or(""))?;
     let length = check_body(app, head, operation)?;
     let (origin, id) = (caller.origin(), route.value(0));
-    // Open to whoever may ask to be allowed.
-    match operation.call {
-        // A WebSocket carries no `Authorization`; a paired page proves itself in its first frame.
-        Call::Events => {
-            query.only(&operation.parameters())?;
-            return events::begin(app, head, caller);
-        }
-        Call::Info => {
-            query.only(&operation.parameters())?;
-            return info(app, port, &query, caller);
-        }
-        Call::WithdrawPairing => {
-            query.only(&operation.parameters())?;
-            let is_gone = app.pairings.withdraw(id, origin);
-            return if is_gone { Ok(answer::status(StatusCode::NO_CONTENT)) } else { Err(Code::NotFound.into()) };
-        }
-        Call::PairingStatus => {
-            query.only(&operation.parameters())?;
-            return Ok(answer::json(StatusCode::OK, &app.pairings.status(id, origin, wait(&query)?).await?));
-        }
-        Call::BeginPairing => {
-            query.only(&operation.parameters())?;
-            let body: PairingBody = serde_json::from_slice(&collect(body, MAX_JSON).await?).map_err(bad)?;
-            return Ok(answer::json(StatusCode::ACCEPTED, &app.pairings.begin(origin, &body)?));
-        }
-        _ => {}
-    }
     // A page of a paired origin proves itself: over its JSON, which is read first, or before its file is.
     let is_json = matches!(operation.body, Some(routes::Body::Json(..)));
     let body = match caller {
+        _ if operation.call.is_open() => Body::Stream(body),
         Caller::Allowed(_) | Caller::Own(_) if is_json => Body::Json(collect(body, MAX_JSON).await?),
         Caller::Allowed(_) | Caller::Own(_) => Body::Stream(body),
         Caller::Paired(_) => {
@@ -151,15 +125,23 @@ pub(super) async fn routed(
             app.credentials.prove(claim, head, body.json())?;
             body
         }
-        // `admit` lets a stranger no further than the calls above.
+        // `admit` lets a stranger no further than what is open.
         Caller::Stranger(_) => return Err(Code::OriginRefused.into()),
     };
     // Only now: who does not prove itself learns nothing of its mistakes.
     query.only(&operation.parameters())?;
     let requester = caller.requester();
     match operation.call {
-        Call::BeginPairing | Call::Events | Call::Info | Call::PairingStatus | Call::WithdrawPairing => {
-            Err(Code::NotFound.into())
+        Call::Events => events::begin(app, head, caller),
+        Call::Info => info(app, port, &query, caller),
+        Call::BeginPairing => {
+            let body: PairingBody = serde_json::from_slice(&collect(body.stream()?, MAX_JSON).await?).map_err(bad)?;
+            Ok(answer::json(StatusCode::ACCEPTED, &app.pairings.begin(origin, &body)?))
+        }
+        Call::PairingStatus => Ok(answer::json(StatusCode::OK, &app.pairings.status(id, origin, wait(&query)?).await?)),
+        Call::WithdrawPairing => {
+            let is_gone = app.pairings.withdraw(id, origin);
+            if is_gone { Ok(answer::status(StatusCode::NO_CONTENT)) } else { Err(Code::NotFound.into()) }
         }
         Call::Contract => Ok(answer::json(StatusCode::OK, &*openapi::DOCUMENT)),
         Call::Tokens => Ok(answer::json(StatusCode::OK, &TokenView::all(&known(app).await))),
@@ -195,12 +177,7 @@ pub(super) async fn routed(
         Call::DocumentPage => {
             let document = app.documents.find(id, origin).ok_or(Code::DocumentNotFound)?;
             let page = route.value(1).parse().map_err(|_| Code::NotFound)?;
-            let width = query.get("width").map_or(Some(DEFAULT_PAGE_WIDTH), |text| text.parse().ok());
-            let (from, to) = (PAGE_WIDTHS.start(), PAGE_WIDTHS.end());
-            let width =
-                width.filter(|width| PAGE_WIDTHS.contains(width)).ok_or_else(|| bad(format!("width: {from} to {to} pixels")))?;
-            let size = (page as usize).checked_sub(1).and_then(|index| document.pages.get(index)).ok_or(Code::PageNotFound)?;
-            page_picture(app, &document.bytes, size.width, page, width).await
+            page_picture(app, &document.bytes, |index| Some(document.pages.get(index)?.width), page, &query).await
         }
         Call::BeginSignatures => begin(app, caller, body.json().unwrap_or_default()).await,
         Call::CancelSignatures => {
@@ -213,8 +190,8 @@ pub(super) async fn routed(
         Call::SignatureStatus => status(app, id, &requester, wait(&query)?).await,
         Call::SignedDocument => signed_document(app, id, route.value(1), &requester),
         Call::Verify => {
-            let at = query.get("at").map(str::parse).transpose();
-            verify(app, at.map_err(|_| bad("at: a time such as 2026-11-24T06:00:00Z"))?, body.stream()?).await
+            let at = at(&query)?;
+            verify(app, at, body.stream()?).await
         }
     }
 }
@@ -288,8 +265,25 @@ fn check_body(app: &App, head: &Parts, operation: &Operation) -> Result<u64, Fai
     upload::check(head, kinds, most)
 }
 
-/// A picture of a page, `width` pixels wide for its `width_mm`; a header tells what of it is not as the file has it.
-pub(super) async fn page_picture(app: &App, bytes: &FileBytes, width_mm: f64, page: u32, width: u32) -> Result<Answer, Failure> {
+/// The time that a call names to be judged at.
+pub(super) fn at(query: &Query) -> Result<Option<Timestamp>, Failure> {
+    let at = query.get("at").map(str::parse).transpose();
+    at.map_err(|_| bad("at: a time such as 2026-11-24T06:00:00Z"))
+}
+
+/// A picture of a page (from 1), as many pixels wide as the query's `width` says; a header tells what of it is not as the file has it.
+/// `width_mm` gives the width of a page by its index, where there is one.
+pub(super) async fn page_picture(
+    app: &App,
+    bytes: &FileBytes,
+    width_mm: impl Fn(usize) -> Option<f64>,
+    page: u32,
+    query: &Query,
+) -> Result<Answer, Failure> {
+    let width = query.get("width").map_or(Some(DEFAULT_PAGE_WIDTH), |text| text.parse().ok());
+    let (from, to) = (PAGE_WIDTHS.start(), PAGE_WIDTHS.end());
+    let width = width.filter(|width| PAGE_WIDTHS.contains(width)).ok_or_else(|| bad(format!("width: {from} to {to} pixels")))?;
+    let width_mm = (page as usize).checked_sub(1).and_then(width_mm).ok_or(Code::PageNotFound)?;
     let preview = app.signer.preview.as_ref().ok_or_else(|| Failure::new(Code::NotFound, "no preview is installed"))?;
     let dpi = (f64::from(width) * 25.4 / width_mm) as f32;
     let _permit = app.signer.pool.acquire().await.map_err(|_| Failure::from(Code::Internal))?;
@@ -324,7 +318,8 @@ async fn seal(app: &App, es_id: &str) -> Result<KnownSeal, Failure> {
     known(app).await.find(es_id, (app.signer.clock)()).cloned().ok_or_else(|| Code::SealNotFound.into())
 }
 
-fn media_type(format: PictureFormat) -> &'static str {
+/// How the picture of a seal is sent.
+pub(super) fn media_type(format: PictureFormat) -> &'static str {
     match format {
         PictureFormat::Bmp => "image/bmp",
         PictureFormat::Gif => "image/gif",

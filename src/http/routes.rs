@@ -60,6 +60,14 @@ pub(super) enum Call {
     WithdrawPairing,
 }
 
+impl Call {
+    /// Whether it needs no proof: whoever is admitted to the path may make it. A WebSocket carries no `Authorization`; a paired page
+    /// proves itself in its first frame.
+    pub fn is_open(self) -> bool {
+        matches!(self, Self::BeginPairing | Self::Events | Self::Info | Self::PairingStatus | Self::WithdrawPairing)
+    }
+}
+
 /// A path and what can be done with it.
 #[derive(Debug)]
 pub struct Path {

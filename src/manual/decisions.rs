@@ -201,11 +201,23 @@
 //! is not accepted *any more* instead of not knowing it. `--forget` drops it. Two accepted lists that disagree about a service
 //! decide nothing (`TRUST_LIST_CONFLICT`): who is right no program can tell.
 //!
-//! # D44. The authority keeps its records in SQLite, its keys in files
+//! # D44. The authority keeps its records in SQLite or PostgreSQL, its keys in files or on a token
 //!
-//! Counters, seals and states change together or not at all, and several processes look at them; that is a database's trade, and SQLite is
-//! one file that needs no server. It is C, bundled, and only in `sealauthority`. Keys stay PKCS#8 files, since tools and people know how
-//! to keep those. *Would change our mind:* a region that outgrows one machine; then the same statements go to PostgreSQL.
+//! Counters, seals and states change together or not at all, and several processes look at them; that is a database's trade. SQLite is
+//! one file that needs no server; it is C, bundled, and only in `sealauthority`. PostgreSQL is for a region that outgrows one machine, by
+//! the same statements. A counter is a row there that its user locks, not a sequence: a sequence gives a number before it is on disk, and
+//! after a crash may give it again. A connection that breaks at COMMIT leaves the question whether it counted; each transaction
+//! therefore notes its own number first, and the server is asked for its fate, so that no repetition is a guess. The password stands in no
+//! argument and not in the folder, and `sslmode` knows only a proven server or, on this machine, none: `prefer` and its kind fall
+//! back in silence. *Would change our mind:* one commit at a time for serial numbers becoming the limit; then ranges of numbers per
+//! process.
+//!
+//! Keys are PKCS#8 files, since tools and people know how to keep those; root, CA and maker, whose misuse makes certificates and seals, may
+//! be on a token instead. The authority speaks to `sealagent-worker` as the agent does, without the agent's client, which signs only what a
+//! person agreed to item by item; here the person who gives the command and types the PIN is the authority. Services that answer
+//! by themselves keep files: the CA can replace their keys. Revocation lists of a key on a token are made anew when something is revoked or
+//! half of their time is over, not each hour: each costs a person and a PIN. *Would change our mind:* a token that stays logged in
+//! for a service, as a network HSM does.
 //!
 //! # D26. The agent's own pages keep their session in the tab, not in a cookie
 //!
@@ -270,5 +282,16 @@
 //! `upgrade` never touches what is there: revocation data and a document time stamp go on top as one more update (PAdES), so it works for
 //! signatures of any maker, also in closed documents, where ISO 32000-2 allows just this. The verifier takes a good one as the time by
 //! which the signatures before it existed. The stamp itself needs revocation data of its authority when it is judged; before that runs
-//! out, one stamps again. OFD has no such place: a seal signature takes a stamp over its own value while no later signature protects
+//! out, one stamps again, and the newer stamp proves the older one (EN 319 102-1 clause 5.6). What stands in `/DSS` is a hint like data
+//! enclosed in a signature: each value counts by its own issuer's signature and dates. It is read from every revision, the oldest first,
+//! so that whoever appends one can take no room and no patience from what was there. OFD has no such place: a seal signature takes a stamp over its own value while no later signature protects
 //! that file, and revocation data has no place at all. *Would change our mind:* a standard that gives OFD one.
+//!
+//! # D52. A seal that needs a renderer is drawn whole or not at all, and PDF gets that picture
+//!
+//! Pictures of seals in SVG and OFD are hostile input, so `sealagent-preview` draws them, once for each request and before the person is
+//! asked, at 600 dpi on nothing; prompt, page and PDF get the same PNG. `resvg` is built without text and images and passes over what it
+//! does not know, so every element, attribute, property and value is looked at first and the unknown refused by name: a seal without a
+//! part of it is another seal. Drawing vectors into the PDF would be finer than print shows and would take a second renderer into the
+//! agent. OFD keeps the seal's own file, since readers draw what the signed value holds. *Would change our mind:* makers whose SVG
+//! needs what is refused; then that is drawn, not let through.

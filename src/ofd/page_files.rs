@@ -12,7 +12,7 @@ const MAX_FILES: usize = 200_000;
 
 impl<R: Read + Seek> Ofd<R> {
     /// For each page of a document (`root` = [`DocBody::current_root`](super::DocBody::current_root)), in reading order: its content
-    /// file, its templates, its own resource lists and its annotations.
+    /// file, its templates, its own resource lists and its annotations; nothing for one that has no file.
     pub fn page_files(&mut self, root: &PackagePath) -> Result<Vec<Vec<PackagePath>>, OfdError> {
         let document = self.package.xml(root, "Document", &["Outlines", "Bookmarks"])?;
         let mut templates = HashMap::new();
@@ -32,7 +32,10 @@ impl<R: Read + Seek> Ofd<R> {
         }
         let (mut out, mut named) = (Vec::new(), 0);
         for page in document.need("Pages", root)?.all("Page") {
-            let path = self.package.locate(root, page.need_attribute("BaseLoc", root)?)?;
+            let Some(path) = page.attribute("BaseLoc").and_then(|location| self.package.locate(root, location).ok()) else {
+                out.push(Vec::new());
+                continue;
+            };
             let mut files = vec![path.clone()];
             if let Ok(content) = self.package.xml(&path, "Page", &["Content"]) {
                 let of_page =

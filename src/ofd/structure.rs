@@ -1,6 +1,6 @@
 //! OFD.xml, Document.xml and the heads of pages (GB/T 33190 clauses 7.4, 7.5, 7.7): which documents, pages and files there are.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{Read, Seek};
 
 use super::package::shorten;
@@ -109,8 +109,31 @@ impl<R: Read + Seek> Ofd<R> {
         PackagePath::entry_file().resolve("Encryptions.xml").is_some_and(|path| self.package.find(&path).is_some())
     }
 
-    /// The pages of a document (`root` = [`DocBody::current_root`]), in reading order.
+    /// The pages of a document (`root` = [`DocBody::current_root`]), in reading order. An error when any of them cannot be read.
     pub fn pages(&mut self, root: &PackagePath) -> Result<Vec<Page>, OfdError> {
+        self.each_page(root)?.into_iter().collect()
+    }
+
+    /// The same for whoever shows the others where some cannot be read: those keep their places, as large as the first of the others,
+    /// without an ID and with `root` for a file; and why, by their indices. An error when none can be read.
+    pub fn readable_pages(&mut self, root: &PackagePath) -> Result<(Vec<Page>, BTreeMap<usize, OfdError>), OfdError> {
+        let each = self.each_page(root)?;
+        let area = each.iter().flatten().next().map(|page| page.area);
+        let (mut pages, mut unread) = (Vec::new(), BTreeMap::new());
+        for (index, page) in each.into_iter().enumerate() {
+            match (page, area, PageNumber::from_index(index)) {
+                (Ok(page), ..) => pages.push(page),
+                (Err(error), Some(area), Some(number)) => {
+                    unread.insert(index, error);
+                    pages.push(Page { id: String::new(), number, path: root.clone(), area });
+                }
+                (Err(error), ..) => return Err(error),
+            }
+        }
+        Ok((pages, unread))
+    }
+
+    fn each_page(&mut self, root: &PackagePath) -> Result<Vec<Result<Page, OfdError>>, OfdError> {
         let document = self.package.xml(root, "Document", &[])?;
         let default = match document.one("CommonData", root)? {
             Some(common) => page_area(common, "PageArea", root)?,
@@ -122,20 +145,32 @@ impl<R: Read + Seek> Ofd<R> {
         for (index, page) in list.all("Page").enumerate() {
             let number =
                 PageNumber::from_index(index).filter(|_| index < MAX_PAGES).ok_or_else(|| limit(root, "pages", MAX_PAGES))?;
-            let path = self.package.locate(root, page.need_attribute("BaseLoc", root)?)?;
-            let own = match areas.get(&path) {
-                Some(known) => *known,
-                None => {
-                    let content = self.package.xml(&path, "Page", &["Content"])?;
-                    let own = page_area(&content, "Area", &path)?;
-                    areas.insert(path.clone(), own);
-                    own
-                }
-            };
-            let area = own.or(default).ok_or_else(|| OfdError::MissingElement { path: path.clone(), element: "PhysicalBox" })?;
-            pages.push(Page { id: page.need_attribute("ID", root)?.to_owned(), number, path, area });
+            pages.push(self.page(root, page, number, default, &mut areas));
         }
         Ok(pages)
+    }
+
+    /// One entry of `Pages`; `areas` are those of the page files that were read before.
+    fn page(
+        &mut self,
+        root: &PackagePath,
+        page: &Element,
+        number: PageNumber,
+        default: Option<RectMm>,
+        areas: &mut HashMap<PackagePath, Option<RectMm>>,
+    ) -> Result<Page, OfdError> {
+        let path = self.package.locate(root, page.need_attribute("BaseLoc", root)?)?;
+        let own = match areas.get(&path) {
+            Some(known) => *known,
+            None => {
+                let content = self.package.xml(&path, "Page", &["Content"])?;
+                let own = page_area(&content, "Area", &path)?;
+                areas.insert(path.clone(), own);
+                own
+            }
+        };
+        let area = own.or(default).ok_or_else(|| OfdError::MissingElement { path: path.clone(), element: "PhysicalBox" })?;
+        Ok(Page { id: page.need_attribute("ID", root)?.to_owned(), number, path, area })
     }
 
     /// The sizes of the pages, for [`Stamp::place`](crate::stamp::Stamp::place).

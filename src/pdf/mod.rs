@@ -45,12 +45,12 @@ mod validation;
 mod write;
 mod xref;
 
-pub use validation::ValidationData;
+pub use validation::{ValidationData, ValidationKind, ValidationValue};
 
 pub use changes::{Change, Changed, Permitted};
 pub use document::Document;
 pub use object::{Dict, Object, ObjectId};
-pub use picture::PictureError;
+pub use picture::{MAX_PICTURE_PIXELS, PictureError};
 pub use sign::{PreparedPdf, SignatureField, SignatureOptions, SigningError};
 pub use signature::{ByteRange, ByteRangeFault, Digests, DocMdp, FieldLock, FieldState, PdfSignature, SignaturePurpose, Widget};
 

@@ -1,5 +1,5 @@
 //! A seal's picture as an image XObject (ISO 32000-1 8.9.5). JPEG goes in as it is; PNG, GIF and BMP are decoded and compressed again,
-//! their transparency as a soft mask. SVG and packages (OFD) are not drawn here: they need a renderer.
+//! their transparency as a soft mask. SVG and packages (OFD) need a renderer, which is not here: they come as the PNG that one made.
 
 use std::io::{Cursor, Write as _};
 
@@ -8,7 +8,7 @@ use crate::ses::PictureFormat;
 use super::{Dict, Object, ObjectId, PdfError, write::Update};
 
 /// Most pixels of a picture: a seal of 45 mm at 600 dpi has 1.1 million. Four bytes each are in memory.
-const MAX_PIXELS: u64 = 4_000_000;
+pub const MAX_PICTURE_PIXELS: u32 = 4_000_000;
 
 /// Why a picture cannot be drawn.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -18,7 +18,7 @@ pub enum PictureError {
     #[error("the picture does not decode")]
     Broken,
     /// SVG, a package, or nothing known.
-    #[error("pictures of this kind ({0:?}) are not drawn into PDF")]
+    #[error("pictures of this kind ({0:?}) must be drawn before they can be put into PDF")]
     Kind(PictureFormat),
     /// More than four million pixels, or none.
     #[error("the picture has too many pixels, or none")]
@@ -114,7 +114,7 @@ pub(super) fn deflate(bytes: &[u8]) -> Result<Vec<u8>, PdfError> {
 
 fn checked(width: u32, height: u32) -> Result<usize, PictureError> {
     let pixels = u64::from(width) * u64::from(height);
-    if (1..=MAX_PIXELS).contains(&pixels) { Ok(pixels as usize) } else { Err(PictureError::Size) }
+    if (1..=u64::from(MAX_PICTURE_PIXELS)).contains(&pixels) { Ok(pixels as usize) } else { Err(PictureError::Size) }
 }
 
 fn png(bytes: &[u8]) -> Result<Image, PictureError> {
@@ -147,7 +147,8 @@ fn gif(bytes: &[u8]) -> Result<Image, PictureError> {
     let broken = |_| PictureError::Broken;
     let mut options = gif::DecodeOptions::new();
     options.set_color_output(gif::ColorOutput::RGBA);
-    let limit = std::num::NonZeroU64::new(4 * MAX_PIXELS).map_or(gif::MemoryLimit::Unlimited, gif::MemoryLimit::Bytes);
+    let limit =
+        std::num::NonZeroU64::new(4 * u64::from(MAX_PICTURE_PIXELS)).map_or(gif::MemoryLimit::Unlimited, gif::MemoryLimit::Bytes);
     options.set_memory_limit(limit);
     let mut decoder = options.read_info(bytes).map_err(broken)?;
     let (width, height) = (u32::from(decoder.width()), u32::from(decoder.height()));

@@ -73,7 +73,8 @@ pub struct SignatureOptions {
     /// `/Filter` and `/SubFilter`; `None` is `Adobe.PPKLite` with `adbe.pkcs7.detached` for `SignedData`, `Adobe.PPKLite` with
     /// `GM.sm2seal` for an `SES_Signature`. No national value is known (shared `pdf-signature.md` §3).
     pub filters: Option<(String, String)>,
-    /// Picture to show where the signed value is `SignedData`; with a seal, the seal's own is shown.
+    /// Picture to show: the seal's own where the signed value is `SignedData`, and what was drawn of it where the seal's own cannot be
+    /// put into PDF as it stands (SVG, OFD). `None` shows the picture of the seal that is in the signed value.
     pub picture: Option<Vec<u8>>,
     /// `/Name`
     pub name: Option<String>,
@@ -279,13 +280,14 @@ impl<R: Read + Seek> Prepared for PreparedPdf<R> {
 /// The picture that is shown, if anything is.
 fn picture(plan: &SigningPlan, options: &SignatureOptions) -> Result<Option<Image>, DocumentError> {
     let seal;
-    let bytes = match (&plan.kind, &options.picture) {
-        (SignatureKind::Seal(der), _) => {
+    let own = match &plan.kind {
+        SignatureKind::Seal(der) => {
             seal = Seal::parse(der).map_err(|_| SigningError::Seal)?;
             Some(&seal.picture().data)
         }
-        (SignatureKind::Sign, picture) => picture.as_ref(),
+        SignatureKind::Sign => None,
     };
+    let bytes = options.picture.as_ref().or(own);
     match bytes {
         // Nothing is shown, so the picture need not be one that can be.
         _ if plan.placements.is_empty() && options.field.is_none() => Ok(None),

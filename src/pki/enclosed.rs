@@ -1,20 +1,23 @@
-//! Revocation lists and OCSP responses that came with a document: in SignedData (RFC 5652 clause 5.1) or in the attribute
-//! `adbe-revocationInfoArchival` that PDF writers sign (ISO 32000-2 clause 12.8.3.3.2).
+//! Revocation lists and OCSP responses that came with a document: in SignedData (RFC 5652 clause 5.1), in the attribute
+//! `adbe-revocationInfoArchival` that PDF writers sign (ISO 32000-2 clause 12.8.3.3.2), or in the `/DSS` of a PDF (clause 12.8.4.3).
 //!
 //! They are data like those of the trust store: each counts by the signature of the certificate's issuer or of its responder, and about
 //! the time that it speaks of. That the document brought it proves nothing and spoils nothing.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+
+use sha2::Digest as _;
 
 use super::certificate::Certificate;
 use super::crl::Crl;
 use super::ocsp::{Answer, OcspResponse};
 use crate::asn1::{Asn1Error, Oid, SEQUENCE, Tlv, context};
 
-/// Lists and responses taken from one document, and the bytes of all of them: some dozens of signatures with two of 2 KB each. Each is
-/// checked under every issuer that it names, so the bytes limit the hashing.
-const MAX_ITEMS: usize = 256;
-const MAX_BYTES: usize = 4 << 20;
+/// Lists and responses taken from one document, and the bytes of all of them: some dozens of signatures with two of 2 KB each, or the
+/// lists of a large CA, which have megabytes. Each is checked under every issuer that it names, so the bytes limit the hashing. What
+/// comes first is taken first.
+const MAX_ITEMS: usize = 1_024;
+const MAX_BYTES: usize = 8 << 20;
 
 /// `adbe-revocationInfoArchival`, `1.2.840.113583.1.1.8`
 pub const REVOCATION_INFO_ARCHIVAL: Oid<'static> = Oid(b"\x2a\x86\x48\x86\xf7\x2f\x01\x01\x08");
@@ -24,8 +27,8 @@ pub const REVOCATION_INFO_ARCHIVAL: Oid<'static> = Oid(b"\x2a\x86\x48\x86\xf7\x2
 pub struct Enclosed {
     crls: Vec<Crl>,
     responses: Vec<OcspResponse>,
-    /// DER of all of them: the same list comes with every signature.
-    taken: Vec<Vec<u8>>,
+    /// SHA-256 of the DER of all of them: the same list comes with every signature.
+    taken: HashSet<[u8; 32]>,
     bytes: usize,
     /// By place in its vector and SHA-256 of the issuer: whether the list, or the response, is signed for it.
     signed: HashMap<(Kind, usize, [u8; 32]), bool>,
@@ -72,11 +75,10 @@ impl Enclosed {
 
     fn is_new(&mut self, der: &[u8]) -> bool {
         let fits = self.taken.len() < MAX_ITEMS && der.len() <= MAX_BYTES - self.bytes;
-        if !fits || self.taken.iter().any(|known| known == der) {
+        if !fits || !self.taken.insert(sha2::Sha256::digest(der).into()) {
             return false;
         }
         self.bytes += der.len();
-        self.taken.push(der.to_vec());
         true
     }
 

@@ -1,5 +1,7 @@
-//! Public keys of certificates and the signatures they make: SM2 with the default id; RSA with SHA-256 only for time stamps of others.
+//! Public keys of certificates and the signatures they make: SM2 with the default id; RSA and ECDSA with SHA-2, for time stamps and PDF
+//! signatures of others.
 
+use p256::ecdsa::signature::hazmat::PrehashVerifier as _;
 use rsa::signature::Verifier as _;
 
 use crate::asn1::{Asn1Error, BIT_STRING, NULL, OID, Oid, SEQUENCE, Tlv, oid};
@@ -18,6 +20,16 @@ pub const SHA256_WITH_RSA: Oid<'static> = Oid(b"\x2a\x86\x48\x86\xf7\x0d\x01\x01
 pub const SHA384_WITH_RSA: Oid<'static> = Oid(b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0c");
 /// sha512WithRSAEncryption, `1.2.840.113549.1.1.13`
 pub const SHA512_WITH_RSA: Oid<'static> = Oid(b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0d");
+/// ecdsa-with-SHA256, `1.2.840.10045.4.3.2`
+pub const ECDSA_WITH_SHA256: Oid<'static> = Oid(b"\x2a\x86\x48\xce\x3d\x04\x03\x02");
+/// ecdsa-with-SHA384, `1.2.840.10045.4.3.3`
+pub const ECDSA_WITH_SHA384: Oid<'static> = Oid(b"\x2a\x86\x48\xce\x3d\x04\x03\x03");
+/// ecdsa-with-SHA512, `1.2.840.10045.4.3.4`
+pub const ECDSA_WITH_SHA512: Oid<'static> = Oid(b"\x2a\x86\x48\xce\x3d\x04\x03\x04");
+/// secp256r1, the curve P-256, `1.2.840.10045.3.1.7`
+pub const P256: Oid<'static> = Oid(b"\x2a\x86\x48\xce\x3d\x03\x01\x07");
+/// secp384r1, the curve P-384, `1.3.132.0.34`
+pub const P384: Oid<'static> = Oid(b"\x2b\x81\x04\x00\x22");
 /// SHA-1, `1.3.14.3.2.26`
 pub const SHA1: Oid<'static> = Oid(b"\x2b\x0e\x03\x02\x1a");
 /// SHA-256, `2.16.840.1.101.3.4.2.1`
@@ -39,12 +51,18 @@ pub enum PublicKey {
         /// Public exponent.
         e: Vec<u8>,
     },
-    /// Anything else: the algorithm and, for EC keys, the curve, as dotted OIDs.
+    /// A key on P-256 (RFC 5480).
+    P256(p256::ecdsa::VerifyingKey),
+    /// A key on P-384 (RFC 5480).
+    P384(p384::ecdsa::VerifyingKey),
+    /// A key on another named curve (P-521, Brainpool …), whose signatures are not judged here: the curve's dotted OID.
+    OtherCurve(String),
+    /// Anything else: the algorithm as a dotted OID. A curve that is described and not named is one of these: RFC 5480 forbids it.
     Other(String),
 }
 
 impl PublicKey {
-    /// Reads a SubjectPublicKeyInfo. An SM2 key that is no point of the curve is an error; an unknown kind is not.
+    /// Reads a SubjectPublicKeyInfo. A key that is no point of its curve (SM2, P-256, P-384) is an error; an unknown kind is not.
     pub fn parse(spki: Tlv<'_>) -> Result<Self, Asn1Error> {
         let mut elements = spki.expect(SEQUENCE)?.elements();
         let mut algorithm = elements.next(SEQUENCE)?.elements();
@@ -61,7 +79,25 @@ impl PublicKey {
             let e = key.next(crate::asn1::INTEGER)?.value.to_vec();
             return Ok(Self::Rsa { n, e });
         }
-        Ok(Self::Other(parameter.map_or_else(|| kind.dotted(), |p| format!("{kind} {p}"))))
+        let off_curve = |_| Asn1Error::Value(BIT_STRING);
+        match parameter.filter(|_| kind == oid::EC_PUBLIC_KEY) {
+            Some(P256) => p256::ecdsa::VerifyingKey::from_sec1_bytes(bits).map(Self::P256).map_err(off_curve),
+            Some(P384) => p384::ecdsa::VerifyingKey::from_sec1_bytes(bits).map(Self::P384).map_err(off_curve),
+            Some(curve) => Ok(Self::OtherCurve(curve.dotted())),
+            None => Ok(Self::Other(kind.dotted())),
+        }
+    }
+
+    /// What kind of key it is, for people.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Sm2(_) => "SM2".to_owned(),
+            Self::Rsa { .. } => "RSA".to_owned(),
+            Self::P256(_) => "ECDSA P-256".to_owned(),
+            Self::P384(_) => "ECDSA P-384".to_owned(),
+            Self::OtherCurve(curve) => format!("ECDSA {curve}"),
+            Self::Other(kind) => kind.clone(),
+        }
     }
 
     /// The SM2 key, if it is one.
@@ -80,6 +116,8 @@ pub enum Algorithm {
     Sm2Sm3,
     /// RSA PKCS#1 v1.5 with SHA-256, SHA-384 or SHA-512.
     Rsa(Hash),
+    /// ECDSA (FIPS 186-5) with SHA-256, SHA-384 or SHA-512, on whichever curve the key is.
+    Ecdsa(Hash),
 }
 
 /// Digest algorithms of foreign structures.
@@ -174,7 +212,8 @@ impl std::io::Write for Hasher {
 }
 
 impl Algorithm {
-    /// By the signature algorithm's OID; for CMS, where RSA may be named without its digest, with the digest algorithm beside it.
+    /// By the signature algorithm's OID; for CMS, where RSA or an EC key may be named without the digest, with the digest algorithm
+    /// beside it.
     pub fn from_oid(signature: Oid<'_>, digest: Option<Hash>) -> Option<Self> {
         Some(match signature {
             oid::SM2_WITH_SM3 => Self::Sm2Sm3,
@@ -182,12 +221,25 @@ impl Algorithm {
             SHA256_WITH_RSA => Self::Rsa(Hash::Sha256),
             SHA384_WITH_RSA => Self::Rsa(Hash::Sha384),
             SHA512_WITH_RSA => Self::Rsa(Hash::Sha512),
-            RSA => match digest? {
-                hash @ (Hash::Sha256 | Hash::Sha384 | Hash::Sha512) => Self::Rsa(hash),
+            ECDSA_WITH_SHA256 => Self::Ecdsa(Hash::Sha256),
+            ECDSA_WITH_SHA384 => Self::Ecdsa(Hash::Sha384),
+            ECDSA_WITH_SHA512 => Self::Ecdsa(Hash::Sha512),
+            RSA | oid::EC_PUBLIC_KEY => match digest? {
+                hash @ (Hash::Sha256 | Hash::Sha384 | Hash::Sha512) if signature == RSA => Self::Rsa(hash),
+                hash @ (Hash::Sha256 | Hash::Sha384 | Hash::Sha512) => Self::Ecdsa(hash),
                 _ => return None,
             },
             _ => return None,
         })
+    }
+
+    /// The family that it names, for people.
+    pub const fn family(self) -> &'static str {
+        match self {
+            Self::Sm2Sm3 => "SM2",
+            Self::Rsa(_) => "RSA",
+            Self::Ecdsa(_) => "ECDSA",
+        }
     }
 }
 
@@ -212,7 +264,7 @@ pub fn algorithm_oid(tlv: Tlv<'_>) -> Result<Oid<'_>, Asn1Error> {
 }
 
 /// Checks `signature` over `message`. SM2 values are read in every encoding that [`sm::read_signature`] names except the raw one:
-/// certificates, CRLs and responses are DER.
+/// certificates, CRLs and responses are DER. ECDSA values are strict DER with both numbers from 1 to n - 1 (SEC 1 clause 4.1.4).
 pub fn verify(key: &PublicKey, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> Result<(), SignatureFault> {
     match (key, algorithm) {
         (PublicKey::Sm2(key), Algorithm::Sm2Sm3) => match sm::read_signature(signature) {
@@ -220,6 +272,12 @@ pub fn verify(key: &PublicKey, algorithm: Algorithm, message: &[u8], signature: 
             _ => Err(SignatureFault::Wrong),
         },
         (PublicKey::Rsa { n, e }, Algorithm::Rsa(hash)) => verify_rsa(n, e, hash, message, signature),
+        (PublicKey::P256(key), Algorithm::Ecdsa(hash)) => p256::ecdsa::Signature::from_der(signature)
+            .and_then(|signature| key.verify_prehash(&hash.digest(message), &signature))
+            .map_err(|_| SignatureFault::Wrong),
+        (PublicKey::P384(key), Algorithm::Ecdsa(hash)) => p384::ecdsa::Signature::from_der(signature)
+            .and_then(|signature| key.verify_prehash(&hash.digest(message), &signature))
+            .map_err(|_| SignatureFault::Wrong),
         _ => Err(SignatureFault::Algorithm),
     }
 }

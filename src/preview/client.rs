@@ -13,8 +13,11 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use ukey::wire;
 
 use super::{Ask, Finding, Format, MAX_DOCUMENT, MAX_FINDINGS, MAX_GLYPHS, MAX_PIXELS, PageHead, PageRequest, Told};
+use crate::pdf::MAX_PICTURE_PIXELS;
 use crate::sm::Sm3Digest;
 
+/// Pixels of a seal's picture: as many as a PDF takes.
+const MAX_SEAL: u64 = MAX_PICTURE_PIXELS as u64;
 /// For one answer: the slowest real page takes a second.
 const ANSWER: Duration = Duration::from_secs(10);
 /// For all answers about one document. Time in which nothing is asked does not count.
@@ -35,14 +38,20 @@ pub struct Program {
 /// A document that is being looked at. Dropping it ends the process.
 #[derive(Debug)]
 pub struct Session {
-    child: Child,
-    input: ChildStdin,
-    output: ChildStdout,
+    process: Process,
     answer: Duration,
     /// What is left for this document.
     left: Duration,
     /// What was found out when it was opened.
     pub document: Opened,
+}
+
+/// A running preview. Dropping it ends it.
+#[derive(Debug)]
+struct Process {
+    child: Child,
+    input: ChildStdin,
+    output: ChildStdout,
     #[cfg(windows)]
     _job: super::job::Job,
 }
@@ -121,35 +130,67 @@ impl Program {
             .unwrap_or(Err(PreviewError::TooLate))
     }
 
-    async fn start(&self, document: impl Read + Send + 'static, bytes: u64, started: Instant) -> Result<Session, PreviewError> {
-        let mut child = spawn(&self.path)?;
-        // It reads nothing before this is done, so it is confined before it sees a byte.
-        #[cfg(windows)]
-        let job = super::job::Job::around(&child)?;
-        let (Some(mut input), Some(mut output)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err(io::Error::from(io::ErrorKind::BrokenPipe).into());
+    /// The file of a seal's picture, drawn by itself on nothing: a PNG file with its transparency, stretched to `mm` (width and height)
+    /// and with at most `dpi` dots per inch and [`MAX_PICTURE_PIXELS`]. A picture of which anything cannot be drawn is refused.
+    pub async fn seal(&self, file: &[u8], mm: [f64; 2], dpi: f32) -> Result<Vec<u8>, PreviewError> {
+        let bytes = file.len() as u64;
+        if bytes > MAX_DOCUMENT {
+            return Err(PreviewError::TooLarge(bytes));
+        }
+        let drawn = async {
+            let mut process = Process::start(&self.path)?;
+            ask(&mut process.input, &Ask::Seal { bytes, mm, dpi, max_pixels: MAX_PICTURE_PIXELS }).await?;
+            process.input.write_all(file).await?;
+            process.input.flush().await?;
+            let (width, height) = match told(&mut process.output).await? {
+                Told::Seal { width, height } => (width, height),
+                Told::Refused { reason } => return Err(PreviewError::Refused(crate::harmless::line(&reason))),
+                Told::Opened { .. } | Told::Page(_) => return Err(PreviewError::Nonsense("an answer to another question")),
+            };
+            match u64::from(width) * u64::from(height) {
+                1..=MAX_SEAL => {}
+                _ => return Err(PreviewError::Nonsense("a picture of another size than asked for")),
+            }
+            let mut pixels = vec![0; width as usize * height as usize * 4];
+            process.output.read_exact(&mut pixels).await?;
+            Ok(png(width, height, &pixels)?)
         };
-        ask(&mut input, &Ask::Open { bytes }).await?;
-        send(document, bytes, &mut input).await?;
-        let document = match told(&mut output).await? {
+        tokio::time::timeout(self.answer.min(self.document), drawn).await.unwrap_or(Err(PreviewError::TooLate))
+    }
+
+    async fn start(&self, document: impl Read + Send + 'static, bytes: u64, started: Instant) -> Result<Session, PreviewError> {
+        let mut process = Process::start(&self.path)?;
+        ask(&mut process.input, &Ask::Open { bytes }).await?;
+        send(document, bytes, &mut process.input).await?;
+        let document = match told(&mut process.output).await? {
             Told::Opened { format, sm3, pages, sealed, findings } => {
                 let sm3 = <[u8; 32]>::try_from(sm3.0).map_err(|_| PreviewError::Nonsense("a digest that is none"))?;
                 Opened { format, sm3: Sm3Digest(sm3), pages, sealed, findings }
             }
             Told::Refused { reason } => return Err(PreviewError::Refused(crate::harmless::line(&reason))),
-            Told::Page(_) => return Err(PreviewError::Nonsense("a page that nobody asked for")),
+            Told::Page(_) | Told::Seal { .. } => return Err(PreviewError::Nonsense("an answer to another question")),
         };
         if document.pages.len() > MAX_PAGES || document.findings.len() > MAX_FINDINGS {
             return Err(PreviewError::Nonsense("more pages or findings than there can be"));
         }
         let left = self.document.saturating_sub(started.elapsed());
-        Ok(Session {
+        Ok(Session { process, answer: self.answer, left, document })
+    }
+}
+
+impl Process {
+    fn start(program: &Path) -> io::Result<Self> {
+        let mut child = spawn(program)?;
+        // It reads nothing before this is done, so it is confined before it sees a byte.
+        #[cfg(windows)]
+        let job = super::job::Job::around(&child)?;
+        let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        };
+        Ok(Self {
             child,
             input,
             output,
-            answer: self.answer,
-            left,
-            document,
             #[cfg(windows)]
             _job: job,
         })
@@ -167,24 +208,24 @@ impl Session {
         if matches!(result, Err(PreviewError::TooLate | PreviewError::Nonsense(_))) {
             // Half an answer may be in the pipe; nothing after it can be believed.
             self.left = Duration::ZERO;
-            let _ = self.child.start_kill();
+            let _ = self.process.child.start_kill();
         }
         result
     }
 
     async fn draw(&mut self, request: &PageRequest) -> Result<PagePicture, PreviewError> {
-        ask(&mut self.input, &Ask::Page(request.clone())).await?;
-        let head = match told(&mut self.output).await? {
+        ask(&mut self.process.input, &Ask::Page(request.clone())).await?;
+        let head = match told(&mut self.process.output).await? {
             Told::Page(head) => head,
             Told::Refused { reason } => return Err(PreviewError::Refused(crate::harmless::line(&reason))),
-            Told::Opened { .. } => return Err(PreviewError::Nonsense("a document that nobody asked for")),
+            Told::Opened { .. } | Told::Seal { .. } => return Err(PreviewError::Nonsense("an answer to another question")),
         };
         check(&head, request)?;
         let bytes = head.width as usize * head.height as usize * 4;
         let mut layers = Vec::new();
         for _ in 0..head.layers {
             let mut pixels = vec![0; bytes];
-            self.output.read_exact(&mut pixels).await?;
+            self.process.output.read_exact(&mut pixels).await?;
             layers.push(pixels);
         }
         Ok(PagePicture { head, layers })

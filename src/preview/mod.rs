@@ -5,6 +5,9 @@
 //! preview → agent   frame Told::Opened
 //! agent → preview   frame Ask::Page                     any number of times
 //! preview → agent   frame Told::Page, then its pixels
+//!
+//! agent → preview   frame Ask::Seal, then the bytes of a seal's picture
+//! preview → agent   frame Told::Seal, then its pixels
 //! ```
 //! Frames are those of [`ukey::wire`] with an empty secret. Bytes that follow a frame are as many as it says and nothing else; pixels
 //! are `layers` pictures of `width × height × 4` bytes, red, green, blue, alpha, rows from the top. Whoever reads them checks the
@@ -47,6 +50,17 @@ pub enum Ask {
     },
     /// One page.
     Page(PageRequest),
+    /// Instead of a document, and once: the file of a seal's picture follows, to be drawn by itself on nothing.
+    Seal {
+        /// Its length, at most [`MAX_DOCUMENT`].
+        bytes: u64,
+        /// Width and height in mm; the picture is stretched to them.
+        mm: [f64; 2],
+        /// Dots per inch; less when the picture would have more than `max_pixels`.
+        dpi: f32,
+        /// Pixels of the picture, at most [`MAX_PIXELS`].
+        max_pixels: u32,
+    },
 }
 
 /// How a page shall be drawn.
@@ -71,7 +85,7 @@ pub struct ProposedStamp {
     pub rect: [f64; 4],
     /// The part that is shown, measured from the corner of `rect`.
     pub clip: Option<[f64; 4]>,
-    /// The file of the seal's picture: PNG, JPEG, GIF, BMP or OFD, by its first bytes.
+    /// The file of the seal's picture: PNG, JPEG, GIF, BMP, SVG or OFD, by its first bytes.
     pub picture: Bytes,
 }
 
@@ -94,6 +108,13 @@ pub enum Told {
     },
     /// The page; its pixels follow.
     Page(PageHead),
+    /// The seal's picture, whole; its pixels follow, not multiplied by their alpha.
+    Seal {
+        /// Width in pixels.
+        width: u32,
+        /// Height in pixels.
+        height: u32,
+    },
     /// It cannot be drawn at all.
     Refused {
         /// Why, in English.

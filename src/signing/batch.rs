@@ -105,7 +105,7 @@ impl Batch<'_> {
                 Ok(signature) => {
                     let job = &mut self.jobs[n];
                     let room = std::mem::replace(&mut job.room, Room::None);
-                    let unfinished = Unfinished { n, value, signature, holder: job.holder.clone(), room };
+                    let unfinished = Unfinished { n, value, signature, holder: job.bound.holder.clone(), room };
                     let document = job.item.subject.document().cloned().map(|document| {
                         let new = self.jobs[..=n].iter().filter(|j| j.item.subject.is(&document)).count();
                         (document, new, !self.jobs[n].followed)
@@ -243,7 +243,7 @@ impl Batch<'_> {
             let bytes = Bytes::new(made.file.try_clone().map_err(|e| of_io(&e))?).map_err(|e| of_io(&e))?;
             let job = &self.jobs[n];
             let signer = self.signer;
-            let room = RoomPlan::new(&job.item, &job.seal, &job.holder, &job.placements, &signer.config, (signer.clock)());
+            let room = RoomPlan::new(&job.item, &job.bound, &job.placements, &signer.config, (signer.clock)());
             let format = document.format;
             let prepared = signer.in_pool(move || room.make(format, &bytes)).await??;
             self.consent.settle(n, prepared.digest(), prepared.property().to_owned()).map_err(|error| {

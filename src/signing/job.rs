@@ -1,8 +1,12 @@
 //! An item on its way: its seal is checked, its stamp placed, and room made for its value.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use super::finish::is_intact;
+use super::impression::Impression;
 use super::licence;
 use super::pipeline::Ended;
 use super::subject::{Bytes, Format, PreparedDocument, of_document};
@@ -14,6 +18,7 @@ use crate::failure::{Code, Failure};
 use crate::pdf::SignatureOptions;
 use crate::pki::trust::TrustStore;
 use crate::seals::{self, Holder, KnownSeal};
+use crate::ses::Version;
 use crate::sm::Sm3Digest;
 use crate::stamp::{Placement, SizeMm, Spot, Stamp};
 use crate::verify::report::{Indication, Level, SignatureReport};
@@ -26,8 +31,7 @@ const ROOM: usize = 16 << 10;
 /// An item on its way.
 pub(super) struct Job {
     pub item: SigningItem,
-    pub seal: KnownSeal,
-    pub holder: Holder,
+    pub bound: Bound,
     pub placements: Vec<Placement>,
     /// The earlier item on the same document.
     pub after: Option<usize>,
@@ -40,6 +44,27 @@ pub(super) struct Job {
     pub outcome: Option<Result<Option<Sm3Digest>, Failure>>,
     /// What did not go as wished although it is done.
     pub warning: Option<Failure>,
+}
+
+impl Job {
+    /// Whether its value can carry a time stamp: that of a V1 seal has no place for one, and nothing is asked about it.
+    pub fn has_place_for_a_stamp(&self) -> bool {
+        self.item.signed_value != SignedValueKind::Ses || self.bound.seal.seal.version() != Version::V1
+    }
+}
+
+/// What an item is signed with.
+pub(super) struct Bound {
+    pub seal: KnownSeal,
+    pub holder: Holder,
+    pub impression: Impression,
+}
+
+impl Bound {
+    /// The picture that the person is shown: the seal's own file where nothing was made of it.
+    pub fn shown(&self) -> Arc<[u8]> {
+        self.impression.clone().unwrap_or_else(|_| self.seal.seal.picture().data.as_slice().into())
+    }
 }
 
 /// What an item signs, as far as it is known.
@@ -55,7 +80,7 @@ pub(super) enum Room {
 /// Step 4: each item's seal is checked, its stamp placed, and room made in its document if it is the first on it.
 pub(super) fn plan(
     request: &SigningRequest,
-    bound: Vec<(KnownSeal, Holder)>,
+    bound: Vec<Bound>,
     keywords: &[Vec<Spot>],
     config: &Config,
     licence_required: bool,
@@ -65,21 +90,24 @@ pub(super) fn plan(
     let mut jobs: Vec<Job> = Vec::new();
     // Every item that is in the way is told of, not the first alone: whoever asked can leave all of them out.
     let mut failures: Vec<(usize, Failure)> = Vec::new();
-    for (n, (item, (seal, holder))) in request.items.iter().zip(bound).enumerate() {
+    // What is found of a seal and its holder is found once: the items of a batch have the same.
+    let mut checked: HashMap<_, Result<Option<Shown>, Failure>> = HashMap::new();
+    for (n, (item, bound)) in request.items.iter().zip(bound).enumerate() {
         let after = item.subject.document().and_then(|document| jobs.iter().rposition(|job| job.item.subject.is(document)));
         let is_taken = jobs.iter().any(|job| item.subject.field().is_some_and(|field| job.item.subject.field() == Some(field)));
         if is_taken {
             failures.push((n, Failure::new(Code::BadRequest, "an item before it signs the same field")));
             continue;
         }
-        let planned =
-            plan_one(item, &seal, &holder, after.map(|a| &jobs[a]), &keywords[n], request.require_valid, config, trust, now);
-        let checked = planned.and_then(|planned| {
-            let licence = licence::check(licence_required, &seal.seal, &holder, trust, now)?;
+        let known = checked.entry((bound.seal.digest.0, *bound.holder.certificate.sha256()));
+        let licence = known.or_insert_with(|| may_sign(&bound, licence_required, trust, now)).clone();
+        let planned = licence.and_then(|licence| {
+            let after = after.map(|after| &jobs[after]);
+            let planned = plan_one(item, &bound, after, &keywords[n], request.require_valid, config, trust, now)?;
             Ok((planned, licence))
         });
-        let ((placements, room), licence) = match checked {
-            Ok(checked) => checked,
+        let ((placements, room), licence) = match planned {
+            Ok(planned) => planned,
             Err(failure) => {
                 failures.push((n, failure));
                 continue;
@@ -90,8 +118,7 @@ pub(super) fn plan(
         }
         jobs.push(Job {
             item: item.clone(),
-            seal,
-            holder,
+            bound,
             placements,
             after,
             followed: false,
@@ -104,11 +131,16 @@ pub(super) fn plan(
     if failures.is_empty() { Ok(jobs) } else { Err(Ended::Failed(failures)) }
 }
 
+/// Whether the seal may be used now, by this holder; gives what the registry says of the holder.
+fn may_sign(bound: &Bound, licence_required: bool, trust: &TrustStore, now: Timestamp) -> Result<Option<Shown>, Failure> {
+    seals::check(&bound.seal.seal, &bound.holder.certificate, trust, now)?;
+    licence::check(licence_required, &bound.seal.seal, &bound.holder, trust, now)
+}
+
 #[expect(clippy::too_many_arguments, reason = "the parts of one item, and what they are judged by")]
 fn plan_one(
     item: &SigningItem,
-    seal: &KnownSeal,
-    holder: &Holder,
+    bound: &Bound,
     after: Option<&Job>,
     keywords: &[Spot],
     require_valid: bool,
@@ -116,7 +148,7 @@ fn plan_one(
     trust: &TrustStore,
     now: Timestamp,
 ) -> Result<(Vec<Placement>, Room), Failure> {
-    seals::check(&seal.seal, &holder.certificate, trust, now)?;
+    let Bound { seal, impression, .. } = bound;
     let (document, stamp) = match &item.subject {
         Subject::Digest { sm3, property, .. } => {
             return Ok((Vec::new(), Room::Digest { data_hash: *sm3, property: property.clone() }));
@@ -130,6 +162,10 @@ fn plan_one(
     let picture = seal.seal.picture();
     let size = SizeMm { width: picture.width_mm as f64, height: picture.height_mm as f64 };
     let placements = document.place(stamp, size, keywords).map_err(|e| of_document(&e))?;
+    // What an OFD shows is drawn by whoever reads it.
+    if document.format == Format::Pdf && !placements.is_empty() {
+        impression.as_ref().map_err(Failure::clone)?;
+    }
     match after {
         Some(Job { item: SigningItem { subject: Subject::Document { close: true, .. }, .. }, .. }) => {
             return Err(Failure::new(Code::DocumentClosed, "the item before it closes the document"));
@@ -150,7 +186,7 @@ fn plan_one(
             return Err(Failure::new(Code::DocumentSignatureBroken, what));
         }
     }
-    let prepared = RoomPlan::new(item, seal, holder, &placements, config, now).make(document.format, &document.bytes)?;
+    let prepared = RoomPlan::new(item, bound, &placements, config, now).make(document.format, &document.bytes)?;
     Ok((placements, Room::Prepared(Box::new(prepared))))
 }
 
@@ -161,14 +197,8 @@ pub(super) struct RoomPlan {
 }
 
 impl RoomPlan {
-    pub fn new(
-        item: &SigningItem,
-        seal: &KnownSeal,
-        holder: &Holder,
-        placements: &[Placement],
-        config: &Config,
-        time: Timestamp,
-    ) -> Self {
+    pub fn new(item: &SigningItem, bound: &Bound, placements: &[Placement], config: &Config, time: Timestamp) -> Self {
+        let Bound { seal, holder, impression } = bound;
         let certificate = &holder.certificate;
         let (kind, seal_len) = match item.signed_value {
             SignedValueKind::Ses => (SignatureKind::Seal(seal.seal.raw().to_vec()), seal.seal.raw().len()),
@@ -186,7 +216,8 @@ impl RoomPlan {
         let options = SignatureOptions {
             field: item.subject.field().map(|(_, name)| name.to_owned()),
             filters,
-            picture: Some(seal.seal.picture().data.clone()),
+            // Without one nothing is shown: whatever would show it was refused.
+            picture: impression.as_ref().ok().map(|picture| picture.to_vec()),
             name: Some(signer(certificate).as_str().to_owned()),
             ..SignatureOptions::default()
         };

@@ -67,13 +67,14 @@ async fn search(program: &Program, document: &Arc<Document>, text: &str, which: 
     if session.document.pages.len() != document.pages.len() || !ours.zip(&session.document.pages).all(is_same) {
         return Err(Failure::new(Code::KeywordUnsearchable, "its pages are drawn in another size than they have"));
     }
-    let (mut found, mut unread) = (Vec::new(), None);
+    let mut found = Vec::new();
     for page in (0..document.pages.len()).filter_map(PageNumber::from_index) {
         let request = PageRequest { page: page.number(), dpi: DPI, max_pixels: MAX_PIXELS, stamps: Vec::new() };
         let head = session.page(&request).await.map_err(unsearchable)?.head;
         let is_whole = |kind: &FindingKind| !matches!(kind, FindingKind::NotDrawn { .. } | FindingKind::Truncated { .. });
         if !head.searchable || !head.findings.iter().all(|finding| is_whole(&finding.kind)) {
-            unread.get_or_insert(page);
+            // The keyword may stand there: which occurrence the next one is, and how many there are, nobody can say.
+            return Err(Failure::new(Code::KeywordUnsearchable, format!("page {page} cannot be searched")));
         }
         found.extend(keyword::all(&head.text, text).into_iter().map(|rect| Spot { page, rect }));
         match which {
@@ -84,12 +85,9 @@ async fn search(program: &Program, document: &Arc<Document>, text: &str, which: 
             _ => {}
         }
     }
-    match (which, found.len(), unread) {
-        (Occurrence::All, 1.., _) => Ok(found),
-        (_, _, Some(page)) => Err(Failure::new(Code::KeywordUnsearchable, format!("page {page} cannot be searched"))),
-        (_, 0, None) => {
-            Err(Failure::new(Code::KeywordNotFound, format!("no visible text {text:?} in {} pages", document.pages.len())))
-        }
-        (_, times, None) => Err(Failure::new(Code::KeywordNotFound, format!("the visible text {text:?} occurs {times} times"))),
+    match (which, found.len()) {
+        (Occurrence::All, 1..) => Ok(found),
+        (_, 0) => Err(Failure::new(Code::KeywordNotFound, format!("no visible text {text:?} in {} pages", document.pages.len()))),
+        (_, times) => Err(Failure::new(Code::KeywordNotFound, format!("the visible text {text:?} occurs {times} times"))),
     }
 }

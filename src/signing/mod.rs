@@ -2,6 +2,7 @@
 
 mod batch;
 mod finish;
+mod impression;
 mod job;
 mod keywords;
 mod licence;

@@ -29,7 +29,7 @@ pub(super) struct Wanted {
     pub document: Arc<Document>,
     pub placements: Vec<Placement>,
     /// The file of the seal's picture.
-    pub seal: Vec<u8>,
+    pub seal: Arc<[u8]>,
 }
 
 /// Draws pages of the documents of one request, with one process at a time.
@@ -105,7 +105,7 @@ impl Pages {
         let stamps = on_page.map(|placement| ProposedStamp {
             rect: array(placement.rect),
             clip: placement.clip.map(array),
-            picture: Bytes(wanted.seal.clone()),
+            picture: Bytes(wanted.seal.to_vec()),
         });
         let request =
             PageRequest { page, dpi: DPI, max_pixels: MAX_PIXELS, stamps: if bare { Vec::new() } else { stamps.collect() } };

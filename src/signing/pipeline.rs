@@ -9,7 +9,7 @@ use ukey::{DriverError, PinStatus};
 
 use super::batch::{self, Batch, Message};
 use super::finish::Finisher;
-use super::job::{Job, Room, item_status, plan};
+use super::job::{Bound, Job, Room, item_status, plan};
 use super::pages;
 use super::progress::Progress;
 use super::shown::asked;
@@ -177,7 +177,7 @@ impl Signer {
                 return Status { unfit, ..self.end(id, &request, None, ended).await };
             }
         };
-        let Some(holder) = jobs.first().map(|job| job.holder.clone()) else {
+        let Some(holder) = jobs.first().map(|job| job.bound.holder.clone()) else {
             return Status::all(count, State::Failed, Some(Code::BadRequest.into()));
         };
         let token = Shown::new(&holder.token.info.serial);
@@ -185,6 +185,7 @@ impl Signer {
             Ok(stamper) => stamper,
             Err(failure) => return self.end(id, &request, Some(token), Ended::one(0, failure)).await,
         };
+        let stamped_by = stamper.as_ref().filter(|_| jobs.iter().any(Job::has_place_for_a_stamp)).map(|s| Shown::new(&s.host()));
         let mut asked = jobs.iter().map(asked).collect::<Vec<_>>();
         if let Err(failure) = self.show_pages(&jobs, &mut asked).await {
             return self.end(id, &request, Some(token), Ended::one(0, failure)).await;
@@ -201,11 +202,20 @@ impl Signer {
                 Err(failure) => return self.end(id, &request, Some(token), Ended::one(0, failure)).await,
             };
             // 5: the summary, fresh each time
-            let (mut consent, credential) =
-                match consent::obtain(&turn, &asked, TokenShown::of(&holder.token.info), pin, attempt, &cancel).await {
-                    Outcome::Approved(consent, credential) => (consent, credential),
-                    Outcome::Not(refusal) => return self.end(id, &request, Some(token), Ended::Refused(refusal)).await,
-                };
+            let (mut consent, credential) = match consent::obtain(
+                &turn,
+                &asked,
+                stamped_by.as_ref(),
+                TokenShown::of(&holder.token.info),
+                pin,
+                attempt,
+                &cancel,
+            )
+            .await
+            {
+                Outcome::Approved(consent, credential) => (consent, credential),
+                Outcome::Not(refusal) => return self.end(id, &request, Some(token), Ended::Refused(refusal)).await,
+            };
             // 6: on the record before the token is asked
             if let Err(failure) = self.record(Kind::Accepted, id, &request, Some(token.clone()), |_| (None, None)).await {
                 return self.end(id, &request, Some(token), Ended::one(0, failure)).await;
@@ -340,6 +350,16 @@ impl Signer {
             () = cancel.cancelled() => return Err(Ended::Refused(Refusal::Cancelled)),
             keywords = self.keywords(&request.items) => keywords?,
         };
+        let impressions = tokio::select! {
+            biased;
+            () = cancel.cancelled() => return Err(Ended::Refused(Refusal::Cancelled)),
+            impressions = self.impressions(bound.iter().map(|(seal, _)| seal)) => impressions,
+        };
+        let bound = bound.into_iter().map(|(seal, holder)| {
+            let impression = impressions.get(&seal.digest).cloned().unwrap_or_else(|| Err(Code::Internal.into()));
+            Bound { seal, holder, impression }
+        });
+        let bound = bound.collect();
         let (request, config, trust) = (request.clone(), self.config.clone(), self.trust.clone());
         let licence_required = policy::licence_required(&config, &request.requester);
         self.in_pool(move || plan(&request, bound, &keywords, &config, licence_required, &trust.current(), now))
@@ -352,7 +372,7 @@ impl Signer {
         let Some(preview) = &self.preview else { return Ok(()) };
         let wanted = |job: &Job| {
             let document = job.item.subject.document()?.clone();
-            Some(pages::Wanted { document, placements: job.placements.clone(), seal: job.seal.seal.picture().data.clone() })
+            Some(pages::Wanted { document, placements: job.placements.clone(), seal: job.bound.shown() })
         };
         let mut pages = pages::Pages::new(preview.clone(), jobs.iter().map(wanted).collect());
         let first = pages.first().await?;
@@ -396,14 +416,14 @@ impl Signer {
         };
         let time = (self.clock)();
         // Time has passed while the person was asked.
-        if !job.seal.is_in_dates(time) {
+        if !job.bound.seal.is_in_dates(time) {
             return Err(Code::SealExpired.into());
         }
         let identifiers = match job.item.subject.document() {
             Some(document) if document.format == Format::Pdf => self.config.pdf.identifiers,
             _ => PdfIdentifiers::Gm,
         };
-        let (kind, seal, holder) = (job.item.signed_value, &job.seal, &job.holder);
+        let (kind, seal, holder) = (job.item.signed_value, &job.bound.seal, &job.bound.holder);
         let draft = value::Draft { kind, identifiers, seal, holder, data_hash, property, time };
         let (value, tbs) = draft.to_be_signed()?;
         let authorised = consent.authorise(n, tbs).map_err(|error| {

@@ -402,14 +402,11 @@ impl Requests {
 
 /// A request of the command line: nobody watches it, nothing withdraws it but the person at the prompt.
 pub async fn run_alone(signer: &Signer, request: SigningRequest, scratch: &Scratch, cancel: Cancel) -> Result<Signed, Failure> {
-    let id = RequestId::random()?;
-    signer.allow(id.as_str(), &request).await?;
-    let place = signer.admit(&request)?;
     let outputs = Arc::new(Mutex::new(Vec::new()));
     let made = outputs.clone();
     let sink: Sink = Arc::new(move |output| made.lock().unwrap_or_else(PoisonError::into_inner).push(output));
     let (progress, _status) = Progress::new(request.items.len(), sink);
-    let status = signer.sign(id.as_str(), request, place, scratch, &progress, cancel).await;
+    let status = run_batch(signer, request, scratch, &progress, cancel).await?;
     let outputs = std::mem::take(&mut *outputs.lock().unwrap_or_else(PoisonError::into_inner));
     Ok(Signed { status, outputs })
 }

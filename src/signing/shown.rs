@@ -11,18 +11,18 @@ use crate::views::signer;
 
 /// What the person is shown of a job, and what their "yes" binds.
 pub(super) fn asked(job: &Job) -> Asked {
-    let property = job.seal.seal.property();
-    let certificate = &job.holder.certificate;
+    let property = job.bound.seal.seal.property();
+    let certificate = &job.bound.holder.certificate;
     let codes = subject_codes(certificate);
     let seal = SealShown {
         name: Shown::new(&property.name),
-        es_id: Shown::new(job.seal.seal.es_id()),
+        es_id: Shown::new(job.bound.seal.seal.es_id()),
         valid_from: property.valid_from.instant,
         valid_to: property.valid_to.instant,
         signer: signer(certificate),
         uscc: codes.first().map(|code| Shown::new(&code.uscc)),
         licence: job.licence.clone(),
-        picture: job.seal.seal.picture().data.clone(),
+        picture: job.bound.shown(),
     };
     let (document, closes) = match &job.item.subject {
         Subject::Digest { name, sm3, .. } => (DocumentShown::DigestOnly { name: Shown::new(name), sm3: *sm3 }, false),
@@ -44,7 +44,8 @@ pub(super) fn asked(job: &Job) -> Asked {
         (Room::Prepared(prepared), _) => (DataHash::Fixed(prepared.digest()), prepared.property().to_owned()),
         (Room::None, after) => (DataHash::After(after.unwrap_or(usize::MAX)), String::new()),
     };
-    let bound = ConsentItem { data_hash, property: bound_property, seal: job.seal.digest, key: job.holder.key.public_key };
+    let bound =
+        ConsentItem { data_hash, property: bound_property, seal: job.bound.seal.digest, key: job.bound.holder.key.public_key };
     Asked { shown: SummaryItem { document, seal, placements, closes, page: None, leaves: None }, bound }
 }
 

@@ -61,6 +61,11 @@ impl Stamper {
         Ok(Self { service, fetcher, trust, clock, is_down: AtomicBool::new(false) })
     }
 
+    /// Who is asked, for people; the address was looked at when the configuration was read.
+    pub fn host(&self) -> String {
+        Target::parse(&self.service.url, true).map_or_else(|_| self.service.url.clone(), |target| target.host().to_owned())
+    }
+
     /// Whether a signature without its stamp is a failure.
     pub fn is_required(&self) -> bool {
         self.service.required

@@ -129,7 +129,7 @@ pub(super) fn bare(
                 }
             }
         }
-        other => key_differs(findings, other),
+        other => key_differs(findings, Algorithm::Sm2Sm3, other),
     }
     about.signer = Some(certificate::signer(verifier, findings, &signer, time, None));
     about
@@ -254,21 +254,22 @@ enum Judgeable {
     No,
 }
 
-fn algorithms(signer: &SignerInfo) -> Judgeable {
-    /// Families whose signatures could be good but are not judged here: ECDSA, RSA-PSS.
-    const UNJUDGED: [Oid<'static>; 6] = [
-        Oid(b"\x2a\x86\x48\xce\x3d\x04\x03\x02"),
-        Oid(b"\x2a\x86\x48\xce\x3d\x04\x03\x03"),
-        Oid(b"\x2a\x86\x48\xce\x3d\x04\x03\x04"),
-        Oid(b"\x2a\x86\x48\xce\x3d\x02\x01"),
-        Oid(b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0a"),
-        Oid(b"\x2b\x65\x70"),
-    ];
+fn algorithms(signer: &SignerInfo, candidates: &[Arc<Certificate>]) -> Judgeable {
+    /// Families whose signatures could be good but are not judged here: RSA-PSS, Ed25519.
+    const UNJUDGED: [Oid<'static>; 2] = [Oid(b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0a"), Oid(b"\x2b\x65\x70")];
     let signature = signer.signature_algorithm().oid();
     let hash = Hash::from_oid(signer.digest_algorithm().oid());
     match (hash, Algorithm::from_oid(signature, hash)) {
         (Some(hash @ Hash::Sm3), Some(algorithm @ Algorithm::Sm2Sm3)) => Judgeable::Yes(algorithm, hash),
-        (Some(hash), Some(algorithm @ Algorithm::Rsa(by))) if by == hash => Judgeable::Yes(algorithm, hash),
+        (Some(hash), Some(algorithm @ (Algorithm::Rsa(by) | Algorithm::Ecdsa(by)))) if by == hash => {
+            let other = |certificate: &Arc<Certificate>| matches!(certificate.key(), PublicKey::OtherCurve(_));
+            // Which curve it is the certificate alone says.
+            if matches!(algorithm, Algorithm::Ecdsa(_)) && !candidates.is_empty() && candidates.iter().all(other) {
+                Judgeable::No
+            } else {
+                Judgeable::Yes(algorithm, hash)
+            }
+        }
         (Some(Hash::Sha256 | Hash::Sha384 | Hash::Sha512), _) if UNJUDGED.contains(&signature) => Judgeable::No,
         _ => Judgeable::Refused,
     }
@@ -285,7 +286,12 @@ fn one(
 ) -> About {
     let mut about = About::new(SignatureKind::Gbt35275);
     let name = signer.signature_algorithm().oid();
-    let judgeable = match algorithms(signer) {
+    let mut candidates: Vec<Arc<Certificate>> = Vec::new();
+    for der in value.certificates_of(signer) {
+        candidates.extend(verifier.certificate(der).ok());
+    }
+    candidates.extend(verifier.context.signer_certificate.cloned());
+    let judgeable = match algorithms(signer, &candidates) {
         Judgeable::Yes(algorithm, hash) => {
             if algorithm != Algorithm::Sm2Sm3 {
                 about.kind = SignatureKind::Pades;
@@ -296,7 +302,12 @@ fn one(
         }
         Judgeable::No => {
             about.kind = SignatureKind::Unsupported;
-            findings.add(Reason::NotSm2Unjudged, &[("algorithm", name.into())]);
+            let curve = candidates.first().map(|certificate| certificate.key());
+            let algorithm = match curve {
+                Some(PublicKey::OtherCurve(curve)) => format!("{name} ({curve})"),
+                _ => name.dotted(),
+            };
+            findings.add(Reason::NotSm2Unjudged, &[("algorithm", algorithm.into())]);
             None
         }
         Judgeable::Refused => {
@@ -314,11 +325,6 @@ fn one(
     };
     let time = time::signing_time(verifier, findings, &mut about, evidence);
 
-    let mut candidates: Vec<Arc<Certificate>> = Vec::new();
-    for der in value.certificates_of(signer) {
-        candidates.extend(verifier.certificate(der).ok());
-    }
-    candidates.extend(verifier.context.signer_certificate.cloned());
     if candidates.is_empty() {
         findings.add(Reason::SignerCertMissing, &[]);
         return about;
@@ -347,22 +353,20 @@ fn wrong_value(
     match (algorithm, certificate.key()) {
         // Nothing to check the value over; that the data are missing is said already.
         _ if signer.attributes().is_none() && value.content().is_none() && matches!(data, Data::Missing) => {}
-        (Algorithm::Sm2Sm3, PublicKey::Sm2(_)) | (Algorithm::Rsa(_), PublicKey::Rsa { .. }) => {
+        (Algorithm::Sm2Sm3, PublicKey::Sm2(_))
+        | (Algorithm::Rsa(_), PublicKey::Rsa { .. })
+        | (Algorithm::Ecdsa(_), PublicKey::P256(_) | PublicKey::P384(_)) => {
             let form = algorithm == Algorithm::Sm2Sm3 && sm::read_signature(signer.signature()).is_err();
             let reason = if form { Reason::SigValueForm } else { Reason::SigValue };
             findings.about(certificate.subject(), reason, &[("signer", certificate.subject().short().into())]);
         }
-        (_, other) => key_differs(findings, other),
+        (algorithm, other) => key_differs(findings, algorithm, other),
     }
 }
 
-fn key_differs(findings: &mut Findings, key: &PublicKey) {
-    let key = match key {
-        PublicKey::Sm2(_) => "SM2".to_owned(),
-        PublicKey::Rsa { .. } => "RSA".to_owned(),
-        PublicKey::Other(name) => name.clone(),
-    };
-    findings.add(Reason::AlgorithmKeyDiffers, &[("role", Arg::Word("role.signer")), ("key", key.into())]);
+fn key_differs(findings: &mut Findings, algorithm: Algorithm, key: &PublicKey) {
+    let args = [("role", Arg::Word("role.signer")), ("algorithm", algorithm.family().into()), ("key", key.name().into())];
+    findings.add(Reason::AlgorithmKeyDiffers, &args);
 }
 
 /// Whether what was signed is about the data: messageDigest, or the content in one of the forms met.
@@ -435,7 +439,7 @@ fn is_signed_by(
         (Some(content), _, key) => signer
             .signature_input(content)
             .is_ok_and(|message| signature::verify(key, algorithm, &message, signer.signature()).is_ok()),
-        // RSA over detached data without attributes is not made by anyone.
+        // RSA or ECDSA over detached data without attributes is not made by anyone.
         (None, _, _) => false,
     }
 }

@@ -3,6 +3,7 @@
 //! Refuses to guess: what cannot be checked is said, and is never a pass. A broken file is a finding, not an error. Words for people
 //! are in `catalogue.json`; what a finding does to a verdict is in [`reason`].
 
+pub mod carried;
 mod catalogue;
 mod certificate;
 mod cms;

@@ -5,6 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use jiff::Timestamp;
 
+use super::carried;
 use super::catalogue::{self, Arg, Words};
 use super::cms::{self, Data, SignedBytes};
 use super::findings::Findings;
@@ -15,7 +16,7 @@ use super::seal_signature::{self, Place};
 use super::verifier::{About, Verifier};
 use crate::pdf::{
     ByteRange, Change, Digests, Document, FieldState, PdfError, PdfSignature, Permitted, SignaturePurpose, Tolerance,
-    ValidationData,
+    ValidationKind, ValidationValue,
 };
 use crate::pki::signature::Hash;
 use crate::ses::{self, Kind, SesSignature};
@@ -56,9 +57,7 @@ pub(super) fn verify<R: Read + Seek>(verifier: &mut Verifier<'_>, source: R) -> 
     if signatures.iter().any(|s| s.state == FieldState::UsageRights) {
         nonstandard(&mut findings, "pdf-usage-rights");
     }
-    if let Ok(data) = document.validation_data() {
-        give(verifier, &data);
-    }
+    take(verifier, &signatures, &document.validation_values());
     let ambiguities: Vec<Words> = document
         .ambiguities()
         .iter()
@@ -75,8 +74,7 @@ pub(super) fn verify<R: Read + Seek>(verifier: &mut Verifier<'_>, source: R) -> 
     let stamps = document_time_stamps(verifier, &mut source, &shown);
     let mut judged: Vec<Judged<'_>> = Vec::new();
     for (i, field) in shown.iter().enumerate() {
-        let covers = |(first_end, _): &&(u64, Timestamp)| field.byte_range.is_ok_and(|range| range.end <= *first_end);
-        verifier.existed_by = stamps.iter().filter(covers).map(|(_, time)| *time).min();
+        verifier.existed_by = proven(&stamps, field);
         let mut one = signature(verifier, &mut source, i, field);
         for ambiguity in &ambiguities {
             one.findings.add(Reason::FormatContainer, &[("what", Arg::Both(ambiguity.clone()))]);
@@ -91,27 +89,49 @@ pub(super) fn verify<R: Read + Seek>(verifier: &mut Verifier<'_>, source: R) -> 
     verifier.report(FileFormat::Pdf, reports, Vec::new(), findings)
 }
 
-/// Certificates and revocation data of the document. Broken ones are left out: they only lack.
-fn give(verifier: &mut Verifier<'_>, data: &ValidationData) {
-    for der in &data.certificates {
-        let _ = verifier.certificate(der);
+/// Takes certificates and revocation data from signed values and `/DSS`, in the order in which the file grew: room and patience are
+/// limited, and what somebody appended must take them from nothing that was there. Broken ones are left out: they only lack.
+fn take(verifier: &mut Verifier<'_>, signatures: &[PdfSignature], validation: &[ValidationValue]) {
+    enum Source<'a> {
+        Signature(&'a PdfSignature),
+        Validation(&'a ValidationValue),
     }
-    data.crls.iter().for_each(|crl| verifier.enclosed.add_crl(crl));
-    data.ocsp_responses.iter().for_each(|response| verifier.enclosed.add_response(response));
+    let place = |field: &PdfSignature| field.byte_range.map_or(u64::MAX, |range| range.first_end);
+    let signed = signatures.iter().map(|field| (place(field), Source::Signature(field)));
+    let mut sources: Vec<_> = signed.chain(validation.iter().map(|value| (value.offset, Source::Validation(value)))).collect();
+    sources.sort_by_key(|(place, _)| *place);
+    for (_, source) in sources {
+        match source {
+            Source::Signature(field) => carried::take(verifier, &field.contents),
+            Source::Validation(ValidationValue { kind, der, .. }) => match kind {
+                ValidationKind::Certificate => drop(verifier.certificate(der)),
+                ValidationKind::Crl => verifier.enclosed.add_crl(der),
+                ValidationKind::OcspResponse => verifier.enclosed.add_response(der),
+            },
+        }
+    }
 }
 
-/// Where the first range of each good time stamp over the document ends, and its time: what lies before that existed by then.
+/// The earliest time at which a good time stamp over the document proves that this field was there.
+fn proven(stamps: &[(u64, Timestamp)], field: &PdfSignature) -> Option<Timestamp> {
+    let covers = |(first_end, _): &&(u64, Timestamp)| field.byte_range.is_ok_and(|range| range.end <= *first_end);
+    stamps.iter().filter(covers).map(|(_, time)| *time).min()
+}
+
+/// Where the first range of each good time stamp over the document ends, and its time: what lies before that existed by then. The last
+/// one first: it proves those under it, whose authorities may have gone since.
 fn document_time_stamps<R: Read + Seek>(
     verifier: &mut Verifier<'_>,
     source: &mut R,
     shown: &[&PdfSignature],
 ) -> Vec<(u64, Timestamp)> {
     let mut out = Vec::new();
-    for field in shown.iter().filter(|field| field.purpose == SignaturePurpose::DocTimeStamp) {
+    for field in shown.iter().rev().filter(|field| field.purpose == SignaturePurpose::DocTimeStamp) {
         let (Ok(range), Some(digests)) = (&field.byte_range, &field.digests) else { continue };
         let Some(token) = cms::time_stamp_token(&field.contents) else { continue };
         let mut range = Range { source: &mut *source, range: *range, digests };
         let first_end = range.range.first_end;
+        verifier.existed_by = proven(&out, field);
         // Its findings are told where the stamp itself is judged.
         let judged = cms::document_time_stamp(verifier, &mut Findings::default(), &token, Data::Stream(&mut range));
         out.extend(judged.signed_at.map(|time| (first_end, time)));

@@ -265,6 +265,7 @@ reasons! {
     TimestampOutsideCert: TimestampCert "dates" Error OutOfBoundsNoPoe;
     TimestampRevoked: TimestampCert "revoked" Error Revoked;
     TimestampRevokedNoPoe: TimestampCert "revokedLater" Indeterminate RevokedNoPoe;
+    TimestampRevokedSince: TimestampCert "revokedSince" Info;
     TimestampRevocationUnknown: TimestampCert "unknown" Indeterminate TryLater;
     UncoveredShown: UncoveredContent "drawn" Indeterminate SigConstraintsFailure;
     UncoveredByOpenSignature: UncoveredContent "later" Indeterminate SigConstraintsFailure;

@@ -16,7 +16,6 @@ use crate::asn1::oid;
 use crate::pki::Certificate;
 use crate::pki::revocation::Moment;
 use crate::pki::seal_status::{SealHistory, SealState};
-use crate::pki::signature::PublicKey;
 use crate::pki::trust::Purpose;
 use crate::ses::{CertList, Extension, Seal, Version};
 use crate::sm::{self, SignatureEncoding, Sm2Digest, Sm2Signature, sm3};
@@ -157,13 +156,12 @@ pub(super) fn sm2_key<'k>(
         findings.add(Reason::AlgorithmNotAccepted, &[("role", Arg::Word(role)), ("algorithm", algorithm.into())]);
         return None;
     }
-    let key = match certificate.key() {
-        PublicKey::Sm2(key) => return Some(key),
-        PublicKey::Rsa { .. } => "RSA".to_owned(),
-        PublicKey::Other(name) => name.clone(),
-    };
-    findings.add(Reason::AlgorithmKeyDiffers, &[("role", Arg::Word(role)), ("key", key.into())]);
-    None
+    let key = certificate.key().sm2();
+    if key.is_none() {
+        let args = [("role", Arg::Word(role)), ("algorithm", "SM2".into()), ("key", certificate.key().name().into())];
+        findings.add(Reason::AlgorithmKeyDiffers, &args);
+    }
+    key
 }
 
 fn maker_signature(verifier: &mut Verifier<'_>, findings: &mut Findings, seal: &Seal, maker: &Arc<Certificate>) {

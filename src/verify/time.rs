@@ -187,14 +187,22 @@ pub(super) fn judge_token(
         good = false;
     }
     let path = certificate::path(verifier, findings, Role::TimeStamp, &signer, at)?;
-    let moment = Moment { used: at, proven: false, now: verifier.context.now };
+    // A later stamp over the whole document proves that this one was made before its authority was taken back.
+    let proof = verifier.existed_by;
+    let moment = Moment { used: proof.map_or(at, |by| by.max(at)), proven: proof.is_some(), now: verifier.context.now };
     let revocations = certificate::revocations(verifier, findings, Role::TimeStamp, &path, moment);
     good &= !revocations.unknown;
     for (certificate, revoked) in revocations.revoked {
-        let reason = if revoked <= at { Reason::TimestampRevoked } else { Reason::TimestampRevokedNoPoe };
+        let reason = if revoked <= at {
+            Reason::TimestampRevoked
+        } else if moment.proven && revoked > moment.used {
+            Reason::TimestampRevokedSince
+        } else {
+            Reason::TimestampRevokedNoPoe
+        };
         let subject = certificate.subject();
         findings.about(subject, reason, &[("subject", subject.into()), ("revoked", revoked.into()), ("time", at.into())]);
-        good = false;
+        good &= reason == Reason::TimestampRevokedSince;
     }
     certificate::trust_list(verifier, findings, Layer::Time, path.region.as_deref());
     good.then_some(at)

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, before } from 'node:test';
 import { chromium } from 'playwright-core';
 import { QUIET, root, test } from './site.mjs';
-import { address, agentPort, asksForALink, drawsPages, judgesFiles, own, ready, revokesGrant, saysHowThingsAre, sealsOwnFile } from './pages.mjs';
+import { address, agentPort, asksForALink, drawsPages, judgesFiles, own, ready, revokesGrant, saysHowThingsAre, sealsInField, sealsOwnFile } from './pages.mjs';
 
 const folder = process.env.BROWSER_TEST_FOLDER;
 let browser;
@@ -60,6 +60,12 @@ test('a file of one\'s own is sealed by click and arrow key', async () => {
   await page.context().close();
 });
 
+test('a field of a PDF is chosen in the list and by keyboard on the picture', async () => {
+  const page = await sealsInField(open, (shown, name) => shown.keyboard.press(name));
+  if (shots) await page.screenshot({ path: join(shots, 'field-1280.png'), fullPage: true });
+  await page.context().close();
+});
+
 test('a pairing is taken back', async () => (await revokesGrant(open)).context().close());
 test('without a link the pages of the person stay shut', async () => (await asksForALink(open)).context().close());
 test('the diagnosis sees that all works', async () => (await saysHowThingsAre(open)).context().close());
@@ -104,6 +110,7 @@ const TYPES = { html: 'text/html; charset=utf-8', js: 'text/javascript; charset=
 test('the demo page places the seal by a click and seals several files at once', async () => {
   const files = { '/demo.json': JSON.stringify({ ports: [agentPort], sampleName: '合同.ofd', stamp: { kind: 'page', pages: [1], x: 100, y: 100 } }), '/sample.ofd': readFileSync(join(folder, 'plain.ofd')), '/sealagent.js': readFileSync(join(root, 'sdk/js/dist/sealagent.js')) };
   for (const name of ['index.html', 'style.css', 'app.js', 'seal.js', 'texts.json']) files[`/${name}`] = readFileSync(join(root, 'src/demo/assets', name));
+  files['/place.js'] = readFileSync(join(root, 'src/http/pages/assets/place.js'));
   const server = createServer((request, answer) => {
     const path = request.url === '/' ? '/index.html' : request.url;
     answer.setHeader('content-type', TYPES[path.split('.').pop()] ?? 'text/plain');
@@ -133,6 +140,14 @@ test('the demo page places the seal by a click and seals several files at once',
     await page.waitForFunction(() => document.querySelector('#approve-now').textContent && !document.querySelector('#go').disabled && document.querySelectorAll('#report .verdict').length === 2);
     assert.equal(await page.locator('#error').isVisible(), false);
     assert.equal(await page.locator('#picker').isVisible(), false);
+    assert.equal(await page.locator('#by-field').isVisible(), false, 'an OFD has no fields');
+    await page.setInputFiles('#file', join(folder, 'fields.pdf'));
+    await page.locator('#by-field').waitFor();
+    await page.selectOption('#field', 'seller');
+    await page.click('input[name=by][value=field]');
+    await page.click('#go');
+    await page.waitForFunction(() => document.querySelectorAll('#report .verdict').length === 1 && !document.querySelector('#go').disabled);
+    assert.match(await page.locator('#report .verdict').innerText(), /^✔/);
     await page.setViewportSize({ width: 360, height: 740 });
     assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= document.documentElement.clientWidth));
     if (shots) await page.screenshot({ path: join(shots, 'demo-360.png'), fullPage: true });

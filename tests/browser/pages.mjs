@@ -99,6 +99,49 @@ export async function sealsOwnFile(open) {
   return page;
 }
 
+/** A field is chosen in the list, then another one on the picture. `key` presses keys where the browser can. */
+export async function sealsInField(open, key) {
+  const page = await open(address('sign'));
+  await ready(page);
+  await choose(page, [['fields.pdf', 'fields.pdf']]);
+  const first = await on(page, `
+    await one('input[name=seal]:checked');
+    await one('input[name=field]');
+    const names = [...document.querySelectorAll('.fields b')].map((name) => name.textContent);
+    const before = document.querySelector('#go').disabled;
+    document.querySelector('input[name=field][value=seller]').click();
+    await until(() => document.querySelector('button.field[aria-pressed=true]'));
+    await until(() => document.querySelector('.sheet > img[src]'));
+    return { names, before, after: document.querySelector('#go').disabled, ghost: document.querySelector('.ghost').hidden,
+      where: document.querySelector('.fields').textContent, images: document.querySelectorAll('.fields img').length,
+      kinds: [...document.querySelectorAll('input[name=place]')].map((kind) => kind.value) };`);
+  assert.deepEqual(first.names, ['buyer', 'seller', '<b>witness']);
+  assert.deepEqual(first.kinds, ['field', 'page', 'keyword', 'straddle', 'none']);
+  assert.deepEqual([first.before, first.after, first.ghost, first.images], [true, false, false, 0], 'nobody chooses for the person');
+  assert.match(first.where, /page 1, 35 mm|第 1 页，距左 35 毫米/);
+  assert.match(first.where, /shows on no page|不在任何页面上显示/);
+  // Back to the first page, where the picture shows the other field.
+  await on(page, `
+    document.querySelector('.pager button').click();
+    (await until(() => document.querySelector('button.field[value=buyer]'))).focus();`);
+  if (key) await key(page, 'Enter');
+  else await on(page, `document.activeElement.click();`);
+  const chosen = await on(page, `
+    const radio = await until(() => document.querySelector('input[name=field][value=buyer]:checked'));
+    const pressed = document.querySelector('button.field[value=buyer]');
+    const [field, ghost] = [pressed, document.querySelector('.ghost')].map((node) => node.getBoundingClientRect());
+    const middle = (box) => [box.left + box.width / 2, box.top + box.height / 2];
+    return { pressed: pressed.getAttribute('aria-pressed'), label: pressed.getAttribute('aria-label'), off: Math.hypot(middle(field)[0] - middle(ghost)[0], middle(field)[1] - middle(ghost)[1]), focused: document.activeElement === pressed };`);
+  assert.equal(chosen.pressed, 'true');
+  assert.match(chosen.label, /buyer/);
+  assert.ok(chosen.off < 2 && chosen.focused, JSON.stringify(chosen));
+  const verdict = await on(page, `
+    document.querySelector('#go').click();
+    return (await until(() => document.querySelector('#result .verdict.big'))).className;`);
+  assert.match(verdict, /passed/);
+  return page;
+}
+
 export async function revokesGrant(open) {
   const page = await open(address('settings'));
   await ready(page);

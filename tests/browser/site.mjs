@@ -57,6 +57,7 @@ export async function serve({ port, agentPort, closedPort, folder, sample }) {
     '/frame-sandboxed.html': `${empty}<iframe sandbox="allow-scripts" allow="loopback-network *; local-network-access *" src="https://sign.example:${port}/empty.html"></iframe>`,
   };
   for (const name of ['index.html', 'style.css', 'app.js', 'seal.js', 'texts.json']) files[`/${name}`] = readFileSync(join(assets, name));
+  files['/place.js'] = readFileSync(join(root, 'src', 'http', 'pages', 'assets', 'place.js'));
   const server = createServer({ key: readFileSync(key), cert: readFileSync(cert) }, (request, answer) => {
     const path = request.url === '/' ? '/index.html' : request.url.split('?')[0];
     const agent = path === '/no-connect.html' ? '' : ` http://127.0.0.1:${agentPort} ws://127.0.0.1:${agentPort} http://127.0.0.1:${closedPort} http://127.0.0.1:${mute.port}`;

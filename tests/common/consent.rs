@@ -1,5 +1,6 @@
 //! Consent as a test gives it: through the one door there is, with a scripted person.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sealagent::consent::{
@@ -23,7 +24,7 @@ pub async fn consented(key: Sm2PublicKey, count: u32, pin: &'static str) -> (Vec
             signer: Shown::new("signer"),
             uscc: None,
             licence: None,
-            picture: Vec::new(),
+            picture: Arc::default(),
         },
         placements: Vec::new(),
         closes: false,
@@ -41,7 +42,8 @@ pub async fn consented(key: Sm2PublicKey, count: u32, pin: &'static str) -> (Vec
     let (_canceller, mut cancel) = Canceller::new();
     let turn = queue.turn(queue.admit(&Requester::CommandLine).unwrap(), &mut cancel).await.unwrap();
     let token = TokenShown { label: Shown::new("token"), serial_tail: Shown::new("1") };
-    let Outcome::Approved(mut consent, credential) = obtain(&turn, &asked, token, PinStatus::default(), 1, &cancel).await else {
+    let Outcome::Approved(mut consent, credential) = obtain(&turn, &asked, None, token, PinStatus::default(), 1, &cancel).await
+    else {
         panic!("the script approves");
     };
     let authorise = |i: u32| {

@@ -20,7 +20,7 @@ fn documents(bench: &mut Bench) -> Vec<(&'static str, Vec<u8>)> {
     region.change_seal(seal.es_id(), SealState::Suspended, now).unwrap();
     let publication = Publication { base_url: Some("http://lists.example/sz".into()), ..Publication::default() };
     let list = region.trust_list(&publication, now).unwrap();
-    let (full, changes) = region.status(publication.fresh_for, now).unwrap();
+    let (full, changes) = region.status(None, publication.fresh_for, now).unwrap();
     let query = StatusQuery { es_id: seal.es_id().into(), seal_sm3: Some(sm3(seal.raw())), nonce: vec![9; 16] };
     let status = region.identity(Role::Status).unwrap();
     let answer = region.status_answer(&status, query, publication.fresh_for, now).unwrap();

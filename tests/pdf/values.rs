@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 use libtest_mimic::Failed;
 use sealagent::cms::SignedData;
-use sealagent::pdf::Document;
+use sealagent::pdf::{Document, PdfSignature};
 use sealagent::ses::SesSignature;
 
 use super::makers::contract;
@@ -24,25 +24,29 @@ pub fn has_java() -> bool {
 }
 
 /// A value, and the bytes that its signature is about.
-struct Value {
-    kind: &'static str,
-    der: Vec<u8>,
-    signed: Vec<u8>,
+pub struct Value {
+    pub kind: &'static str,
+    pub der: Vec<u8>,
+    pub signed: Vec<u8>,
+}
+
+/// The values in a PDF, in the order of its fields.
+pub fn in_pdf(bytes: &[u8], kinds: impl IntoIterator<Item = &'static str>) -> Vec<Value> {
+    let signatures = Document::open(Cursor::new(bytes)).unwrap().signatures().unwrap();
+    let value = |(signature, kind): (&PdfSignature, _)| {
+        let range = signature.byte_range.unwrap();
+        let part = |from: u64, to: u64| &bytes[from as usize..to as usize];
+        let signed = [part(0, range.first_end), part(range.second_start, range.end)].concat();
+        Value { kind, der: signature.contents.clone(), signed }
+    };
+    signatures.iter().zip(kinds).map(value).collect()
 }
 
 /// A PDF with a SignedData and an SES_Signature on top of it.
 fn signed(world: &World) -> [Value; 2] {
     let once = sign_cms(world, &contract(2), vec![place(1, 120.0, 200.0)]);
     let bytes = sign_ses(world, &once, vec![place(2, 20.0, 20.0)]);
-    let signatures = Document::open(Cursor::new(&bytes)).unwrap().signatures().unwrap();
-    let mut kinds = ["cms", "ses"].into_iter();
-    let values = signatures.iter().map(|signature| {
-        let range = signature.byte_range.unwrap();
-        let part = |from: u64, to: u64| &bytes[from as usize..to as usize];
-        let signed = [part(0, range.first_end), part(range.second_start, range.end)].concat();
-        Value { kind: kinds.next().unwrap(), der: signature.contents.clone(), signed }
-    });
-    values.collect::<Vec<_>>().try_into().unwrap_or_else(|_| panic!("two signatures"))
+    in_pdf(&bytes, ["cms", "ses"]).try_into().unwrap_or_else(|_| panic!("two signatures"))
 }
 
 fn flipped(bytes: &[u8], at: usize) -> Vec<u8> {
@@ -52,7 +56,7 @@ fn flipped(bytes: &[u8], at: usize) -> Vec<u8> {
 }
 
 /// The good one is accepted, one with a changed document and one with a changed signature are not.
-fn judged(value: &Value, accepts: impl Fn(&[u8], &[u8]) -> bool) -> Result<(), Failed> {
+pub fn judged(value: &Value, accepts: impl Fn(&[u8], &[u8]) -> bool) -> Result<(), Failed> {
     let middle = value.signed.len() / 2;
     if !accepts(&value.der, &value.signed) {
         return Err(format!("{}: the judge refuses the good one", value.kind).into());

@@ -171,7 +171,7 @@ impl Region {
     pub fn crl(issuer: &Identity, made: &str, revoked: Vec<RevokedCertificate>) -> Vec<u8> {
         let this_update = at(made);
         let next_update = this_update + jiff::SignedDuration::from_hours(30 * 24);
-        issue_crl(issuer, &CrlContents { number: 1, this_update, next_update, expired_since: None, revoked })
+        issue_crl(issuer, &CrlContents { number: 1, this_update, next_update, expired_since: None, revoked }).unwrap()
     }
 
     pub fn licence(&self, company: &Company, state: LicenceState) -> Licence {
@@ -234,7 +234,7 @@ impl Company {
             signer_certificate: self.identity.der(),
         };
         let tbs = tbs.to_be_signed().unwrap();
-        let signature = self.identity.key().sign(tbs.signed_bytes());
+        let signature = self.identity.key().sign(tbs.signed_bytes()).unwrap();
         let token = tsa.map(|tsa| {
             let serial = SerialNumber::from_number(std::num::NonZeroU64::new(7).unwrap());
             issue_time_stamp(tsa, &sm3(&signature.to_der()), at(time), &serial, None).unwrap()

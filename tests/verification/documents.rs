@@ -5,6 +5,7 @@ use std::io::Cursor;
 use sealagent::asn1::{self, Oid, oid};
 use sealagent::cms::{Content, Identifiers, SignedDataDraft};
 use sealagent::ofd::write::{NewDocument, NewPage};
+use sealagent::pki::signature::ECDSA_WITH_SHA256;
 use sealagent::sm::sm3;
 use sealagent::stamp::SizeMm;
 use sealagent::verify::report::{Code, Indication, Level, Report, SignatureKind};
@@ -227,18 +228,20 @@ fn rewrite(bytes: &[u8], changes: &[(Oid<'_>, Oid<'_>)]) -> Vec<u8> {
 
 #[test]
 fn foreign_algorithms_are_told_apart_from_bad_ones() {
-    const ECDSA_SHA256: Oid<'static> = Oid(b"\x2a\x86\x48\xce\x3d\x04\x03\x02");
+    const ED25519: Oid<'static> = Oid(b"\x2b\x65\x70");
     const SHA1_WITH_RSA: Oid<'static> = Oid(b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x05");
     let recipe = Recipe::good();
     let world = recipe.world();
-    let report = judge(&recipe, &foreign(&world, ECDSA_SHA256));
+    let report = judge(&recipe, &foreign(&world, ED25519));
     assert_eq!(report.signatures[0].kind, SignatureKind::Unsupported);
     assert!(codes(&report, 0).contains(&(Code::NotSm2, Level::Indeterminate)), "{report:#?}");
     assert_eq!(report.indication, Indication::Indeterminate);
     let report = judge(&recipe, &foreign(&world, SHA1_WITH_RSA));
     assert!(codes(&report, 0).contains(&(Code::AlgUnsupported, Level::Error)), "{report:#?}");
-    // RSA named over an SM2 key: judged as RSA, and the key does not fit.
-    let report = judge(&recipe, &foreign(&world, crate::forge::SHA256_WITH_RSA));
-    assert!(codes(&report, 0).contains(&(Code::NotSm2, Level::Info)), "{report:#?}");
-    assert!(codes(&report, 0).contains(&(Code::AlgUnsupported, Level::Error)), "{report:#?}");
+    // RSA or ECDSA named over an SM2 key: judged as that, and the key does not fit.
+    for algorithm in [crate::forge::SHA256_WITH_RSA, ECDSA_WITH_SHA256] {
+        let report = judge(&recipe, &foreign(&world, algorithm));
+        assert!(codes(&report, 0).contains(&(Code::NotSm2, Level::Info)), "{report:#?}");
+        assert!(codes(&report, 0).contains(&(Code::AlgUnsupported, Level::Error)), "{report:#?}");
+    }
 }

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use crate::ecdsa;
 use crate::forge::recipe::{DESCRIPTION, ES_ID, LIST, Listed, PAGE, Recipe, Value, World, remove_reference, stamp};
-use crate::forge::{CERTIFYING, Files, Identity, Key, ListSpec, P256, SHA256_WITH_RSA, Spec, at, file, issue, replace};
+use crate::forge::{CERTIFYING, Files, Identity, Key, ListSpec, SHA256_WITH_RSA, Spec, at, file, issue, replace};
 use sealagent::asn1::Oid;
 use sealagent::pki::seal_status::{SealHistory, StateChange};
 use sealagent::pki::trust::{Period, Region, SealState, SealStatus, Service, TrustRole};
@@ -104,8 +105,8 @@ static OFD: &[Case] = cases! {
     encrypted_package: |r| r.after = |f, _| f.push(("Encryptions.xml".into(), b"<Encryptions/>".to_vec())) => Indeterminate, [VersionUnsupported Indeterminate, UncoveredContent Warning];
     sha1_as_check_method: |r| r.before = |f| replace(f, DESCRIPTION, "1.2.156.10197.1.401", "SHA1") => TotalFailed CryptoConstraintsFailure, [AlgUnsupported Error];
     rsa_as_signature_algorithm: |r| r.algorithm = SHA256_WITH_RSA => TotalFailed CryptoConstraintsFailure, [AlgUnsupported Error];
-    key_on_another_curve: |r| r.signer.curve = P256 => TotalFailed CryptoConstraintsFailure, [AlgUnsupported Error];
-    makers_key_on_another_curve: |r| r.maker.curve = P256 => TotalFailed CryptoConstraintsFailure, [AlgUnsupported Error];
+    key_on_another_curve: |r| r.signer.public_key = Some(ecdsa::P256.public_key()) => TotalFailed CryptoConstraintsFailure, [AlgUnsupported Error];
+    makers_key_on_another_curve: |r| r.maker.public_key = Some(ecdsa::P256.public_key()) => TotalFailed CryptoConstraintsFailure, [AlgUnsupported Error];
     value_as_64_octets: |r| r.raw_value = true => TotalPassed, [EncNonstd Warning];
     picture_that_does_not_decode: |r| r.picture.truncate(20) => TotalPassed, [EncNonstd Warning];
     tbs_of_another_version: |r| r.tbs_version = Some(3) => TotalPassed, [VersionMismatch Warning];
@@ -307,6 +308,11 @@ const ELSEWHERE: &[(Code, Level, &str)] = &[
     (Code::LicenceState, Level::Error, "tests/regions: licence_is_compared_with_certificate_and_seal"),
     (Code::LicenceUnknown, Level::Indeterminate, "tests/regions: licence_is_compared_with_certificate_and_seal"),
     (Code::TrustListConflict, Level::Indeterminate, "tests/regions: two_accepted_lists_that_disagree_decide_nothing"),
+    (
+        Code::TimestampCert,
+        Level::Info,
+        "dss::an_authority_revoked_after_a_later_stamp_is_told_and_one_revoked_before_it_is_not_believed",
+    ),
     (Code::ImageOnly, Level::Warning, "documents::a_document_without_signature_proves_nothing_and_a_seal_in_it_neither"),
 ];
 

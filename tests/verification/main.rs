@@ -5,6 +5,8 @@
 mod alone;
 mod bytes;
 mod documents;
+mod dss;
+mod ecdsa;
 mod enclosed;
 mod findings;
 mod forge;

@@ -11,19 +11,19 @@ use crate::forge::time_stamp;
 use crate::known::Verifier;
 
 /// Bytes set aside for a signed value.
-const ROOM: usize = 6000;
+const ROOM: usize = 8000;
 
 /// A PDF in the making: revisions with classic cross-reference tables.
 #[derive(Clone, Default)]
-struct Pdf {
-    bytes: Vec<u8>,
+pub struct Pdf {
+    pub bytes: Vec<u8>,
     last_xref: Option<usize>,
     size: usize,
 }
 
 impl Pdf {
     /// One page and an empty form.
-    fn new() -> Self {
+    pub fn new() -> Self {
         let mut pdf = Self { bytes: b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n".to_vec(), last_xref: None, size: 1 };
         pdf.update(&[
             (1, "<</Type/Catalog/Pages 2 0 R/AcroForm 4 0 R>>"),
@@ -36,11 +36,11 @@ impl Pdf {
     }
 
     /// Appends a revision.
-    fn update(&mut self, objects: &[(usize, &str)]) {
+    pub fn update<T: AsRef<[u8]>>(&mut self, objects: &[(usize, T)]) {
         let mut table = String::new();
         for (number, text) in objects {
             let at = self.bytes.len();
-            self.bytes.extend(format!("{number} 0 obj\n{text}\nendobj\n").bytes());
+            self.bytes.extend([format!("{number} 0 obj\n").as_bytes(), text.as_ref(), b"\nendobj\n"].concat());
             table.push_str(&format!("{number} 1\n{at:010} 00000 n \n"));
             self.size = self.size.max(number + 1);
         }
@@ -53,7 +53,7 @@ impl Pdf {
 
     /// Appends a revision with a signature in a new field; `fields` are those of the form afterwards. Gives the bytes that are signed
     /// to `value` and puts what it returns into the gap.
-    fn sign(&mut self, first: usize, name: &str, fields: &str, sub_filter: &str, value: impl FnOnce(&[u8]) -> Vec<u8>) {
+    pub fn sign(&mut self, first: usize, name: &str, fields: &str, sub_filter: &str, value: impl FnOnce(&[u8]) -> Vec<u8>) {
         let dictionary = format!(
             "<</Type/Sig/Filter/Adobe.PPKLite/SubFilter/{sub_filter}/ByteRange[{:50}]/Contents<{}>>>",
             "",

@@ -8,7 +8,7 @@ use sealagent::asn1::{
 use sealagent::sm::{Sm2PublicKey, sm3};
 
 use crate::identity::{Identity, IdentityError};
-use crate::key::{PrivateKey, sm2_with_sm3, subject_public_key_info};
+use crate::key::{Key, KeyError, sm2_with_sm3, subject_public_key_info};
 use crate::name::{Name, NameError};
 use crate::oid;
 use crate::time::time;
@@ -23,6 +23,9 @@ pub enum IssueError {
     /// What was issued cannot be read back.
     #[error("{0}")]
     Identity(#[from] IdentityError),
+    /// The issuer's key does not sign.
+    #[error("{0}")]
+    Key(#[from] KeyError),
     /// The subject's name cannot be written.
     #[error("{0}")]
     Name(#[from] NameError),
@@ -191,15 +194,21 @@ pub fn issue_certificate(
     }
     let extensions = profile.extensions(public_key, &identifier_of(issuer));
     let tbs = tbs_certificate(ca.subject().raw(), &subject.to_der()?, public_key, validity, serial, &extensions)?;
-    Ok(issuer.key().signed(&tbs))
+    Ok(issuer.key().signed(&tbs)?)
 }
 
 /// Issues a root certificate, signed by its own key.
-pub fn self_signed(key: PrivateKey, subject: &Name, validity: Validity, serial: &SerialNumber) -> Result<Identity, IssueError> {
+pub fn self_signed(
+    key: impl Into<Key>,
+    subject: &Name,
+    validity: Validity,
+    serial: &SerialNumber,
+) -> Result<Identity, IssueError> {
+    let key = key.into();
     let name = subject.to_der()?;
     let public_key = key.public_key();
     let extensions = CertificateProfile::RootCa.extensions(&public_key, &key_identifier(&public_key));
-    let certificate = key.signed(&tbs_certificate(&name, &name, &public_key, validity, serial, &extensions)?);
+    let certificate = key.signed(&tbs_certificate(&name, &name, &public_key, validity, serial, &extensions)?)?;
     Ok(Identity::new(key, &certificate)?)
 }
 

@@ -5,7 +5,7 @@ use sealagent::asn1::{ENUMERATED, context, context_primitive, der, der_of, integ
 
 use crate::certificate::{SerialNumber, extension, identifier_of};
 use crate::identity::Identity;
-use crate::key::sm2_with_sm3;
+use crate::key::{KeyError, sm2_with_sm3};
 use crate::oid;
 use crate::time::{generalized_time, time};
 
@@ -68,7 +68,7 @@ pub struct CrlContents {
 }
 
 /// Signs a revocation list, DER.
-pub fn issue_crl(issuer: &Identity, contents: &CrlContents) -> Vec<u8> {
+pub fn issue_crl(issuer: &Identity, contents: &CrlContents) -> Result<Vec<u8>, KeyError> {
     let entries: Vec<Vec<u8>> = contents.revoked.iter().map(entry).collect();
     // RFC 5280 clause 5.1.2.6: no entries, no list of entries.
     let entries = match entries.as_slice() {

@@ -2,7 +2,7 @@
 
 use sealagent::pki::{Certificate, CertificateError};
 
-use crate::key::PrivateKey;
+use crate::key::Key;
 
 /// Why key and certificate do not make an identity.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -19,19 +19,20 @@ pub enum IdentityError {
 /// A key together with its certificate.
 #[derive(Clone, Debug)]
 pub struct Identity {
-    key: PrivateKey,
+    key: Key,
     certificate: Certificate,
 }
 
 impl Identity {
     /// Joins a key with its certificate, DER. Refuses a certificate of another key.
-    pub fn new(key: PrivateKey, certificate: &[u8]) -> Result<Self, IdentityError> {
+    pub fn new(key: impl Into<Key>, certificate: &[u8]) -> Result<Self, IdentityError> {
+        let key = key.into();
         let certificate = Certificate::parse(certificate)?;
         if certificate.key().sm2() == Some(&key.public_key()) { Ok(Self { key, certificate }) } else { Err(IdentityError::Key) }
     }
 
     /// The private key.
-    pub fn key(&self) -> &PrivateKey {
+    pub fn key(&self) -> &Key {
         &self.key
     }
 

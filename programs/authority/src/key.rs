@@ -1,6 +1,6 @@
-//! Private keys of the authority: SM2, in PKCS#8 files (RFC 5958), encrypted with a passphrase (PBES2: scrypt, AES-256).
+//! Private keys of the authority: SM2, in PKCS#8 files (RFC 5958), encrypted with a passphrase (PBES2: scrypt, AES-256); or on a token.
 //!
-//! Signing is the `sm2` crate's, which works in constant time and takes its nonce from key and message (RFC 6979 with SM3).
+//! Signing with a key from a file is the `sm2` crate's, which works in constant time and takes its nonce from key and message (RFC 6979 with SM3).
 
 use std::fmt;
 
@@ -10,6 +10,8 @@ use sealagent::sm::{DEFAULT_ID, Sm2PublicKey, Sm2Signature};
 use sm2::dsa::{SigningKey, signature::Signer as _};
 use sm2::elliptic_curve::Generate as _;
 use zeroize::Zeroizing;
+
+use crate::token::{TokenError, TokenKey};
 
 /// Stands above a key that is not encrypted, so that whoever finds the file knows what it is. PEM readers skip it.
 pub const PLAIN_KEY_WARNING: &str = "\
@@ -21,8 +23,8 @@ pub const PLAIN_KEY_WARNING: &str = "\
 const N_MINUS_1: &[u8; 32] =
     b"\xff\xff\xff\xfe\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x72\x03\xdf\x6b\x21\xc6\x05\x2b\x53\xbb\xf4\x09\x39\xd5\x41\x22";
 
-/// Why a key cannot be had.
-#[derive(Debug, thiserror::Error)]
+/// Why a key cannot be had, or does not sign.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyError {
     /// The system gave no random numbers.
@@ -37,6 +39,47 @@ pub enum KeyError {
     /// The key is encrypted and no passphrase was given.
     #[error("the key is encrypted and no passphrase was given")]
     PassphraseNeeded,
+    /// The key is on a token.
+    #[error("{0}")]
+    Token(#[from] TokenError),
+}
+
+/// A key that signs.
+#[derive(Clone, Debug)]
+pub enum Key {
+    /// From a file.
+    File(PrivateKey),
+    /// On a token, which is asked each time.
+    Token(TokenKey),
+}
+
+impl From<PrivateKey> for Key {
+    fn from(key: PrivateKey) -> Self {
+        Self::File(key)
+    }
+}
+
+impl Key {
+    /// The public half.
+    pub fn public_key(&self) -> Sm2PublicKey {
+        match self {
+            Self::File(key) => key.public_key(),
+            Self::Token(key) => key.place().public_key,
+        }
+    }
+
+    /// Signs under the default id (GB/T 32918.2, id of GM/T 0009).
+    pub fn sign(&self, message: &[u8]) -> Result<Sm2Signature, KeyError> {
+        match self {
+            Self::File(key) => Ok(key.sign(message)),
+            Self::Token(key) => Ok(key.sign(message)?),
+        }
+    }
+
+    /// [`signed`] with this key.
+    pub(crate) fn signed(&self, tbs: &[u8]) -> Result<Vec<u8>, KeyError> {
+        Ok(signed(tbs, &self.sign(tbs)?))
+    }
 }
 
 /// An SM2 private key. It prints as `PrivateKey(..)` and is wiped when it is dropped.
@@ -103,11 +146,6 @@ impl PrivateKey {
         let signing = SigningKey::new(DEFAULT_ID, &self.0).expect("a checked key signs");
         let signature: sm2::dsa::Signature = signing.sign(message);
         Sm2Signature::from_raw(&signature.to_bytes().into())
-    }
-
-    /// [`signed`] with this key.
-    pub(crate) fn signed(&self, tbs: &[u8]) -> Vec<u8> {
-        signed(tbs, &self.sign(tbs))
     }
 }
 

@@ -68,7 +68,9 @@ pub fn issue_ocsp_response(
         true => Vec::new(),
         false => der_of(context(0), &[&sequence(&[responder.der()])]),
     };
-    let signature = bit_string(&responder.key().sign(&data).to_der());
+    // OCSPResponseStatus internalError(2): a key on a token did not sign.
+    let Ok(signature) = responder.key().sign(&data) else { return sequence(&[&der(ENUMERATED, &[2])]) };
+    let signature = bit_string(&signature.to_der());
     let basic = sequence(&[&data, &sm2_with_sm3(), &signature, &certificates]);
     let bytes = sequence(&[&object_identifier(oid::OCSP_BASIC), &der(OCTET_STRING, &basic)]);
     sequence(&[&der(ENUMERATED, &[0]), &der_of(context(0), &[&bytes])])

@@ -2,8 +2,9 @@
 //! answer.
 //!
 //! Readers fetch files, so that their number costs the authority nothing. A full status list is made once a week; in between only
-//! the changes since it are made anew, however often. A seal that was cancelled is refused everywhere once the last changes have grown old:
-//! `fresh_for` is the region's promise.
+//! the changes since it are made anew, however often. Which full list they belong to is read from the published file itself, so that
+//! changes never belong to a list that is not there. A seal that was cancelled is refused everywhere once the last changes have grown
+//! old: `fresh_for` is the region's promise.
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +13,8 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use sealagent::pki::Certificate;
 use sealagent::pki::licence::Licence;
-use sealagent::pki::seal_status::{StatusAnswer, StatusHead, StatusQuery};
+use sealagent::pki::seal_status::{MAX_LIST, StatusAnswer, StatusHead, StatusList, StatusQuery};
+use sealagent::pki::signed::{DocumentKind, Envelope};
 use sealagent::pki::trust_list::{
     ListedService, Location, LocationUse, Pointer, Provider, ServiceKind, ServiceStatus, StatusChange, TrustList,
 };
@@ -23,7 +25,7 @@ use crate::identity::{Identity, IdentityError};
 use crate::ocsp::{CertificateStatus, SingleResponse, issue_ocsp_response};
 use crate::region::{
     KeyProtection, Region, RegionError, Role, certificate_path, crl_path, io_at, key_path, read_certificate, read_file,
-    sync_folder, write_whole,
+    sync_folder, turn, write_whole,
 };
 use crate::statement::{issue_licence, issue_status_answer, issue_status_list, issue_trust_list};
 use crate::store::Counter;
@@ -136,11 +138,8 @@ impl Region {
     /// Withdraws a service in the lists from now on. It cannot be granted again: that is a new key's matter.
     pub fn withdraw(&self, role: Role, now: Timestamp) -> Result<(), RegionError> {
         self.store.check_clock(now)?;
-        let key = withdrawn_key(role);
-        if self.store.text(&key)?.is_empty() {
-            let second = Timestamp::from_second(now.as_second()).unwrap_or(now);
-            self.store.set_text(&key, &second.to_string())?;
-        }
+        let second = Timestamp::from_second(now.as_second()).unwrap_or(now);
+        self.store.set_text_once(&withdrawn_key(role), &second.to_string())?;
         Ok(())
     }
 
@@ -167,8 +166,14 @@ impl Region {
         self.certificate(Role::List)
     }
 
-    /// Makes seal status: a full list when it is time for one, and the changes since the last full one.
-    pub fn status(&self, fresh_for: SignedDuration, now: Timestamp) -> Result<(Option<Vec<u8>>, Vec<u8>), RegionError> {
+    /// Makes seal status: the changes since the full list that is `published`; and that list anew, when there is none that changes can
+    /// be added to.
+    pub fn status(
+        &self,
+        published: Option<&[u8]>,
+        fresh_for: SignedDuration,
+        now: Timestamp,
+    ) -> Result<(Option<Vec<u8>>, Vec<u8>), RegionError> {
         self.store.check_clock(now)?;
         let signer = self.identity(Role::Status)?;
         let head = |number, base| StatusHead {
@@ -178,43 +183,48 @@ impl Region {
             this_update: now,
             next_update: now + fresh_for,
         };
-        let made = self.store.counter(Counter::StatusBaseAt)? as i64;
-        let is_old = now.as_second() - made > FULL_STATUS_DAYS * 24 * 3600;
-        let full = match self.store.counter(Counter::StatusBase)? {
-            base if base != 0 && !is_old => None,
-            _ => {
+        let (full, base) = match published.map(|bytes| self.base(bytes, &signer, now)).transpose()?.flatten() {
+            Some(base) => (None, base),
+            None => {
                 let number = self.store.take_number(Counter::Status)?;
-                let bytes = issue_status_list(&signer, &head(number, None), &self.store.changed_seals(0)?)?;
-                self.store.set_counter(Counter::StatusBase, number)?;
-                self.store.set_counter(Counter::StatusBaseAt, now.as_second() as u64)?;
-                Some(bytes)
+                (Some(issue_status_list(&signer, &head(number, None), &self.store.changed_seals(0)?)?), number)
             }
         };
-        let base = self.store.counter(Counter::StatusBase)?;
         let number = self.store.take_number(Counter::Status)?;
         let changes = issue_status_list(&signer, &head(number, Some(base)), &self.store.changed_seals(base)?)?;
         Ok((full, changes))
     }
 
+    /// The number of a published full list, if changes can be added to it: ours, not too old, and numbered as the store numbers, which a
+    /// store that came from a backup might not.
+    fn base(&self, published: &[u8], signer: &Identity, now: Timestamp) -> Result<Option<u64>, RegionError> {
+        let Ok(envelope) = Envelope::parse(DocumentKind::StatusList, published, MAX_LIST) else { return Ok(None) };
+        let Ok(list) = StatusList::parse(envelope.content()) else { return Ok(None) };
+        let StatusHead { region, number, base, this_update, .. } = list.head();
+        let is_ours = envelope.signer().der() == signer.der() && region == self.id() && base.is_none();
+        let is_old = now.duration_since(*this_update) > SignedDuration::from_hours(24 * FULL_STATUS_DAYS);
+        Ok((is_ours && !is_old && *number <= self.store.counter(Counter::Status)?).then_some(*number))
+    }
+
     /// Writes everything into `out`, each file whole: a web server may carry the folder while this runs.
     pub fn publish(&mut self, out: &Path, publication: &Publication, now: Timestamp) -> Result<(), RegionError> {
         fs::create_dir_all(out).map_err(io_at(out))?;
-        self.renew_crls(now)?;
+        self.renew_due_crls(now)?;
+        self.publish_status(out, publication.fresh_for, now)?;
+        let _turn = turn(out)?;
         for role in [Role::Root, Role::Ca] {
             write_whole(&out.join(format!("{}.crl", role.as_str())), &read_file(&crl_path(&self.folder, role))?)?;
         }
-        self.publish_status(out, publication.fresh_for, now)?;
         write_whole(&out.join("trust-list.p7b"), &self.trust_list(publication, now)?)?;
         readable(out)
     }
 
     /// Writes seal status alone: what has to be new every hour.
     pub fn publish_status(&self, out: &Path, fresh_for: SignedDuration, now: Timestamp) -> Result<(), RegionError> {
+        let _turn = turn(out)?;
         let status = out.join("status.p7b");
-        if !status.is_file() {
-            self.store.set_counter(Counter::StatusBase, 0)?; // another folder than the last: it needs a full list
-        }
-        let (full, changes) = self.status(fresh_for, now)?;
+        let published = if status.is_file() { Some(read_file(&status)?) } else { None };
+        let (full, changes) = self.status(published.as_deref(), fresh_for, now)?;
         if let Some(full) = full {
             write_whole(&status, &full)?;
         }

@@ -1,22 +1,25 @@
 //! One region's authority: its keys and certificates in files, everything that is counted and recorded in a [`Store`], in a folder.
 //!
 //! ```text
-//! DIR/store.sqlite       names, counters, certificates, seals and their states, revocations
+//! DIR/store.sqlite       names, counters, certificates, seals and their states, revocations; or instead of it
+//!     database.json      where the PostgreSQL database is that has them
 //!     keys/*.key         root, ca, maker, tsa, list, status, registry, ocsp: PKCS#8, encrypted, or plain for a pilot
+//!     keys/*.token       instead of it for root, ca and maker: on which token the key is
 //!     certificates/*.cer the same
 //!     crls/*.crl         root's and CA's lists
 //! ```
 //!
-//! Every file appears whole or not at all. Who may write the folder is the authority; there is no other access control.
+//! Every file appears whole or not at all. Who may write the folder is the authority; there is no other access control. For several
+//! machines over one database each has a copy of the folder; they bring their keys along, and make the lists in it from the database.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
 use sealagent::files;
-use sealagent::pki::Certificate;
 use sealagent::pki::seal_status::SealState;
+use sealagent::pki::{Certificate, Crl};
 use sealagent::ses::{Seal, SealDraft, Version};
 use sealagent::sm::{Sm2PublicKey, sm3};
 use zeroize::Zeroizing;
@@ -24,13 +27,16 @@ use zeroize::Zeroizing;
 use crate::certificate::{CertificateProfile, IssueError, SerialNumber, Validity, issue_certificate, self_signed};
 use crate::crl::{CrlContents, RevocationReason, RevokedCertificate, issue_crl};
 use crate::identity::{Identity, IdentityError};
-use crate::key::{KeyError, PrivateKey};
+use crate::key::{Key, KeyError, PrivateKey};
 use crate::name::Name;
 use crate::pem;
 use crate::seal::{SealError, make_seal};
 use crate::statement::StatementError;
-use crate::store::{Counter, Revocation, Store, StoreError};
+use crate::store::{Counter, Database, Revocation, Store, StoreError};
+use crate::token::{TokenKey, TokenPlace, Tokens};
 
+/// The text that says whose records these are: SHA-256 of the root certificate.
+const ROOT_TEXT: &str = "root";
 /// How long the root counts, in days.
 const ROOT_DAYS: i64 = 30 * 365;
 /// How long the issuing CA counts, in days.
@@ -82,6 +88,14 @@ pub enum RegionError {
     /// There is no authority in the folder.
     #[error("{} holds no authority; make one with `sealauthority init`", .0.display())]
     NoRegion(PathBuf),
+    /// The database has the records of another authority.
+    #[error("the database has the records of the authority with root SHA-256 {found}, not of the one in {}", .folder.display())]
+    OtherRecords {
+        /// The authority's folder.
+        folder: PathBuf,
+        /// SHA-256 of the root certificate that the records belong to, hexadecimal.
+        found: String,
+    },
     /// The region's short name is used in file names and in reports.
     #[error("the region's short name must be 1 to 32 lower-case letters, digits or hyphens, found {0:?}")]
     RegionId(String),
@@ -114,6 +128,29 @@ impl KeyProtection {
             Self::PlainForPilot => None,
         }
     }
+}
+
+/// What an authority is opened with, beyond its folder.
+#[derive(Clone, Default)]
+pub struct Access {
+    /// Opens its key files, unless they are a pilot's.
+    pub passphrase: Option<Zeroizing<Vec<u8>>>,
+    /// Of its database, where that asks for one ([`StoreError::PasswordNeeded`]).
+    pub password: Option<Zeroizing<String>>,
+    /// Reaches those of its keys that are on tokens.
+    pub tokens: Tokens,
+}
+
+/// What is not usual about a new authority.
+#[derive(Clone, Default)]
+pub struct InitOptions {
+    /// A database for its records, which must hold no authority's yet.
+    pub database: Option<Database>,
+    /// Keys that are on a token already, for root, CA and maker. All others are made and kept in files, since they answer without a
+    /// person, and the CA can replace them.
+    pub on_token: Vec<(Role, TokenPlace)>,
+    /// Reaches them.
+    pub tokens: Tokens,
 }
 
 /// What a new region is called.
@@ -182,7 +219,7 @@ pub struct Region {
     pub(crate) folder: PathBuf,
     pub(crate) store: Store,
     names: RegionNames,
-    passphrase: Option<Zeroizing<Vec<u8>>>,
+    access: Access,
     root: Identity,
     ca: Identity,
     maker: Identity,
@@ -192,6 +229,17 @@ impl Region {
     /// Makes root, issuing CA, seal maker and their first revocation lists in `folder`, which must be absent or empty. It appears whole or not
     /// at all.
     pub fn init(folder: &Path, names: &RegionNames, protection: &KeyProtection, now: Timestamp) -> Result<Self, RegionError> {
+        Self::init_with(folder, names, protection, &InitOptions::default(), now)
+    }
+
+    /// [`Self::init`] with the records in a database, or with keys on tokens.
+    pub fn init_with(
+        folder: &Path,
+        names: &RegionNames,
+        protection: &KeyProtection,
+        options: &InitOptions,
+        now: Timestamp,
+    ) -> Result<Self, RegionError> {
         let id_is_plain = names.id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
         if !(1..=32).contains(&names.id.len()) || !id_is_plain || names.id.starts_with('-') {
             return Err(RegionError::RegionId(names.id.clone()));
@@ -203,13 +251,18 @@ impl Region {
         };
         fs::create_dir_all(parent).map_err(io_at(parent))?;
         let building = tempfile::Builder::new().prefix(".sealauthority-").tempdir_in(parent).map_err(io_at(parent))?;
-        Self::build(building.path(), names, protection, now)?;
+        Self::build(building.path(), names, protection, options, now)?;
+        let password = options.database.as_ref().and_then(|database| database.password.clone());
         // An empty folder of that name may be there; rename does not replace it everywhere.
         let _ = fs::remove_dir(folder);
-        fs::rename(building.path(), folder).map_err(io_at(folder))?;
+        if let Err(error) = fs::rename(building.path(), folder) {
+            let _ = Store::open(building.path(), password).and_then(Store::remove);
+            return Err(io_at(folder)(error));
+        }
         let _ = building.keep(); // it has moved: nothing to clean up
         sync_folder(parent)?;
-        Self::open(folder, protection.passphrase())
+        let passphrase = protection.passphrase().map(|passphrase| Zeroizing::new(passphrase.to_vec()));
+        Self::open_with(folder, Access { passphrase, password, tokens: options.tokens.clone() })
     }
 
     /// Refuses a folder that [`Self::init`] would refuse, before anybody is asked for a passphrase.
@@ -218,12 +271,33 @@ impl Region {
         if is_used { Err(RegionError::Exists(folder.to_owned())) } else { Ok(()) }
     }
 
-    fn build(folder: &Path, names: &RegionNames, protection: &KeyProtection, now: Timestamp) -> Result<(), RegionError> {
+    fn build(
+        folder: &Path,
+        names: &RegionNames,
+        protection: &KeyProtection,
+        options: &InitOptions,
+        now: Timestamp,
+    ) -> Result<(), RegionError> {
+        let store = Store::create(folder, options.database.as_ref())?;
+        let filled = Self::fill(folder, &store, names, protection, options, now);
+        if filled.is_err() {
+            let _ = store.remove(); // what went wrong first is what the caller is told
+        }
+        filled
+    }
+
+    fn fill(
+        folder: &Path,
+        store: &Store,
+        names: &RegionNames,
+        protection: &KeyProtection,
+        options: &InitOptions,
+        now: Timestamp,
+    ) -> Result<(), RegionError> {
         for sub in ["keys", "certificates", "crls"] {
             let path = folder.join(sub);
             fs::create_dir(&path).map_err(io_at(&path))?;
         }
-        let store = Store::create(&store_path(folder))?;
         for (name, value) in [("region", &names.id), ("name", &names.name), ("division", &names.division)] {
             store.set_text(name, value)?;
         }
@@ -231,7 +305,11 @@ impl Region {
         for role in Role::MADE {
             let (profile, who, for_days) = role.profile();
             let name = service_name(&names.name, who);
-            let (key, validity, serial) = (PrivateKey::generate()?, days(now, for_days), next_serial(&store)?);
+            let key = match options.on_token.iter().find(|(on_token, _)| *on_token == role) {
+                Some((_, place)) => Key::Token(TokenKey::new(place.clone(), options.tokens.clone())),
+                None => Key::File(PrivateKey::generate()?),
+            };
+            let (validity, serial) = (days(now, for_days), next_serial(store)?);
             let identity = match made.as_slice() {
                 [] => self_signed(key, &name, validity, &serial)?,
                 [root] => below(root, profile, key, &name, validity, &serial)?,
@@ -241,27 +319,44 @@ impl Region {
             made.push(identity);
         }
         if let [root, ca, ..] = made.as_slice() {
-            write_crls(folder, &store, root, ca, now)?;
+            store.set_text(ROOT_TEXT, &root.certificate().sha256_hex())?;
+            write_crls(folder, store, &[(Role::Root, root), (Role::Ca, ca)], now)?;
         }
         Ok(())
     }
 
     /// Opens the authority in `folder`. The passphrase is needed unless its keys are a pilot's.
     pub fn open(folder: &Path, passphrase: Option<&[u8]>) -> Result<Self, RegionError> {
-        if !store_path(folder).is_file() {
+        let passphrase = passphrase.map(|passphrase| Zeroizing::new(passphrase.to_vec()));
+        Self::open_with(folder, Access { passphrase, ..Access::default() })
+    }
+
+    /// Opens the authority in `folder`. Tokens are asked when one of their keys signs, not before.
+    pub fn open_with(folder: &Path, access: Access) -> Result<Self, RegionError> {
+        if !Store::is_in(folder) {
             return Err(RegionError::NoRegion(folder.to_owned()));
         }
-        let store = Store::open(&store_path(folder))?;
+        let store = Store::open(folder, access.password.clone())?;
         let names = RegionNames { id: store.text("region")?, name: store.text("name")?, division: store.text("division")? };
-        let identity = |role: Role| read_identity(folder, role, passphrase);
+        let identity = |role: Role| read_identity(folder, role, &access);
         let (root, ca, maker) = (identity(Role::Root)?, identity(Role::Ca)?, identity(Role::Maker)?);
-        let passphrase = passphrase.map(|passphrase| Zeroizing::new(passphrase.to_vec()));
-        Ok(Self { folder: folder.to_owned(), store, names, passphrase, root, ca, maker })
+        // A file lies beside its keys; a database might be anybody's.
+        let found = store.text(ROOT_TEXT)?;
+        if !found.is_empty() && found != root.certificate().sha256_hex() {
+            return Err(RegionError::OtherRecords { folder: folder.to_owned(), found });
+        }
+        Ok(Self { folder: folder.to_owned(), store, names, access, root, ca, maker })
+    }
+
+    /// Whether the authority in `folder` has key files that a passphrase opens.
+    pub fn needs_passphrase(folder: &Path) -> bool {
+        let files = Role::MADE.into_iter().filter_map(|role| read_file(&key_path(folder, role)).ok());
+        files.map(Zeroizing::new).any(|pem| String::from_utf8_lossy(&pem).contains("BEGIN ENCRYPTED PRIVATE KEY"))
     }
 
     /// The key and certificate of one role. Decrypts the key, which takes its time: keep it where it is used often.
     pub fn identity(&self, role: Role) -> Result<Identity, RegionError> {
-        read_identity(&self.folder, role, self.passphrase.as_ref().map(|passphrase| passphrase.as_slice()))
+        read_identity(&self.folder, role, &self.access)
     }
 
     /// What is recorded.
@@ -321,7 +416,8 @@ impl Region {
         let (profile, who, for_days) = role.profile();
         let name = service_name(&self.names.name, who);
         let serial = next_serial(&self.store)?;
-        let identity = below(&self.ca, profile, PrivateKey::generate()?, &name, days(now, for_days), &serial)?;
+        let key = Key::File(PrivateKey::generate()?);
+        let identity = below(&self.ca, profile, key, &name, days(now, for_days), &serial)?;
         write_identity(&self.folder, role, &identity, protection)
     }
 
@@ -384,12 +480,31 @@ impl Region {
         if !self.store.revoke(&revocation)? {
             return Err(RegionError::AlreadyRevoked(serial.clone()));
         }
-        self.renew_crls(now)
+        let its = |(role, _): &(Role, &Identity)| *role == issuer;
+        write_crls(&self.folder, &self.store, &self.issuers().into_iter().filter(its).collect::<Vec<_>>(), now)
+    }
+
+    fn issuers(&self) -> [(Role, &Identity); 2] {
+        [(Role::Root, &self.root), (Role::Ca, &self.ca)]
+    }
+
+    /// Makes new revocation lists where it is time: of a key on a token, which costs a person and a PIN, when something was revoked since or
+    /// half of the list's time is over; of the others each time.
+    pub(crate) fn renew_due_crls(&self, now: Timestamp) -> Result<(), RegionError> {
+        let revocations = self.store.revocations(None)?;
+        let is_due = |(role, issuer): &(Role, &Identity)| {
+            let old = read_file(&crl_path(&self.folder, *role)).ok().and_then(|bytes| Crl::parse(&bytes).ok());
+            let revoked = revocations.iter().filter(|revocation| revocation.issuer == role.as_str()).count();
+            let is_young = |list: &Crl| now.duration_since(list.this_update()) < SignedDuration::from_hours(12 * CRL_DAYS);
+            matches!(issuer.key(), Key::File(_)) || !old.is_some_and(|list| is_young(&list) && list.len() == revoked)
+        };
+        let due: Vec<_> = self.issuers().into_iter().filter(is_due).collect();
+        write_crls(&self.folder, &self.store, &due, now)
     }
 
     /// Makes new revocation lists of root and CA.
     pub fn renew_crls(&mut self, now: Timestamp) -> Result<(), RegionError> {
-        write_crls(&self.folder, &self.store, &self.root, &self.ca, now)
+        write_crls(&self.folder, &self.store, &self.issuers(), now)
     }
 
     /// Writes what verifiers need of this region into `out`, beside what other regions wrote there (report.md, `--trust DIR`).
@@ -423,7 +538,7 @@ fn next_serial(store: &Store) -> Result<SerialNumber, RegionError> {
 fn below(
     issuer: &Identity,
     profile: CertificateProfile,
-    key: PrivateKey,
+    key: Key,
     name: &Name,
     validity: Validity,
     serial: &SerialNumber,
@@ -438,25 +553,43 @@ fn service_name(region: &str, who: &str) -> Name {
 }
 
 fn write_identity(folder: &Path, role: Role, identity: &Identity, protection: &KeyProtection) -> Result<(), RegionError> {
-    let key = match protection {
-        KeyProtection::Passphrase(passphrase) => identity.key().to_encrypted_pem(passphrase)?,
-        KeyProtection::PlainForPilot => identity.key().to_plain_pem()?,
-    };
-    write_whole(&key_path(folder, role), key.as_bytes())?;
+    match (identity.key(), protection) {
+        (Key::File(key), KeyProtection::Passphrase(passphrase)) => {
+            write_whole(&key_path(folder, role), key.to_encrypted_pem(passphrase)?.as_bytes())?;
+        }
+        (Key::File(key), KeyProtection::PlainForPilot) => {
+            write_whole(&key_path(folder, role), key.to_plain_pem()?.as_bytes())?;
+        }
+        (Key::Token(key), _) => {
+            let path = token_path(folder, role);
+            let malformed = |error: serde_json::Error| RegionError::Malformed { path: path.clone(), reason: error.to_string() };
+            write_whole(&path, &serde_json::to_vec_pretty(key.place()).map_err(malformed)?)?;
+        }
+    }
     write_whole(&certificate_path(folder, role), pem::encode(pem::CERTIFICATE, identity.der()).as_bytes())
 }
 
-fn read_identity(folder: &Path, role: Role, passphrase: Option<&[u8]>) -> Result<Identity, RegionError> {
-    let key = read_file(&key_path(folder, role)).map(Zeroizing::new)?;
-    let key = PrivateKey::from_pem(std::str::from_utf8(&key).map_err(|_| KeyError::Format)?, passphrase)?;
+fn read_identity(folder: &Path, role: Role, access: &Access) -> Result<Identity, RegionError> {
+    let path = token_path(folder, role);
+    let key = if path.is_file() {
+        let malformed = |error: serde_json::Error| RegionError::Malformed { path: path.clone(), reason: error.to_string() };
+        let place = serde_json::from_slice(&read_file(&path)?).map_err(malformed)?;
+        Key::Token(TokenKey::new(place, access.tokens.clone()))
+    } else {
+        let pem = read_file(&key_path(folder, role)).map(Zeroizing::new)?;
+        let pem = std::str::from_utf8(&pem).map_err(|_| KeyError::Format)?;
+        Key::File(PrivateKey::from_pem(pem, access.passphrase.as_ref().map(|passphrase| passphrase.as_slice()))?)
+    };
     Ok(Identity::new(key, &read_certificate(&certificate_path(folder, role))?)?)
 }
 
-fn write_crls(folder: &Path, store: &Store, root: &Identity, ca: &Identity, now: Timestamp) -> Result<(), RegionError> {
+/// Makes new revocation lists of these issuers.
+fn write_crls(folder: &Path, store: &Store, issuers: &[(Role, &Identity)], now: Timestamp) -> Result<(), RegionError> {
+    let _turn = turn(folder)?;
     store.check_clock(now)?;
     let number = store.take_number(Counter::Crl)?;
     let revocations = store.revocations(None)?;
-    for (role, issuer) in [(Role::Root, root), (Role::Ca, ca)] {
+    for &(role, issuer) in issuers {
         let mut revoked = Vec::new();
         for revocation in revocations.iter().filter(|revocation| revocation.issuer == role.as_str()) {
             let serial = revocation.serial.parse().map_err(|_| StoreError::Malformed(revocation.serial.clone()))?;
@@ -467,17 +600,25 @@ fn write_crls(folder: &Path, store: &Store, root: &Identity, ca: &Identity, now:
         // No revocation is ever taken off a list.
         let expired_since = Some(issuer.certificate().not_before());
         let contents = CrlContents { number, this_update: now, next_update, expired_since, revoked };
-        write_whole(&crl_path(folder, role), &issue_crl(issuer, &contents))?;
+        write_whole(&crl_path(folder, role), &issue_crl(issuer, &contents)?)?;
     }
     Ok(())
 }
 
-fn store_path(folder: &Path) -> PathBuf {
-    folder.join("store.sqlite")
+/// Waits until no other process writes lists into this folder: of two lists the one with the higher number is written last.
+pub(crate) fn turn(folder: &Path) -> Result<File, RegionError> {
+    let path = folder.join(".turn");
+    let file = File::options().create(true).truncate(false).read(true).write(true).open(&path).map_err(io_at(&path))?;
+    file.lock().map_err(io_at(&path))?;
+    Ok(file)
 }
 
 pub(crate) fn key_path(folder: &Path, role: Role) -> PathBuf {
     folder.join("keys").join(format!("{}.key", role.as_str()))
+}
+
+fn token_path(folder: &Path, role: Role) -> PathBuf {
+    folder.join("keys").join(format!("{}.token", role.as_str()))
 }
 
 pub(crate) fn certificate_path(folder: &Path, role: Role) -> PathBuf {

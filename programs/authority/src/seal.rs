@@ -3,6 +3,7 @@
 use sealagent::ses::{BuildError, Seal, SealDraft, Version};
 
 use crate::identity::Identity;
+use crate::key::KeyError;
 
 /// Why a seal is not made.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -11,6 +12,9 @@ pub enum SealError {
     /// The draft cannot be written.
     #[error("{0}")]
     Draft(#[from] BuildError),
+    /// The maker's key does not sign.
+    #[error("{0}")]
+    Key(#[from] KeyError),
     /// createDate is outside the validity of the maker's certificate.
     #[error("the seal's creation date is outside the validity of the maker's certificate")]
     MakerNotValid,
@@ -29,5 +33,5 @@ pub fn make_seal(maker: &Identity, draft: &SealDraft, version: Version) -> Resul
         return Err(SealError::MakerNotValid);
     }
     let unsigned = draft.to_be_signed(version, certificate.der())?;
-    Ok(unsigned.assemble(&maker.key().sign(&unsigned.signed_bytes()))?)
+    Ok(unsigned.assemble(&maker.key().sign(&unsigned.signed_bytes())?)?)
 }

@@ -88,11 +88,13 @@ pub async fn serve(
                 }
             },
             _ = timer.tick() => {
+                // Beside the connections: while the records cannot be reached, the files are still given out.
                 let authority = Arc::clone(&authority);
-                let renewed = tokio::task::spawn_blocking(move || authority.renew()).await;
-                if let Ok(Err(error)) = renewed {
-                    eprintln!("sealauthority: seal status is not renewed: {error}");
-                }
+                tokio::task::spawn_blocking(move || {
+                    if let Err(error) = authority.renew() {
+                        eprintln!("sealauthority: seal status is not renewed: {error}");
+                    }
+                });
                 continue;
             }
         };
@@ -226,7 +228,7 @@ impl Authority {
         };
         let serial = SerialNumber::new(&number.to_be_bytes()).ok_or(Refused::Question)?;
         let token = issue_time_stamp(&self.time_stamp, &imprint, Timestamp::now(), &serial, question.nonce.as_ref());
-        let token = token.map_err(|error| RegionError::from(crate::statement::StatementError::from(error)))?;
+        let token = token.map_err(RegionError::from)?;
         Ok(sequence(&[&sequence(&[&integer(0)]), &token]))
     }
 }

@@ -9,6 +9,7 @@ use sealagent::pki::signed::{DocumentKind, Envelope, SignedError};
 use sealagent::pki::trust_list::TrustList;
 
 use crate::identity::Identity;
+use crate::key::KeyError;
 
 /// Why a statement is not signed.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -20,6 +21,9 @@ pub enum StatementError {
     /// What was to be said is not what a verifier takes.
     #[error("{0}")]
     Contents(#[from] SignedError),
+    /// The key does not sign.
+    #[error("{0}")]
+    Key(#[from] KeyError),
 }
 
 /// Signs a trust list, DER of its `SignedData`.
@@ -52,5 +56,5 @@ pub fn issue_licence(registry: &Identity, licence: &Licence) -> Result<Vec<u8>, 
 
 fn sign(kind: DocumentKind, signer: &Identity, document: &[u8], at: Timestamp) -> Result<Vec<u8>, StatementError> {
     let unsigned = Envelope::to_be_signed(kind, document, signer.der(), at)?;
-    Ok(unsigned.assemble(&signer.key().sign(unsigned.signed_bytes()))?.raw().to_vec())
+    Ok(unsigned.assemble(&signer.key().sign(unsigned.signed_bytes())?)?.raw().to_vec())
 }

@@ -1,24 +1,45 @@
-//! What an authority must not forget, in one SQLite file: counters, certificates, seals, their states, revocations.
+//! What an authority must not forget: counters, certificates, seals, their states, revocations. In one SQLite file of its folder, or in a
+//! PostgreSQL database.
 //!
 //! A number is used up on disk before anything carries it, so that a crash may skip one and never gives it twice. Every change is one
-//! transaction, flushed before its call returns (WAL, `synchronous = FULL`): what the caller was told is there after a
-//! power cut, and half a change never is. Several processes of one machine may use the file side by side. Time never runs
-//! backwards here: a clock that was set back is refused, since lists and states are ordered by it.
+//! transaction, on disk before its call returns: what the caller was told is there after a power cut, and half a change never is. Several
+//! processes may work on one store. Time never runs backwards here: a clock that was set back is refused, since lists
+//! and states are ordered by it.
+//!
+//! The statements below are the same for both databases; what differs between them is behind [`sql::Sql`].
 
+mod address;
+mod postgres;
+mod sql;
+mod sqlite;
+
+use std::fs;
 use std::path::Path;
-use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction, TransactionBehavior, params};
 use sealagent::pki::seal_status::{SealEntry, SealHistory, SealState, StateChange};
 use sealagent::sm::Sm3Digest;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use self::postgres::Postgres;
+use self::sql::{Row, Sql, Value};
+use self::sqlite::Sqlite;
+
+pub use self::address::{Address, AddressError};
 
 /// Version of the tables.
 const VERSION: i64 = 2;
-/// How long a process waits for another one's transaction.
-const WAIT: Duration = Duration::from_secs(30);
 /// How far the clock may step back unnoticed: time services correct by less.
 const STEP: SignedDuration = SignedDuration::from_mins(2);
+/// Seals that one statement records: fewer round trips to a server, and few enough values for both databases.
+const SEALS_AT_ONCE: usize = 100;
+/// Names the database of an authority whose records are not in its folder.
+const DATABASE_FILE: &str = "database.json";
+/// The records of any other authority.
+const SQLITE_FILE: &str = "store.sqlite";
+/// Largest [`DATABASE_FILE`], in bytes.
+const MAX_DATABASE_FILE: u64 = 16 << 10;
 
 const TABLES: &str = "
     CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
@@ -35,6 +56,12 @@ const TABLES: &str = "
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
+    /// The connection string.
+    #[error("the database's address: {0}")]
+    Address(#[from] AddressError),
+    /// Another process holds what is needed, and did not let go of it in time.
+    #[error("another process is using the records")]
+    Busy,
     /// The clock is behind what was stored last.
     #[error("the clock shows {now}, but something was recorded at {last}")]
     ClockSetBack {
@@ -43,30 +70,79 @@ pub enum StoreError {
         /// What the clock shows.
         now: Timestamp,
     },
+    /// Other processes were in the way, again and again. Nothing was changed.
+    #[error("other processes changed the same records at the same moment")]
+    Conflict,
     /// No room.
     #[error("the disk is full")]
     DiskFull,
-    /// The file is damaged, or another program's.
+    /// There is an authority in the database.
+    #[error("the database holds an authority's records")]
+    Exists,
+    /// The connection broke while a change was being recorded, and the server could not be asked what became of it.
+    #[error("the connection broke, and whether the change was recorded is unknown")]
+    InDoubt,
+    /// A file of the folder cannot be read or written.
+    #[error("{file}: {source}")]
+    Io {
+        /// Which.
+        file: &'static str,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The store is damaged, or another program's.
     #[error("the store is not as this program writes it: {0}")]
     Malformed(String),
+    /// There is no authority in the database.
+    #[error("the database holds no authority's records")]
+    Missing,
+    /// Another version of this program made it.
+    #[error("the records have version {found}, and this program knows {VERSION}")]
+    Newer {
+        /// The version of the tables.
+        found: i64,
+    },
     /// The seal is in this state already, or was cancelled, which is for ever.
     #[error("the seal is {0:?} already")]
     NoSuchChange(SealState),
+    /// The database asks for a password, and none was found.
+    #[error("{host} asks for the password of {user}")]
+    PasswordNeeded {
+        /// Whose.
+        user: String,
+        /// The server.
+        host: String,
+    },
+    /// PostgreSQL refuses.
+    #[error("{message} ({code})")]
+    Postgres {
+        /// SQLSTATE.
+        code: String,
+        /// In the server's words.
+        message: String,
+    },
     /// SQLite cannot work.
     #[error("{0}")]
     Sqlite(rusqlite::Error),
     /// No seal has this code.
     #[error("this authority made no seal {0}")]
     UnknownSeal(String),
+    /// The server's certificate does not prove its name. It was told nothing.
+    #[error("{0}")]
+    Unproven(String),
+    /// The server cannot be reached, or broke the connection.
+    #[error("{0}")]
+    Unreachable(String),
+    /// The server is set up so that records could be lost or altered.
+    #[error("{0}")]
+    Unsuitable(String),
 }
 
-impl From<rusqlite::Error> for StoreError {
-    fn from(error: rusqlite::Error) -> Self {
-        match error.sqlite_error_code() {
-            Some(rusqlite::ErrorCode::DiskFull) => Self::DiskFull,
-            Some(rusqlite::ErrorCode::NotADatabase | rusqlite::ErrorCode::DatabaseCorrupt) => Self::Malformed(error.to_string()),
-            _ => Self::Sqlite(error),
-        }
+fn check_version(found: i64) -> Result<(), StoreError> {
+    match found {
+        VERSION => Ok(()),
+        _ if found > VERSION => Err(StoreError::Newer { found }),
+        _ => Err(StoreError::Malformed(format!("version {found}"))),
     }
 }
 
@@ -83,10 +159,6 @@ pub enum Counter {
     Serial,
     /// Numbers of seal status lists.
     Status,
-    /// The number of the last full status list, and when it was made.
-    StatusBase,
-    /// When the last full status list was made.
-    StatusBaseAt,
     /// Serial numbers of time stamps.
     TimeStamp,
     /// The latest moment that was recorded.
@@ -94,6 +166,9 @@ pub enum Counter {
 }
 
 impl Counter {
+    /// All of them.
+    const ALL: [Self; 7] = [Self::Crl, Self::List, Self::Seal, Self::Serial, Self::Status, Self::TimeStamp, Self::LastTime];
+
     fn name(self) -> &'static str {
         match self {
             Self::Crl => "crl",
@@ -101,8 +176,6 @@ impl Counter {
             Self::Seal => "seal",
             Self::Serial => "serial",
             Self::Status => "status",
-            Self::StatusBase => "statusBase",
-            Self::StatusBaseAt => "statusBaseAt",
             Self::TimeStamp => "timeStamp",
             Self::LastTime => "lastTime",
         }
@@ -122,49 +195,117 @@ pub struct Revocation {
     pub reason: Option<u8>,
 }
 
+/// A database that takes an authority's records instead of a file in its folder.
+#[derive(Clone)]
+pub struct Database {
+    /// Where it is.
+    pub address: Address,
+    /// The password that a person typed for this run; it is written nowhere.
+    pub password: Option<Zeroizing<String>>,
+}
+
+/// [`DATABASE_FILE`]
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct DatabaseFile {
+    database: String,
+    /// Whether `sslmode=disable` was allowed for another machine.
+    #[serde(default)]
+    plaintext: bool,
+}
+
 /// An open store.
-pub struct Store {
-    connection: Connection,
+pub struct Store(Backend);
+
+enum Backend {
+    Postgres(Box<Postgres>),
+    Sqlite(Sqlite),
 }
 
 impl Store {
-    /// Makes an empty store in a new file.
-    pub fn create(path: &Path) -> Result<Self, StoreError> {
-        let store = Self::connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
-        store.connection.execute_batch(TABLES)?;
-        store.connection.pragma_update(None, "user_version", VERSION)?;
-        Ok(store)
+    /// Makes an empty store for the authority in `folder`: in a new file, or in a database that the folder names from now on.
+    pub fn create(folder: &Path, database: Option<&Database>) -> Result<Self, StoreError> {
+        let Some(Database { address, password }) = database else {
+            return Ok(Self(Backend::Sqlite(Sqlite::create(&folder.join(SQLITE_FILE))?)));
+        };
+        let file = DatabaseFile { database: address.text().to_owned(), plaintext: address.plaintext() };
+        let text = serde_json::to_string_pretty(&file).map_err(|error| StoreError::Malformed(error.to_string()))? + "\n";
+        let written = crate::region::write_whole(&folder.join(DATABASE_FILE), text.as_bytes());
+        written.map_err(|error| StoreError::Io { file: DATABASE_FILE, source: std::io::Error::other(error.to_string()) })?;
+        Ok(Self(Backend::Postgres(Box::new(Postgres::create(address.clone(), password.clone())?))))
     }
 
-    /// Opens a store that is there.
-    pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let store = Self::connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        let version: i64 = store.connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        if version == VERSION { Ok(store) } else { Err(StoreError::Malformed(format!("version {version}"))) }
+    /// Whether `folder` has, or names, a store.
+    pub fn is_in(folder: &Path) -> bool {
+        [SQLITE_FILE, DATABASE_FILE].iter().any(|file| folder.join(file).is_file())
     }
 
-    fn connect(path: &Path, flags: OpenFlags) -> Result<Self, StoreError> {
-        let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-        connection.busy_timeout(WAIT)?;
-        connection.pragma_update(None, "journal_mode", "WAL")?;
-        connection.pragma_update(None, "synchronous", "FULL")?;
-        Ok(Self { connection })
+    /// Opens the store of the authority in `folder`. `password` is for a database that asks for one, when the user's password file has none.
+    pub fn open(folder: &Path, password: Option<Zeroizing<String>>) -> Result<Self, StoreError> {
+        let path = folder.join(DATABASE_FILE);
+        if !path.is_file() {
+            return Ok(Self(Backend::Sqlite(Sqlite::open(&folder.join(SQLITE_FILE))?)));
+        }
+        let read = || -> std::io::Result<String> {
+            use std::io::Read as _;
+            let mut text = String::new();
+            fs::File::open(&path)?.take(MAX_DATABASE_FILE).read_to_string(&mut text)?;
+            Ok(text)
+        };
+        let text = read().map_err(|source| StoreError::Io { file: DATABASE_FILE, source })?;
+        let file: DatabaseFile =
+            serde_json::from_str(&text).map_err(|error| StoreError::Malformed(format!("{DATABASE_FILE}: {error}")))?;
+        let store = Postgres::open(Address::parse(&file.database, file.plaintext)?, password)?;
+        Ok(Self(Backend::Postgres(Box::new(store))))
     }
 
-    fn transaction<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        // Immediate: two processes never both read a counter before one writes it.
-        let transaction = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
-        let done = work(&transaction)?;
-        transaction.commit()?;
-        Ok(done)
+    /// Takes back what [`Self::create`] made in a database. A file goes with its folder.
+    pub fn remove(self) -> Result<(), StoreError> {
+        match self.0 {
+            Backend::Postgres(store) => store.remove(),
+            Backend::Sqlite(_) => Ok(()),
+        }
+    }
+
+    fn transaction<T>(&self, mut work: impl FnMut(&mut dyn Sql) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let mut done = None;
+        let work = &mut |sql: &mut dyn Sql| {
+            done = Some(work(sql)?);
+            Ok(())
+        };
+        match &self.0 {
+            Backend::Postgres(store) => store.transaction(work),
+            Backend::Sqlite(store) => store.transaction(work),
+        }?;
+        done.ok_or_else(|| StoreError::Malformed("a transaction without an end".to_owned()))
+    }
+
+    /// Reads by one query.
+    fn query(&self, statement: &str, values: &[Value<'_>]) -> Result<Vec<Row>, StoreError> {
+        let mut rows = Vec::new();
+        let work = &mut |sql: &mut dyn Sql| {
+            rows = sql.query(statement, values)?;
+            Ok(())
+        };
+        match &self.0 {
+            Backend::Postgres(store) => store.read(work),
+            Backend::Sqlite(store) => store.read(work),
+        }?;
+        Ok(rows)
+    }
+
+    fn first(&self, statement: &str, values: &[Value<'_>]) -> Result<Option<Row>, StoreError> {
+        Ok(self.query(statement, values)?.into_iter().next())
     }
 
     /// Uses up `count` numbers and gives the first.
     pub fn take_numbers(&self, counter: Counter, count: u64) -> Result<u64, StoreError> {
-        self.transaction(|tx| {
-            let before = value(tx, counter)?;
-            set(tx, counter, before + count as i64)?;
-            Ok(before as u64 + 1)
+        let statement = "INSERT INTO counter VALUES ($1, $2)
+            ON CONFLICT (name) DO UPDATE SET value = counter.value + excluded.value RETURNING value";
+        self.transaction(|sql| {
+            let row = sql.first(statement, &[Value::Text(counter.name()), Value::Integer(count as i64)])?;
+            let last = row.ok_or_else(|| StoreError::Malformed(format!("counter {}", counter.name())))?.integer(0)?;
+            Ok((last as u64).saturating_sub(count) + 1)
         })
     }
 
@@ -173,76 +314,89 @@ impl Store {
         self.take_numbers(counter, 1)
     }
 
-    /// The last number that was used up, or what was set.
+    /// The last number that was used up.
     pub fn counter(&self, counter: Counter) -> Result<u64, StoreError> {
-        Ok(value(&self.connection, counter)? as u64)
-    }
-
-    /// Sets a number that is no count.
-    pub fn set_counter(&self, counter: Counter, value: u64) -> Result<(), StoreError> {
-        self.transaction(|tx| set(tx, counter, value as i64))
+        let row = self.first("SELECT value FROM counter WHERE name = $1", &[Value::Text(counter.name())])?;
+        Ok(row.map_or(Ok(0), |row| row.integer(0))? as u64)
     }
 
     /// Refuses a clock that is behind what was recorded, and records `now`.
     pub fn check_clock(&self, now: Timestamp) -> Result<(), StoreError> {
-        self.transaction(|tx| check_clock(tx, now))
+        self.transaction(|sql| check_clock(sql, now))
     }
 
     /// Sets a text.
     pub fn set_text(&self, name: &str, value: &str) -> Result<(), StoreError> {
-        self.connection.execute("INSERT OR REPLACE INTO text VALUES (?1, ?2)", params![name, value])?;
+        let statement = "INSERT INTO text VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+        self.transaction(|sql| sql.execute(statement, &[Value::Text(name), Value::Text(value)]))?;
         Ok(())
+    }
+
+    /// Sets a text that was never set; `false` when it was.
+    pub fn set_text_once(&self, name: &str, value: &str) -> Result<bool, StoreError> {
+        let statement = "INSERT INTO text VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
+        self.transaction(|sql| Ok(sql.execute(statement, &[Value::Text(name), Value::Text(value)])? == 1))
     }
 
     /// A text; empty when it was never set.
     pub fn text(&self, name: &str) -> Result<String, StoreError> {
-        let found = self.connection.query_row("SELECT value FROM text WHERE name = ?1", [name], |row| row.get(0)).optional()?;
-        Ok(found.unwrap_or_default())
+        let found = self.first("SELECT value FROM text WHERE name = $1", &[Value::Text(name)])?;
+        found.map_or(Ok(String::new()), |row| Ok(row.text(0)?.to_owned()))
     }
 
-    /// Keeps a certificate.
+    /// Keeps a certificate. A serial number that was used is refused.
     pub fn add_certificate(&self, serial: &str, der: &[u8], now: Timestamp) -> Result<(), StoreError> {
-        self.transaction(|tx| {
-            check_clock(tx, now)?;
-            tx.execute("INSERT INTO certificate VALUES (?1, ?2, ?3)", params![serial, der, now.as_second()])?;
-            Ok(())
-        })
+        let values = [Value::Text(serial), Value::Bytes(der), Value::Integer(now.as_second())];
+        self.transaction(|sql| {
+            check_clock(sql, now)?;
+            sql.execute("INSERT INTO certificate VALUES ($1, $2, $3)", &values)
+        })?;
+        Ok(())
     }
 
     /// A certificate that was issued.
     pub fn certificate(&self, serial: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        let query = "SELECT der FROM certificate WHERE serial = ?1";
-        Ok(self.connection.query_row(query, [serial], |row| row.get(0)).optional()?)
+        let row = self.first("SELECT der FROM certificate WHERE serial = $1", &[Value::Text(serial)])?;
+        row.map(|row| Ok(row.bytes(0)?.to_vec())).transpose()
     }
 
     /// Records a revocation; `false` when there was one already.
     pub fn revoke(&self, revocation: &Revocation) -> Result<bool, StoreError> {
-        self.transaction(|tx| {
-            check_clock(tx, revocation.at)?;
-            let values = params![revocation.serial, revocation.issuer, revocation.at.as_second(), revocation.reason];
-            Ok(tx.execute("INSERT OR IGNORE INTO revocation VALUES (?1, ?2, ?3, ?4)", values)? == 1)
+        let Revocation { serial, issuer, at, reason } = revocation;
+        let reason = reason.map_or(Value::NoInteger, |reason| Value::Integer(i64::from(reason)));
+        let values = [Value::Text(serial), Value::Text(issuer), Value::Integer(at.as_second()), reason];
+        self.transaction(|sql| {
+            check_clock(sql, *at)?;
+            Ok(sql.execute("INSERT INTO revocation VALUES ($1, $2, $3, $4) ON CONFLICT (serial) DO NOTHING", &values)? == 1)
         })
     }
 
     /// All revocations, or that of one certificate.
     pub fn revocations(&self, serial: Option<&str>) -> Result<Vec<Revocation>, StoreError> {
-        let mut query = self.connection.prepare_cached(
-            "SELECT serial, issuer, at, reason FROM revocation WHERE ?1 IS NULL OR serial = ?1 ORDER BY serial",
-        )?;
-        let rows = query.query_map([serial], |row| {
-            let at: i64 = row.get(2)?;
-            Ok(Revocation { serial: row.get(0)?, issuer: row.get(1)?, at: moment(at), reason: row.get(3)? })
-        })?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        let rows = match serial {
+            Some(serial) => {
+                self.query("SELECT serial, issuer, at, reason FROM revocation WHERE serial = $1", &[Value::Text(serial)])
+            }
+            None => self.query("SELECT serial, issuer, at, reason FROM revocation ORDER BY serial", &[]),
+        }?;
+        let revocation = |row: &Row| {
+            let reason = row.optional_integer(3)?.and_then(|reason| u8::try_from(reason).ok());
+            let (serial, issuer) = (row.text(0)?.to_owned(), row.text(1)?.to_owned());
+            Ok(Revocation { serial, issuer, at: moment(row.integer(2)?), reason })
+        };
+        rows.iter().map(revocation).collect()
     }
 
     /// Records seals that are about to be handed out, all or none. Their createDate is whoever's who ordered them, so it is not held
     /// against the clock.
     pub fn add_seals(&self, seals: &[(String, Sm3Digest)], created: Timestamp) -> Result<(), StoreError> {
-        self.transaction(|tx| {
-            let mut insert = tx.prepare_cached("INSERT OR IGNORE INTO seal VALUES (?1, ?2, ?3)")?;
-            for (es_id, sm3) in seals {
-                insert.execute(params![es_id, &sm3.0[..], created.as_second()])?;
+        self.transaction(|sql| {
+            for seals in seals.chunks(SEALS_AT_ONCE) {
+                let rows: Vec<String> = (1..=seals.len()).map(|n| format!("(${}, ${}, $1)", 2 * n, 2 * n + 1)).collect();
+                let mut values = vec![Value::Integer(created.as_second())];
+                values.extend(seals.iter().flat_map(|(es_id, sm3)| [Value::Text(es_id), Value::Bytes(&sm3.0)]));
+                let statement = format!("INSERT INTO seal VALUES {} ON CONFLICT (es_id, sm3) DO NOTHING", rows.join(", "));
+                sql.execute(&statement, &values)?;
             }
             Ok(())
         })
@@ -250,94 +404,102 @@ impl Store {
 
     /// Whether a seal, or this edition of it, was made here.
     pub fn knows_seal(&self, es_id: &str, sm3: Option<&Sm3Digest>) -> Result<bool, StoreError> {
-        let query = "SELECT 1 FROM seal WHERE es_id = ?1 AND (?2 IS NULL OR sm3 = ?2) LIMIT 1";
-        let digest = sm3.map(|digest| &digest.0[..]);
-        Ok(self.connection.query_row(query, params![es_id, digest], |_| Ok(())).optional()?.is_some())
+        let found = match sm3 {
+            None => self.first("SELECT es_id FROM seal WHERE es_id = $1 LIMIT 1", &[Value::Text(es_id)]),
+            Some(sm3) => {
+                let values = [Value::Text(es_id), Value::Bytes(&sm3.0)];
+                self.first("SELECT es_id FROM seal WHERE es_id = $1 AND sm3 = $2", &values)
+            }
+        }?;
+        Ok(found.is_some())
     }
 
     /// How many seals were made.
     pub fn seal_count(&self) -> Result<u64, StoreError> {
-        let count: i64 = self.connection.query_row("SELECT count(*) FROM seal", [], |row| row.get(0))?;
-        Ok(count as u64)
+        let row = self.first("SELECT count(*) FROM seal", &[])?;
+        Ok(row.map_or(Ok(0), |row| row.integer(0))? as u64)
     }
 
     /// Changes the state of a seal from `at` on. It belongs into the next status list.
     pub fn change_seal(&self, es_id: &str, state: SealState, at: Timestamp) -> Result<(), StoreError> {
-        self.transaction(|tx| {
-            check_clock(tx, at)?;
-            let made = "SELECT 1 FROM seal WHERE es_id = ?1 LIMIT 1";
-            if tx.query_row(made, [es_id], |_| Ok(())).optional()?.is_none() {
+        self.transaction(|sql| {
+            check_clock(sql, at)?;
+            // Held until the change is on disk: no list takes this number without the change, and no other change of the seal comes between.
+            let number = locked(sql, Counter::Status)? + 1;
+            if sql.first("SELECT es_id FROM seal WHERE es_id = $1 LIMIT 1", &[Value::Text(es_id)])?.is_none() {
                 return Err(StoreError::UnknownSeal(es_id.to_owned()));
             }
-            let last = history(tx, es_id)?.last();
+            let last = history(&sql.query(HISTORY, &[Value::Text(es_id)])?)?.last();
             let is_in = last.map_or(SealState::Valid, |change| change.state);
             if is_in == state || is_in == SealState::Cancelled {
                 return Err(StoreError::NoSuchChange(is_in));
             }
             // Within one second of the last change it counts from the next second: a history ascends.
             let at = last.map_or(at.as_second(), |last| at.as_second().max(last.at.as_second() + 1));
-            let number = value(tx, Counter::Status)? + 1;
-            tx.execute("INSERT INTO change VALUES (?1, ?2, ?3, ?4)", params![es_id, at, number_of(state), number])?;
-            Ok(())
-        })
+            let values = [Value::Text(es_id), Value::Integer(at), Value::Integer(number_of(state)), Value::Integer(number)];
+            sql.execute("INSERT INTO change VALUES ($1, $2, $3, $4)", &values)
+        })?;
+        Ok(())
     }
 
     /// The changes of one seal.
     pub fn history(&self, es_id: &str) -> Result<SealHistory, StoreError> {
-        history(&self.connection, es_id)
+        history(&self.query(HISTORY, &[Value::Text(es_id)])?)
     }
 
     /// Every seal that changed in or after status list `since`, with its whole history; 0 for all that ever changed.
     pub fn changed_seals(&self, since: u64) -> Result<Vec<SealEntry>, StoreError> {
-        let query = "SELECT es_id, at, state FROM change
-            WHERE ?1 = 0 OR es_id IN (SELECT es_id FROM change WHERE number > ?1) ORDER BY es_id, at";
-        let mut query = self.connection.prepare_cached(query)?;
-        let mut rows = query.query([since as i64])?;
-        let mut all: Vec<(String, Vec<StateChange>)> = Vec::new();
-        while let Some(row) = rows.next()? {
-            let es_id: String = row.get(0)?;
-            let change = StateChange { at: moment(row.get(1)?), state: state_of(row.get(2)?) };
-            match all.last_mut() {
-                Some((last, changes)) if *last == es_id => changes.push(change),
-                _ => all.push((es_id, vec![change])),
+        let rows = match since {
+            0 => self.query("SELECT at, state, es_id FROM change ORDER BY es_id, at", &[]),
+            _ => {
+                let statement = "SELECT at, state, es_id FROM change
+                    WHERE es_id IN (SELECT es_id FROM change WHERE number > $1) ORDER BY es_id, at";
+                self.query(statement, &[Value::Integer(since as i64)])
             }
-        }
-        let entry = |(es_id, changes)| {
-            let history = SealHistory::new(changes).ok_or_else(|| StoreError::Malformed("changes out of order".to_owned()))?;
-            Ok(SealEntry { es_id, seal_sm3: None, history })
+        }?;
+        let same_seal = |a: &Row, b: &Row| matches!((a.text(2), b.text(2)), (Ok(a), Ok(b)) if a == b);
+        let entry = |rows: &[Row]| {
+            let es_id = rows.first().map_or(Ok(""), |row| row.text(2))?.to_owned();
+            Ok(SealEntry { es_id, seal_sm3: None, history: history(rows)? })
         };
-        all.into_iter().map(entry).collect()
+        rows.chunk_by(same_seal).map(entry).collect()
     }
 
-    /// Sets the most pages of the file, to show what happens on a full disk.
+    /// Sets the most pages of a file, to show what happens on a full disk.
     pub fn limit_pages(&self, pages: u32) -> Result<(), StoreError> {
-        self.connection.pragma_update(None, "max_page_count", pages)?;
-        Ok(())
+        match &self.0 {
+            Backend::Postgres(_) => Err(StoreError::Unsuitable("it is no file".to_owned())),
+            Backend::Sqlite(store) => store.limit_pages(pages),
+        }
     }
 }
 
-fn check_clock(connection: &Connection, now: Timestamp) -> Result<(), StoreError> {
-    let last = value(connection, Counter::LastTime)?;
+const HISTORY: &str = "SELECT at, state FROM change WHERE es_id = $1 ORDER BY at";
+
+fn check_clock(sql: &mut dyn Sql, now: Timestamp) -> Result<(), StoreError> {
+    let name = Value::Text(Counter::LastTime.name());
+    let last = sql.first("SELECT value FROM counter WHERE name = $1", &[name])?.map_or(Ok(0), |row| row.integer(0))?;
     if now + STEP < moment(last) {
         return Err(StoreError::ClockSetBack { last: moment(last), now });
     }
-    if now.as_second() > last { set(connection, Counter::LastTime, now.as_second()) } else { Ok(()) }
-}
-
-fn value(connection: &Connection, counter: Counter) -> Result<i64, StoreError> {
-    let query = "SELECT value FROM counter WHERE name = ?1";
-    Ok(connection.query_row(query, [counter.name()], |row| row.get(0)).optional()?.unwrap_or(0))
-}
-
-fn set(connection: &Connection, counter: Counter, value: i64) -> Result<(), StoreError> {
-    connection.execute("INSERT OR REPLACE INTO counter VALUES (?1, ?2)", params![counter.name(), value])?;
+    if now.as_second() > last {
+        let statement = "INSERT INTO counter VALUES ($1, $2)
+            ON CONFLICT (name) DO UPDATE SET value = excluded.value WHERE counter.value < excluded.value";
+        sql.execute(statement, &[name, Value::Integer(now.as_second())])?;
+    }
     Ok(())
 }
 
-fn history(connection: &Connection, es_id: &str) -> Result<SealHistory, StoreError> {
-    let mut query = connection.prepare_cached("SELECT at, state FROM change WHERE es_id = ?1 ORDER BY at")?;
-    let rows = query.query_map([es_id], |row| Ok(StateChange { at: moment(row.get(0)?), state: state_of(row.get(1)?) }))?;
-    let changes = rows.collect::<Result<Vec<_>, _>>()?;
+/// A counter that nobody else changes until this transaction ends.
+fn locked(sql: &mut dyn Sql, counter: Counter) -> Result<i64, StoreError> {
+    let statement = format!("SELECT value FROM counter WHERE name = $1{}", sql.for_update());
+    sql.first(&statement, &[Value::Text(counter.name())])?.map_or(Ok(0), |row| row.integer(0))
+}
+
+/// The changes in rows that begin with time and state.
+fn history(rows: &[Row]) -> Result<SealHistory, StoreError> {
+    let change = |row: &Row| Ok(StateChange { at: moment(row.integer(0)?), state: state_of(row.integer(1)?) });
+    let changes = rows.iter().map(change).collect::<Result<Vec<_>, StoreError>>()?;
     SealHistory::new(changes).ok_or_else(|| StoreError::Malformed("changes out of order".to_owned()))
 }
 

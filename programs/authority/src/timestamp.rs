@@ -2,12 +2,13 @@
 
 use jiff::Timestamp;
 use sealagent::asn1::{OCTET_STRING, Oid, der, integer, object_identifier, oid as gm, sequence};
-use sealagent::cms::{BuildError, Content, Identifiers, SignedDataDraft};
+use sealagent::cms::{Content, Identifiers, SignedDataDraft};
 use sealagent::sm::{Sm3Digest, sm3};
 
 use crate::certificate::SerialNumber;
 use crate::identity::Identity;
 use crate::oid;
+use crate::statement::StatementError;
 use crate::time::generalized_time;
 
 /// Policy of stamps by a pilot authority: RFC 3161 demands one, and this arc (`2.25`, a UUID) says no more than that it is ours.
@@ -22,7 +23,7 @@ pub fn issue_time_stamp(
     time: Timestamp,
     serial: &SerialNumber,
     nonce: Option<&SerialNumber>,
-) -> Result<Vec<u8>, BuildError> {
+) -> Result<Vec<u8>, StatementError> {
     let sm3_algorithm = sequence(&[&object_identifier(gm::SM3)]);
     let info = sequence(&[
         &integer(1),
@@ -46,5 +47,5 @@ pub fn issue_time_stamp(
         attributes: &[(oid::SIGNING_CERTIFICATE_V2, signing_certificate)],
     };
     let unsigned = draft.to_be_signed()?;
-    Ok(unsigned.assemble(&authority.key().sign(unsigned.signed_bytes()))?.raw().to_vec())
+    Ok(unsigned.assemble(&authority.key().sign(unsigned.signed_bytes())?)?.raw().to_vec())
 }

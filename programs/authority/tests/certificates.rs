@@ -176,11 +176,11 @@ fn revocation_list_is_accepted_reads_as_made_and_a_changed_one_is_refused() {
         ],
     };
     for contents in [CrlContents { revoked: Vec::new(), ..contents.clone() }, contents.clone()] {
-        let good = issue_crl(&bench.ca, &contents);
+        let good = issue_crl(&bench.ca, &contents).unwrap();
         assert!(bench.judge(bench.ca.der(), &good));
         assert!(!bench.judge(bench.ca.der(), &changed(&good, 120)));
     }
-    let file = bench.file("list.pem", pem::encode("X509 CRL", &issue_crl(&bench.ca, &contents)));
+    let file = bench.file("list.pem", pem::encode("X509 CRL", &issue_crl(&bench.ca, &contents).unwrap()));
     let output = openssl(&["crl", "-noout", "-text", "-in"], &[&file]);
     let text = String::from_utf8_lossy(&output.stdout);
     for expected in [

@@ -21,11 +21,6 @@ pub fn decode(bytes: &[u8]) -> Result<Pixmap, String> {
     }
 }
 
-/// Whether images of this kind bring no transparency of their own: a seal in one of them is drawn as ink on the page.
-pub fn is_opaque(bytes: &[u8]) -> bool {
-    matches!(PictureFormat::of(bytes), PictureFormat::Jpeg | PictureFormat::Bmp)
-}
-
 fn check(width: usize, height: usize) -> Result<(), String> {
     match width.checked_mul(height) {
         Some(1..=MAX_PIXELS) if width <= MAX_SIDE && height <= MAX_SIDE => Ok(()),

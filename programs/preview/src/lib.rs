@@ -2,8 +2,10 @@
 //! between it and the agent are [`sealagent::preview`].
 //!
 //! ```text
-//! main ─ confine ─ serve ─ document ─┬─ ofd   our own renderer, on tiny-skia
-//!                                    └─ pdf   hayro behind fences
+//! main ─ confine ─ serve ─┬─ document ─┬─ ofd   our own renderer, on tiny-skia
+//!                         │            └─ pdf   hayro behind fences
+//!                         └─ seal's picture ─┬─ ofd, image
+//!                                            └─ svg   resvg behind fences
 //! ```
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
@@ -17,5 +19,6 @@ pub mod pdf;
 mod seal;
 pub mod serve;
 mod size;
+pub mod svg;
 
 pub use findings::Findings;

@@ -5,7 +5,8 @@
 
 mod text;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::io::Cursor;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hayro::hayro_interpret::font::{FontData, FontQuery};
@@ -17,11 +18,12 @@ use hayro::hayro_syntax::{LoadPdfError, Pdf};
 use hayro::kurbo::Affine;
 use hayro::vello_cpu::{RasterizerSettings, RenderContext, Resources, TargetInit, color::palette::css::WHITE};
 use hayro::{RenderCache, RenderSettings, render_into};
+use sealagent::pdf::{self, PdfError};
 use sealagent::preview::{FindingKind, PageRequest};
 use tiny_skia::{IntSize, Pixmap};
 
 use crate::canvas::Canvas;
-use crate::findings::Findings;
+use crate::findings::{Findings, shorten};
 use crate::fonts::{Fonts, Wanted};
 use crate::ofd::Drawn;
 use crate::seal;
@@ -34,10 +36,24 @@ const MAX_POINTS: f32 = 230_400.0;
 /// Millimetres to a point.
 const MM: f64 = 25.4 / 72.0;
 
+/// Differences between sizes of a page (mm) that are rounding.
+const SLACK: f64 = 0.1;
+
 /// A document whose pages can be drawn.
 pub struct PdfDocument {
     pdf: Pdf,
-    pages: Vec<[f64; 2]>,
+    sheets: Vec<Sheet>,
+}
+
+/// A page as the part that signs counts and measures it.
+#[derive(Clone, Copy)]
+struct Sheet {
+    /// Width and height as it is shown.
+    mm: [f64; 2],
+    /// Millimetres to a unit of the page.
+    unit: f64,
+    /// Its index for the library; `None` where that does not know it as a page.
+    known: Option<usize>,
 }
 
 /// What the callbacks of the interpreter saw. They must be shareable between threads, so it is behind a lock.
@@ -49,7 +65,8 @@ struct Seen {
 
 impl PdfDocument {
     /// Opens a document, with the empty password if it is encrypted. Why not, in words, when it cannot be.
-    pub fn open(bytes: Vec<u8>) -> Result<Self, String> {
+    pub fn open(bytes: Vec<u8>, findings: &mut Findings) -> Result<Self, String> {
+        let ours = pages_to_sign(&bytes);
         let pdf = Pdf::new(bytes).map_err(|error| match error {
             LoadPdfError::Decryption(_) => "the document is encrypted".to_owned(),
             LoadPdfError::Invalid => "not a readable PDF".to_owned(),
@@ -58,42 +75,50 @@ impl PdfDocument {
         if count > MAX_PAGES {
             return Err(format!("{count} pages, more than {MAX_PAGES}"));
         }
-        let pages = pdf.pages().iter().map(|page| mm(page.render_dimensions())).collect();
-        Ok(Self { pdf, pages })
+        let sheets = sheets(&pdf, ours, findings);
+        Ok(Self { pdf, sheets })
     }
 
     /// Width and height of each page in mm, as it is shown.
-    pub fn pages(&self) -> &[[f64; 2]] {
-        &self.pages
+    pub fn pages(&self) -> Vec<[f64; 2]> {
+        self.sheets.iter().map(|sheet| sheet.mm).collect()
     }
 
     /// Pages with an annotation that is a signature field, counted from 1.
     pub fn sealed(&self) -> Vec<u32> {
         let pages = self.pdf.pages();
-        let sealed = pages.iter().enumerate().filter(|(_, page)| has_signature(page));
+        let has_seal = |sheet: &Sheet| sheet.known.and_then(|known| pages.get(known)).is_some_and(has_signature);
+        let sealed = self.sheets.iter().enumerate().filter(|(_, sheet)| has_seal(sheet));
         sealed.filter_map(|(index, _)| u32::try_from(index + 1).ok()).collect()
     }
 
     /// Draws a page. An error when there is no such page, or when its size cannot be drawn.
     pub fn draw(&mut self, request: &PageRequest, fonts: &mut Fonts) -> Result<Drawn, String> {
+        let sheet = self.sheets.get((request.page as usize).wrapping_sub(1));
+        let Sheet { mm, unit, known } = *sheet.ok_or_else(|| format!("there is no page {}", request.page))?;
+        let mut findings = Findings::default();
         let pages = self.pdf.pages();
-        let page =
-            pages.get((request.page as usize).wrapping_sub(1)).ok_or_else(|| format!("there is no page {}", request.page))?;
+        let Some(page) = known.and_then(|known| pages.get(known)) else {
+            findings.add(None, FindingKind::NotDrawn { reason: UNREAD.to_owned() });
+            return Drawn::blank(mm, request, findings);
+        };
         let (width, height) = page.render_dimensions();
         if !(width <= MAX_POINTS && height <= MAX_POINTS) {
             return Err(format!("a page of {width} × {height} points"));
         }
-        let mm = mm((width, height));
-        let sized = size(mm, request)?;
+        if (f64::from(width) * unit - mm[0]).abs() > SLACK || (f64::from(height) * unit - mm[1]).abs() > SLACK {
+            findings.add(None, FindingKind::NotDrawn { reason: "its size can be read in two ways".to_owned() });
+        }
+        let sized = size(mm, request.dpi, request.max_pixels)?;
         let seen = Arc::<Mutex<Seen>>::default();
         // The callbacks own what they use, so the fonts are lent to them while the page is drawn.
         let lent = Arc::new(Mutex::new(std::mem::take(fonts)));
         let settings = settings(lent.clone(), seen.clone());
-        let picture = picture(page, &sized, &settings);
-        let walked = text::walk(page, sized.scale, &settings);
+        let transform = Affine::scale(f64::from(sized.scale) * unit) * page.initial_transform(true).to_kurbo();
+        let picture = picture(page, &sized, transform, &settings);
+        let walked = text::walk(page, transform, &settings);
         drop(settings);
         *fonts = std::mem::take(&mut *lent.lock().unwrap_or_else(PoisonError::into_inner));
-        let mut findings = Findings::default();
         let seen = std::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner));
         for (wanted, used) in seen.substituted {
             findings.add(None, FindingKind::FontSubstituted { wanted, used });
@@ -112,8 +137,49 @@ impl PdfDocument {
     }
 }
 
-fn mm((width, height): (f32, f32)) -> [f64; 2] {
-    [width, height].map(|points| f64::from(points) * MM)
+/// Why a page is blank.
+const UNREAD: &str = "the page cannot be read";
+
+/// The pages as they are counted and measured where a seal is set; why not, in words, when they cannot be.
+fn pages_to_sign(bytes: &[u8]) -> Result<Vec<pdf::Page>, PdfError> {
+    pdf::Document::open(Cursor::new(bytes))?.pages()
+}
+
+/// The pages of both readers brought together: page 3 of the picture is page 3 of the signature, or is blank and told.
+fn sheets(pdf: &Pdf, ours: Result<Vec<pdf::Page>, PdfError>, findings: &mut Findings) -> Vec<Sheet> {
+    let pages = pdf.pages();
+    let ours = match ours {
+        Ok(ours) => ours,
+        Err(error) => {
+            // Nothing can be signed here. Encrypted files are read by the library alone.
+            if !matches!(error, PdfError::Encrypted) {
+                findings.add(None, FindingKind::NotDrawn { reason: shorten(&format!("pages may be missing: {error}")) });
+            }
+            let sheet = |(known, page): (usize, &Page<'_>)| {
+                let (width, height) = page.render_dimensions();
+                Sheet { mm: [width, height].map(|points| f64::from(points) * MM), unit: MM, known: Some(known) }
+            };
+            return pages.iter().enumerate().map(sheet).collect();
+        }
+    };
+    let numbers: HashMap<u32, usize> =
+        pages.iter().enumerate().filter_map(|(index, page)| Some((page.raw().obj_id()?.obj_number, index))).collect();
+    let sheets: Vec<Sheet> = ours
+        .iter()
+        .map(|page| {
+            let size = page.size();
+            Sheet { mm: [size.width, size.height], unit: page.mm_per_unit(), known: numbers.get(&page.object.number).copied() }
+        })
+        .collect();
+    for index in sheets.iter().enumerate().filter(|(_, sheet)| sheet.known.is_none()).map(|(index, _)| index) {
+        findings.add(None, FindingKind::NotDrawn { reason: format!("page {}: {UNREAD}", index + 1) });
+    }
+    let drawn: HashSet<usize> = sheets.iter().filter_map(|sheet| sheet.known).collect();
+    if drawn.len() < pages.len() {
+        let more = pages.len() - drawn.len();
+        findings.add(None, FindingKind::NotDrawn { reason: format!("{more} pages that not every reader counts") });
+    }
+    sheets
 }
 
 fn has_signature(page: &Page<'_>) -> bool {
@@ -126,12 +192,11 @@ fn has_signature(page: &Page<'_>) -> bool {
 }
 
 /// The page on white paper.
-fn picture(page: &Page<'_>, sized: &Sized, settings: &InterpreterSettings) -> Result<Pixmap, String> {
+fn picture(page: &Page<'_>, sized: &Sized, transform: Affine, settings: &InterpreterSettings) -> Result<Pixmap, String> {
     let (Ok(width), Ok(height)) = (u16::try_from(sized.width), u16::try_from(sized.height)) else {
         return Err(format!("a picture of {} × {} pixels", sized.width, sized.height));
     };
     let mut context = RenderContext::new(width, height);
-    let transform = Affine::scale(f64::from(sized.scale) * MM) * page.initial_transform(true).to_kurbo();
     render_into(page, &RenderCache::new(), settings, &RenderSettings::default(), &mut context, transform);
     context.flush();
     let mut out = hayro::vello_cpu::Pixmap::new(width, height);
@@ -177,7 +242,7 @@ fn resolve(query: &FontQuery, fonts: &mut Fonts) -> (FontData, u32, Option<(Stri
     };
     let given = [&fallback.post_script_name, &fallback.font_name, &fallback.font_family];
     let names: Vec<String> = given.into_iter().flatten().cloned().collect();
-    let name = names.first().map_or_else(|| "(no name)".to_owned(), |name| crate::findings::shorten(name));
+    let name = names.first().map_or_else(|| "(no name)".to_owned(), |name| shorten(name));
     // A character that only fonts of this script have, and the faces that draw it as that script does.
     let script = fallback.character_collection.as_ref().and_then(|collection| match collection.family {
         CidFamily::AdobeGB1 => Some(('国', "SC")),

@@ -5,13 +5,15 @@ use std::io::{self, Read, Write};
 use sealagent::preview::{Ask, FindingKind, Format, MAX_DOCUMENT, PageHead, PageRequest, Told};
 use sealagent::ses::{Kind, detect};
 use sealagent::sm::sm3;
+use tiny_skia::Pixmap;
 use ukey::wire::{self, Bytes};
 
-use crate::Findings;
 use crate::fonts::Fonts;
 use crate::ofd::{Drawn, OfdDocument};
 #[cfg(feature = "pdf")]
 use crate::pdf::PdfDocument;
+use crate::size::size;
+use crate::{Findings, seal};
 
 /// A document of either kind.
 enum Document {
@@ -22,17 +24,24 @@ enum Document {
 
 /// Answers until the questions end. `renew_time` is called before each.
 pub fn serve(input: &mut impl Read, output: &mut impl Write, mut fonts: Fonts, renew_time: fn()) -> io::Result<()> {
-    let Some((Ask::Open { bytes }, _)) = wire::read_frame(input)? else {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "no document on standard input"));
+    let document = match wire::read_frame(input)? {
+        Some((Ask::Open { bytes }, _)) => match file(input, bytes)? {
+            Some(document) => document,
+            None => return refuse(output, format!("a document of {bytes} bytes, more than {MAX_DOCUMENT}")),
+        },
+        Some((Ask::Seal { bytes, mm, dpi, max_pixels }, _)) => {
+            let drawn = match (file(input, bytes)?, size(mm, dpi, max_pixels)) {
+                (Some(file), Ok(size)) => seal::alone(&file, &size, &mut fonts),
+                (None, _) => Err(format!("a picture of {bytes} bytes, more than {MAX_DOCUMENT}")),
+                (_, Err(reason)) => Err(reason),
+            };
+            return match drawn {
+                Ok(drawn) => tell_seal(output, drawn),
+                Err(reason) => refuse(output, reason),
+            };
+        }
+        _ => return Err(io::Error::new(io::ErrorKind::InvalidData, "no document on standard input")),
     };
-    if bytes > MAX_DOCUMENT {
-        return refuse(output, format!("a document of {bytes} bytes, more than {MAX_DOCUMENT}"));
-    }
-    let mut document = Vec::new();
-    input.take(bytes).read_to_end(&mut document)?;
-    if document.len() as u64 != bytes {
-        return Err(io::ErrorKind::UnexpectedEof.into());
-    }
     let digest = Bytes(sm3(&document).0.to_vec());
     let mut findings = Findings::default();
     let (mut document, format) = match open(document, &mut findings) {
@@ -42,7 +51,7 @@ pub fn serve(input: &mut impl Read, output: &mut impl Write, mut fonts: Fonts, r
     let (pages, sealed) = match &mut document {
         Document::Ofd(ofd) => (ofd.pages().iter().map(|page| [page.area.width, page.area.height]).collect(), ofd.sealed()),
         #[cfg(feature = "pdf")]
-        Document::Pdf(pdf) => (pdf.pages().to_vec(), pdf.sealed()),
+        Document::Pdf(pdf) => (pdf.pages(), pdf.sealed()),
     };
     let opened = Told::Opened { format, sm3: digest, pages, sealed, findings: findings.into_list() };
     wire::write_frame(output, &opened, &[])?;
@@ -64,6 +73,16 @@ pub fn serve(input: &mut impl Read, output: &mut impl Write, mut fonts: Fonts, r
     Ok(())
 }
 
+/// As many bytes as were announced; `None` when that is more than is drawn.
+fn file(input: &mut impl Read, bytes: u64) -> io::Result<Option<Vec<u8>>> {
+    if bytes > MAX_DOCUMENT {
+        return Ok(None);
+    }
+    let mut file = Vec::new();
+    input.take(bytes).read_to_end(&mut file)?;
+    if file.len() as u64 == bytes { Ok(Some(file)) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+}
+
 fn open(bytes: Vec<u8>, findings: &mut Findings) -> Result<(Document, Format), String> {
     match detect(&bytes) {
         Kind::Ofd => {
@@ -71,13 +90,22 @@ fn open(bytes: Vec<u8>, findings: &mut Findings) -> Result<(Document, Format), S
             Ok((Document::Ofd(Box::new(document)), Format::Ofd))
         }
         #[cfg(feature = "pdf")]
-        Kind::Pdf => Ok((Document::Pdf(Box::new(PdfDocument::open(bytes)?)), Format::Pdf)),
+        Kind::Pdf => Ok((Document::Pdf(Box::new(PdfDocument::open(bytes, findings)?)), Format::Pdf)),
         _ => Err("neither OFD nor PDF".to_owned()),
     }
 }
 
 fn refuse(output: &mut impl Write, reason: String) -> io::Result<()> {
     wire::write_frame(output, &Told::Refused { reason: crate::findings::shorten(&reason) }, &[])
+}
+
+fn tell_seal(output: &mut impl Write, drawn: Pixmap) -> io::Result<()> {
+    wire::write_frame(output, &Told::Seal { width: drawn.width(), height: drawn.height() }, &[])?;
+    for pixel in drawn.pixels() {
+        let plain = pixel.demultiply();
+        output.write_all(&[plain.red(), plain.green(), plain.blue(), plain.alpha()])?;
+    }
+    output.flush()
 }
 
 fn tell(output: &mut impl Write, request: &PageRequest, mut drawn: Drawn) -> io::Result<()> {

@@ -1,6 +1,6 @@
 //! How many pixels a page gets.
 
-use sealagent::preview::{MAX_PIXELS, MAX_SIDE, PageRequest};
+use sealagent::preview::{MAX_PIXELS, MAX_SIDE};
 
 /// Pixels that a page is drawn with, and how many there are to a mm.
 pub(crate) struct Sized {
@@ -11,10 +11,10 @@ pub(crate) struct Sized {
 
 /// The size of a picture of a page of that many mm: as many dots per inch as asked, fewer where that would be too many pixels. An
 /// error for a page that cannot be drawn at all.
-pub(crate) fn size([width, height]: [f64; 2], request: &PageRequest) -> Result<Sized, String> {
-    let most = f64::from(request.max_pixels.clamp(1, MAX_PIXELS));
+pub(crate) fn size([width, height]: [f64; 2], dpi: f32, max_pixels: u32) -> Result<Sized, String> {
+    let most = f64::from(max_pixels.clamp(1, MAX_PIXELS));
     let side = f64::from(MAX_SIDE);
-    let dpi = f64::from(request.dpi);
+    let dpi = f64::from(dpi);
     if !(width.is_finite() && height.is_finite() && width > 0.0 && height > 0.0 && dpi.is_finite() && dpi > 0.0) {
         return Err(format!("a page of {width} × {height} mm at {dpi} dpi"));
     }
@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     fn sized(mm: [f64; 2], dpi: f32, max_pixels: u32) -> Option<(u32, u32)> {
-        size(mm, &PageRequest { page: 1, dpi, max_pixels, stamps: Vec::new() }).ok().map(|s| (s.width, s.height))
+        size(mm, dpi, max_pixels).ok().map(|s| (s.width, s.height))
     }
 
     #[test]

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod common;
+#[path = "../../../tests/common/pdf.rs"]
+mod pdf;
 
 use std::io::Cursor;
 use std::io::Write as _;
@@ -173,18 +175,58 @@ fn bytes_that_were_changed_never_end_the_process() {
     assert!(drawn > 5, "{drawn}");
 }
 
-fn pdf(objects: &[String]) -> Vec<u8> {
-    let mut out = b"%PDF-1.7\n".to_vec();
-    let mut offsets = Vec::new();
-    for (n, object) in objects.iter().enumerate() {
-        offsets.push(out.len());
-        write!(out, "{} 0 obj\n{object}\nendobj\n", n + 1).unwrap();
+fn seal(file: &[u8]) -> Result<Vec<u8>, PreviewError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(program().seal(file, [40.0, 40.0], 600.0))
+}
+
+/// Seals that were made to stop whoever draws them, or to be drawn without a part of themselves: refused, in time, with the reason.
+#[test]
+fn seals_made_to_stop_or_deceive_the_renderer_are_refused() {
+    let svg = |inside: &str| {
+        format!("<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 40 40\"><rect width=\"9\" height=\"9\"/>{inside}</svg>")
+            .into_bytes()
+    };
+    let entities: String = (1..10).map(|n| format!("<!ENTITY l{n} \"{}\">", format!("&l{};", n - 1).repeat(10))).collect();
+    let laughs = format!("<!DOCTYPE svg [<!ENTITY l0 \"ha\">{entities}]><svg xmlns=\"http://www.w3.org/2000/svg\">&l9;</svg>")
+        .into_bytes();
+    let uses: String =
+        (1..40).map(|n| format!("<g id=\"u{n}\">{}</g>", format!("<use href=\"#u{}\"/>", n - 1).repeat(2))).collect();
+    let huge = b"<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"1e30\" height=\"1e30\"><rect width=\"1\" height=\"1\"/></svg>"
+        .to_vec();
+    for (file, why) in [
+        (laughs, "entities"),
+        (svg(&format!("<g id=\"u0\"/>{uses}")), "copies counted"),
+        (svg(&"<path d=\"M0 0h9\"/>".repeat(60_000)), "50000 elements"),
+        (svg(&"<g>".repeat(100_000)), "SVG"),
+        (huge, "units"),
+        (svg("<text>章</text>"), "<text>"),
+        (svg("<image href=\"file:///etc/passwd\"/>"), "<image>"),
+        (svg("<use href=\"http://127.0.0.1/seal.svg#a\"/>"), "another file"),
+        (vec![b' '; 5 << 20], "neither"),
+        (svg(&" ".repeat(5 << 20)), "bytes"),
+        (Recipe::new("").bytes(), "nothing"),
+        (Recipe::new("<ofd:VideoObject ID=\"5\"/>").bytes(), "VideoObject"),
+        (common::png_file(1, 1, [0; 4]), "neither"),
+    ] {
+        let drawn = seal(&file);
+        assert!(matches!(&drawn, Err(PreviewError::Refused(reason)) if reason.contains(why)), "{why}: {:?}", drawn.err());
     }
-    let start = out.len();
-    write!(out, "xref\n0 {}\n0000000000 65535 f \n", objects.len() + 1).unwrap();
-    offsets.iter().for_each(|offset| writeln!(out, "{offset:010} 00000 n ").unwrap());
-    write!(out, "trailer\n<< /Size {} /Root 1 0 R >>\nstartxref\n{start}\n%%EOF\n", objects.len() + 1).unwrap();
-    out
+    assert!(seal(&svg("")).unwrap().starts_with(b"\x89PNG"));
+}
+
+/// One path may cross itself as often as a seal has bytes: what takes too long is given up, and the next seal is drawn.
+#[test]
+fn a_seal_that_takes_too_long_is_given_up() {
+    let zigzag: String = (0..400_000).map(|n| if n % 2 == 0 { "L0 9" } else { "L40 8" }).collect();
+    let layers = "<g opacity=\".9\">".repeat(20) + &format!("<path d=\"M0 0{zigzag}\" stroke=\"red\"/>") + &"</g>".repeat(20);
+    let file = format!("<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 40 40\">{layers}</svg>");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let program = program().with_deadlines(Duration::from_secs(2), Duration::from_secs(2));
+    let started = Instant::now();
+    let drawn = runtime.block_on(program.seal(file.as_bytes(), [40.0, 40.0], 600.0));
+    assert!(matches!(drawn, Err(PreviewError::TooLate | PreviewError::NotRunning(_))), "{:?}", drawn.err());
+    assert!(started.elapsed() < Duration::from_secs(6));
 }
 
 fn page_of(media_box: &str, resources: &str, content: &str, more: Vec<String>) -> Vec<u8> {
@@ -196,7 +238,7 @@ fn page_of(media_box: &str, resources: &str, content: &str, more: Vec<String>) -
         stream(content),
     ];
     objects.extend(more);
-    pdf(&objects)
+    pdf::file(&objects, "")
 }
 
 fn form(next: usize, times: usize) -> String {

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod common;
+#[path = "../../../tests/common/pdf.rs"]
+mod pdf;
 
 use common::{Recipe, but_fonts, draw, draw_as, png_file, rectangle, request, text, xml};
 use sealagent::ofd::write::{Item, NewDocument, NewPage};
@@ -235,4 +237,71 @@ fn the_digest_is_of_the_bytes_that_are_drawn() {
     assert!(matches!(told, Told::Refused { .. }) && pages.is_empty(), "{told:?}");
     let (_, pages) = common::converse(&bytes, &[request(0), request(2), request(1)]);
     assert_eq!(pages.iter().map(Result::is_ok).collect::<Vec<_>>(), [false, false, true]);
+}
+
+/// One page that cannot be read keeps its place, blank; the others are shown; and neither it nor the document looks complete.
+#[test]
+fn a_page_that_cannot_be_read_keeps_its_place_and_is_told() {
+    let mark = |n: usize| Item::Line { from: (10.0, 10.0 * n as f64), to: (90.0, 10.0 * n as f64), width: 2.0 };
+    let page = |n| NewPage { size: SizeMm { width: 100.0, height: 80.0 }, items: vec![mark(n)] };
+    let mut bytes = Vec::new();
+    let document =
+        NewDocument { title: "t".into(), date: "2026-11-24".into(), pages: (1..=3).map(page).collect(), images: vec![] };
+    document.write(&mut bytes).unwrap();
+    let broken = common::with_file(&bytes, "Doc_0/Pages/Page_1/Content.xml", b"<ofd:Page".to_vec());
+    let (told, pages) = common::converse(&broken, &[request(1), request(2), request(3)]);
+    let Told::Opened { pages: sizes, findings, .. } = told else { panic!("{told:?}") };
+    assert_eq!(sizes, [[100.0, 80.0]; 3]);
+    assert!(
+        matches!(&findings[..], [f] if matches!(&f.kind, K::NotDrawn { reason } if reason.contains("page 2"))),
+        "{findings:?}"
+    );
+    let pages: Vec<_> = pages.into_iter().map(Result::unwrap).collect();
+    assert!(pages[0].has_ink([10.0, 8.0, 80.0, 4.0]) && pages[2].has_ink([10.0, 28.0, 80.0, 4.0]));
+    assert!(!pages[1].has_ink([0.0, 0.0, 99.0, 79.0]));
+    assert!(pages[1].head.findings.iter().any(sealagent::preview::Finding::is_incomplete), "{:?}", pages[1].head.findings);
+    // Of nothing but such pages there is nothing to show.
+    let none = common::with_file(&draw_nothing(), "Doc_0/Pages/Page_0/Content.xml", b"<ofd:Page".to_vec());
+    assert!(matches!(common::converse(&none, &[]).0, Told::Refused { .. }));
+}
+
+fn draw_nothing() -> Vec<u8> {
+    let page = NewPage { size: SizeMm { width: 100.0, height: 80.0 }, items: Vec::new() };
+    let mut bytes = Vec::new();
+    NewDocument { title: "t".into(), date: "2026-11-24".into(), pages: vec![page], images: vec![] }.write(&mut bytes).unwrap();
+    bytes
+}
+
+/// The library leaves out what it does not take for a page, and would show page 3 as page 2.
+#[test]
+fn a_pdf_page_that_cannot_be_read_keeps_its_place_and_is_told() {
+    let page = |content: u32| format!("<</Type/Page/Parent 2 0 R/Resources<<>>/Contents {content} 0 R>>");
+    let bar = |y: u32| {
+        let content = format!("0 g 20 {y} 160 10 re f");
+        format!("<</Length {}>>stream\n{content}\nendstream", content.len())
+    };
+    let file = |second: &str, kids: &str| {
+        let pages = format!("<</Type/Pages/Kids[{kids}]/Count 3/MediaBox[0 0 200 150]>>");
+        pdf::file(&["<</Type/Catalog/Pages 2 0 R>>".into(), pages, page(6), second.into(), page(7), bar(100), bar(40)], "")
+    };
+    let usual = "3 0 R 4 0 R 5 0 R";
+    for (second, kids) in [("null", usual), ("(no page)", usual), (&*page(6), "3 0 R 99 0 R 5 0 R")] {
+        let (told, pages) = common::converse(&file(second, kids), &[request(1), request(2), request(3)]);
+        let Told::Opened { pages: sizes, findings, .. } = told else { panic!("{told:?}") };
+        assert_eq!(sizes.len(), 3, "{second}");
+        assert!(
+            matches!(&findings[..], [f] if matches!(&f.kind, K::NotDrawn { reason } if reason.contains("page 2"))),
+            "{second}: {findings:?}"
+        );
+        let pages: Vec<_> = pages.into_iter().map(Result::unwrap).collect();
+        let place = |y: f64| [8.0, (145.0 - y) / 72.0 * 25.4 - 1.0, 50.0, 2.0];
+        assert!(pages[0].has_ink(place(100.0)) && pages[2].has_ink(place(40.0)), "{second}");
+        assert!(pages[1].head.findings.iter().any(sealagent::preview::Finding::is_incomplete), "{second}");
+    }
+    // One that stands in the list itself is no page for those who sign, and must not look as if it were shown.
+    let direct = format!("3 0 R {} 5 0 R", page(6));
+    let (told, pages) = common::converse(&file("null", &direct), &[request(1), request(2)]);
+    let Told::Opened { pages: sizes, findings, .. } = told else { panic!("{told:?}") };
+    assert_eq!((sizes.len(), pages.len()), (2, 2));
+    assert!(findings.iter().any(sealagent::preview::Finding::is_incomplete), "{findings:?}");
 }

@@ -3,14 +3,18 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod common;
+#[path = "common/poppler.rs"]
+mod poppler;
 
 use std::collections::BTreeSet;
+use std::io::Cursor;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use common::{Drawn, but_fonts, converse, request};
 use libtest_mimic::{Arguments, Failed, Trial};
+use sealagent::ofd::Ofd;
 use sealagent::preview::{FindingKind as K, PageRequest, Told, keyword};
+use sealagent::ses::{PictureFormat, SesSignature};
 
 /// A sample and what is known of it.
 struct Sample {
@@ -119,13 +123,45 @@ fn main() {
             Trial::test(format!("ofd/{}", sample.file), move || judge(sample, &path)).with_ignored_flag(absent)
         })
         .collect();
+    let ofd = folder.join("ofd");
+    let absent = !ofd.is_dir();
+    trials.push(Trial::test("ofd/seals_that_are_packages", move || nested_seals(&ofd)).with_ignored_flag(absent));
     let pdf = folder.join("pdf/foxit-sm-detached-ses-page1.pdf");
-    let poppler = Command::new("pdftoppm").arg("-v").output().is_ok();
     let absent = !pdf.is_file();
     let path = pdf.clone();
     trials.push(Trial::test("pdf/words", move || pdf_words(&path)).with_ignored_flag(absent));
-    trials.push(Trial::test("pdf/beside_poppler", move || beside_poppler(&pdf)).with_ignored_flag(absent || !poppler));
+    let beside = move || poppler::beside(&std::fs::read(&pdf)?, poppler::NO_TEXT).map_err(Failed::from);
+    trials.push(Trial::test("pdf/beside_poppler", beside).with_ignored_flag(absent || poppler::is_absent()));
     libtest_mimic::run(&arguments, trials).exit();
+}
+
+/// Seals of real makers whose pictures are packages are drawn whole, in their colour, on nothing.
+fn nested_seals(folder: &Path) -> Result<(), Failed> {
+    let mut seen = 0;
+    for sample in SAMPLES {
+        let mut ofd = Ofd::open(Cursor::new(std::fs::read(folder.join(sample.file).with_extension("ofd"))?))?;
+        let body = ofd.bodies()[0].clone();
+        for listed in ofd.signature_list(&body)?.map(|list| list.signatures).unwrap_or_default() {
+            let signature = ofd.signature(&listed)?;
+            let Ok(value) = SesSignature::parse(&ofd.package.read(&signature.signed_value, 8 << 20)?) else { continue };
+            let picture = value.seal().picture();
+            if picture.format != PictureFormat::Ofd {
+                continue;
+            }
+            seen += 1;
+            let mm = [picture.width_mm as f64, picture.height_mm as f64];
+            let (width, height, pixels) = common::seal(&picture.data, mm).map_err(|why| format!("{}: {why}", sample.file))?;
+            let share = |is: fn(&[u8]) -> bool| {
+                pixels.chunks_exact(4).filter(|pixel| is(pixel)).count() as f64 / f64::from(width * height)
+            };
+            let red = share(|p| p[3] > 128 && p[0] > 150 && p[1] < 130 && p[2] < 130);
+            let clear = share(|p| p[3] == 0);
+            if red < 0.02 || clear < 0.3 {
+                return Err(format!("{}: {red:.3} red, {clear:.3} transparent", sample.file).into());
+            }
+        }
+    }
+    if seen < 2 { Err(format!("{seen} such seals").into()) } else { Ok(()) }
 }
 
 fn pages(path: &Path, dpi: f32, count: usize) -> Result<(Told, Vec<Drawn>), Failed> {
@@ -206,38 +242,4 @@ fn pdf_words(path: &Path) -> Result<(), Failed> {
     let hidden =
         drawn.iter().flat_map(|page| &page.head.findings).filter(|finding| matches!(finding.kind, K::HiddenText { .. })).count();
     if hidden > 0 { Err("visible text called hidden".into()) } else { Ok(()) }
-}
-
-/// At most 1 % of the pixels differ by a quarter of their range or more.
-fn beside_poppler(path: &Path) -> Result<(), Failed> {
-    let (_, drawn) = pages(path, 144.0, 3)?;
-    for page in &drawn {
-        let number = page.head.page.to_string();
-        let output = Command::new("pdftoppm").args(["-r", "144", "-f", &number, "-l", &number]).arg(path).output()?;
-        let (width, height, theirs) = ppm(&output.stdout).ok_or("pdftoppm gave no picture")?;
-        if page.head.width.abs_diff(width) > 1 || page.head.height.abs_diff(height) > 1 {
-            return Err(format!("{} × {} beside {width} × {height}", page.head.width, page.head.height).into());
-        }
-        let (columns, rows) = (width.min(page.head.width) as usize, height.min(page.head.height) as usize);
-        let differ = |n: &usize| {
-            let (x, y) = (n % columns, n / columns);
-            let ours = &page.layers[0][(y * page.head.width as usize + x) * 4..][..3];
-            ours.iter().zip(&theirs[(y * width as usize + x) * 3..][..3]).any(|(a, b)| a.abs_diff(*b) >= 64)
-        };
-        let off = (0..columns * rows).filter(differ).count() as f64 / (columns * rows) as f64;
-        if off > 0.01 {
-            return Err(format!("page {number}: {:.2} % of the pixels differ", off * 100.0).into());
-        }
-    }
-    Ok(())
-}
-
-/// Width, height and pixels of a binary PPM.
-fn ppm(bytes: &[u8]) -> Option<(u32, u32, &[u8])> {
-    let mut fields = bytes.splitn(4, |byte| byte.is_ascii_whitespace());
-    let magic = fields.next()?;
-    let number = |field: &[u8]| std::str::from_utf8(field).ok()?.parse().ok();
-    let (width, height) = (number(fields.next()?)?, number(fields.next()?)?);
-    let rest = fields.next()?.strip_prefix(b"255\n")?;
-    (magic == b"P6").then_some((width, height, rest))
 }

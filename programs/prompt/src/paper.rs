@@ -47,6 +47,11 @@ impl Paper {
         self.incomplete = leaf.page.as_ref().is_some_and(|page| page.incomplete);
     }
 
+    /// What is awaited will not come: the agent was asked for another document's page since.
+    pub fn give_up(&mut self) {
+        self.awaited = None;
+    }
+
     /// Draws the paper; gives the page that the person turns to.
     pub fn show(&mut self, ui: &mut Ui, words: &Words) -> Option<Look> {
         let look = if self.can_leaf && self.pages > 0 { self.show_leafing(ui, words) } else { None };

@@ -54,7 +54,7 @@ impl View {
         let (pins, seal_pictures, papers) = match &question.subject {
             Subject::ChangePin { token } => (if token.on_device { 0 } else { 3 }, Vec::new(), Vec::new()),
             Subject::Pair { .. } => (0, Vec::new(), Vec::new()),
-            Subject::Sign { documents, seals, token } => (
+            Subject::Sign { documents, seals, token, .. } => (
                 usize::from(!token.on_device),
                 seals.iter().map(|s| s.picture.as_ref().and_then(Shown::decode)).collect(),
                 documents.iter().enumerate().map(|(i, d)| Paper::new(i, d)).collect(),
@@ -213,8 +213,8 @@ impl View {
                         if let Some(seal) = seals.get(chosen) {
                             self.show_seal(&mut columns[0], seal, chosen);
                         }
-                        if let Some(paper) = self.papers.get_mut(self.chosen) {
-                            self.look = paper.show(&mut columns[1], &self.words).or(self.look);
+                        if let Some(look) = self.papers.get_mut(self.chosen).and_then(|p| p.show(&mut columns[1], &self.words)) {
+                            self.wish(look);
                         }
                     });
                 }
@@ -224,6 +224,13 @@ impl View {
             self.asked_focus = true;
             ui.memory_mut(|m| m.request_focus(pin_id(0)));
         }
+    }
+
+    /// The person turns to a page. The agent draws the newest wish alone, so nothing else is awaited any more.
+    fn wish(&mut self, look: Look) {
+        let others = self.papers.iter_mut().enumerate().filter(|(i, _)| *i != look.document as usize);
+        others.for_each(|(_, paper)| paper.give_up());
+        self.look = Some(look);
     }
 
     fn show_origin(&self, ui: &mut Ui) {
@@ -315,7 +322,10 @@ impl View {
 
     fn show_token_and_buttons(&mut self, ui: &mut Ui, subject: &Subject, now: Instant) {
         match subject {
-            Subject::Sign { documents, token, .. } => {
+            Subject::Sign { documents, token, stamped_by, .. } => {
+                if let Some(host) = stamped_by {
+                    ui.label(self.words.say("stamped_by", &[("host", &harmless::line(host))]));
+                }
                 self.show_token(ui, token, &["pin"]);
                 let label = match documents.len() {
                     1 => self.words.say("approve", &[]),
@@ -479,7 +489,7 @@ mod tests {
             language: Language::Zh,
             origin: "https://sign.example".into(),
             origin_note: None,
-            subject: Subject::Sign { documents: Vec::new(), seals: vec![seal], token },
+            subject: Subject::Sign { documents: Vec::new(), seals: vec![seal], stamped_by: None, token },
             wait_ms: 1000,
             timeout_s: 60,
         }
@@ -501,6 +511,81 @@ mod tests {
         view.approve(Answer::Approve, start + Duration::from_millis(2500));
         let (answer, secret) = view.take_outcome().unwrap();
         assert_eq!((answer, secret.as_slice()), (Answer::Approve, b"135790".as_slice()));
+    }
+
+    fn screen() -> egui::RawInput {
+        let rect = egui::Rect::from_min_size(egui::Pos2::ZERO, egui::vec2(960.0, 640.0));
+        egui::RawInput { screen_rect: Some(rect), ..egui::RawInput::default() }
+    }
+
+    /// All texts of one frame.
+    fn texts(view: &mut View) -> Vec<String> {
+        fn collect(shape: &egui::Shape, out: &mut Vec<String>) {
+            match shape {
+                egui::Shape::Text(text) => out.push(text.galley.text().to_owned()),
+                egui::Shape::Vec(shapes) => shapes.iter().for_each(|shape| collect(shape, out)),
+                _ => {}
+            }
+        }
+        let output = egui::Context::default().run_ui(screen(), |ui| view.show(ui, Instant::now()));
+        let mut out = Vec::new();
+        output.shapes.iter().for_each(|clipped| collect(&clipped.shape, &mut out));
+        out
+    }
+
+    #[test]
+    fn the_time_stamp_service_is_named_when_one_will_be_asked() {
+        for (language, word) in [(Language::Zh, "时间戳服务"), (Language::En, "time stamp service")] {
+            let mut asked = question(false);
+            asked.language = language;
+            let told = |asked: &Question| texts(&mut View::new(asked.clone(), Instant::now())).join("\n");
+            assert!(!told(&asked).contains(word));
+            let Subject::Sign { stamped_by, .. } = &mut asked.subject else { panic!("no signing question") };
+            *stamped_by = Some("stamp.example\u{202e}".into());
+            let told = told(&asked);
+            assert!(told.contains(word) && told.contains("stamp.example‹U+202E›"), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_wish_in_one_document_ends_the_waiting_in_the_others() {
+        let mut asked = question(false);
+        let Subject::Sign { documents, .. } = &mut asked.subject else { panic!("no signing question") };
+        let document = Document {
+            name: "a.ofd".into(),
+            format: "OFD".into(),
+            pages: Some(3),
+            bytes: None,
+            sm3: String::new(),
+            seal: 0,
+            placement: None,
+            closes: false,
+            seen: true,
+            page: None,
+            can_leaf: true,
+        };
+        *documents = vec![document.clone(), document];
+        let mut view = View::new(asked, Instant::now());
+        let drawing = |view: &mut View| texts(view).iter().any(|text| text.contains("正在绘制"));
+        let down = |view: &mut View| {
+            let key = egui::Event::Key {
+                key: Key::PageDown,
+                physical_key: None,
+                pressed: true,
+                repeat: false,
+                modifiers: Default::default(),
+            };
+            let input = egui::RawInput { events: vec![key], ..screen() };
+            let _ = egui::Context::default().run_ui(input, |ui| view.show(ui, Instant::now()));
+            view.take_look().unwrap().document
+        };
+        assert_eq!(down(&mut view), 0);
+        assert!(drawing(&mut view));
+        view.chosen = 1;
+        assert_eq!(down(&mut view), 1);
+        assert!(drawing(&mut view));
+        view.chosen = 0;
+        assert!(!drawing(&mut view), "its page will never come");
     }
 
     #[test]

@@ -145,7 +145,12 @@ fn question(name: &str) -> Question {
         language: Language::Zh,
         origin: "https://sign.example.gov.cn".to_owned(),
         origin_note: None,
-        subject: Subject::Sign { documents: vec![document], seals: vec![seal], token },
+        subject: Subject::Sign {
+            documents: vec![document],
+            seals: vec![seal],
+            stamped_by: Some("stamp.example".to_owned()),
+            token,
+        },
         wait_ms: 1000,
         timeout_s: 60,
     }

@@ -1,3 +1,4 @@
+import { atKeyword, clicked, lay, moved, within } from './place.js';
 import { agentOn, sealAndVerify } from './seal.js';
 
 const $ = (id) => document.getElementById(id);
@@ -100,6 +101,7 @@ async function pick() {
     if (picked) agent.deleteDocument(picked.documentId).catch(() => {});
     picked = handed;
     place.page = Math.min(place.page, picked.pages.length);
+    showFields();
     await showPage();
   } catch {
     // Without a picture the seal goes where the site says.
@@ -118,24 +120,23 @@ async function showPage() {
   $('page-now').textContent = `${place.page} / ${picked.pages.length}`;
   $('back').disabled = place.page === 1;
   $('on').disabled = place.page === picked.pages.length;
-  move(place.x, place.y);
+  move(place);
 }
 
 const sealSize = () => {
-  const seal = shown.seals?.find((one) => one.esId === chosenSeal());
-  return [seal?.widthMm ?? 40, seal?.heightMm ?? 40];
+  const { widthMm = 40, heightMm = 40 } = shown.seals?.find((one) => one.esId === chosenSeal()) ?? {};
+  return { widthMm, heightMm };
 };
+const pageSize = () => picked.pages[place.page - 1];
 
-function move(x, y) {
+function move({ x, y }) {
   if (!picked) return;
-  const { widthMm, heightMm } = picked.pages[place.page - 1];
-  const [width, height] = sealSize();
-  const within = (value, most) => Math.round(10 * Math.min(Math.max(0, value), Math.max(0, most))) / 10;
-  [place.x, place.y] = [within(x, widthMm - width), within(y, heightMm - height)];
+  const seal = sealSize();
+  Object.assign(place, within({ x, y }, pageSize(), seal));
   const ghost = $('ghost');
   const picture = shown.seals?.find((one) => one.esId === chosenSeal())?.picture;
   if (picture && ghost.src !== picture) ghost.src = picture;
-  for (const [name, value] of Object.entries({ left: place.x / widthMm, top: place.y / heightMm, width: width / widthMm, height: height / heightMm })) ghost.style.setProperty(name, `${100 * value}%`);
+  lay(ghost, { x: place.x, y: place.y, width: seal.widthMm, height: seal.heightMm }, pageSize());
   showWhere();
 }
 
@@ -143,22 +144,34 @@ function showWhere() {
   $('where').textContent = picked ? `${t('page')} ${place.page}: ${place.x} mm, ${place.y} mm` : '';
 }
 
-const byKeyword = () => document.querySelector('input[name=by]:checked').value === 'keyword';
-$('keyword').onfocus = () => { document.querySelector('input[name=by][value=keyword]').click(); };
-for (const choice of document.querySelectorAll('input[name=by]')) choice.addEventListener('change', () => { $('picker').hidden = byKeyword(); });
+const by = () => document.querySelector('input[name=by]:checked').value;
+for (const kind of ['keyword', 'field']) $(kind).onfocus = () => { document.querySelector(`input[name=by][value=${kind}]`).click(); };
+for (const choice of document.querySelectorAll('input[name=by]')) choice.addEventListener('change', () => { $('picker').hidden = by() !== 'click'; });
+
+/** The fields that the document's author left for signatures. */
+function showFields() {
+  const { fields } = picked;
+  $('by-field').hidden = !fields.length;
+  $('field').replaceChildren(...fields.map(({ name, places: [first] }) => element('option', first ? `${name} (${t('page')} ${first.page})` : name, { value: name })));
+  if (!fields.length && by() === 'field') document.querySelector('input[name=by][value=click]').click();
+}
+
+/** What the agent is asked for. */
+const wanted = {
+  click: () => ({ kind: 'page', pages: [place.page], x: place.x, y: place.y }),
+  field: () => ({ kind: 'field', name: $('field').value }),
+  keyword: () => atKeyword($('keyword').value.trim(), sealSize()),
+};
 
 $('sheet').onclick = (event) => {
-  const frame = $('sheet').getBoundingClientRect();
-  if (!picked || !frame.width) return;
-  const { widthMm, heightMm } = picked.pages[place.page - 1];
-  const [width, height] = sealSize();
-  move(((event.clientX - frame.left) / frame.width) * widthMm - width / 2, ((event.clientY - frame.top) / frame.height) * heightMm - height / 2);
+  const to = picked && clicked(event, $('sheet'), pageSize(), sealSize());
+  if (to) move(to);
 };
 $('sheet').onkeydown = (event) => {
-  const [dx, dy] = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key] ?? [0, 0];
-  if (!dx && !dy) return;
+  const to = moved(event, place);
+  if (!to) return;
   event.preventDefault();
-  move(place.x + dx * (event.shiftKey ? 10 : 1), place.y + dy * (event.shiftKey ? 10 : 1));
+  move(to);
 };
 for (const [id, by] of [['back', -1], ['on', 1]]) {
   $(id).onclick = () => {
@@ -225,8 +238,7 @@ async function run() {
     };
     $('progress').value = 0;
     $('progress').hidden = false;
-    const where = byKeyword() ? { kind: 'keyword', text: $('keyword').value.trim(), dx: 0, dy: 2 - sealSize()[1] / 2 } : { kind: 'page', pages: [place.page], x: place.x, y: place.y };
-    shown.results = await sealAndVerify(agent, files, chosenSeal(), where, { onProgress, onState, signal: running.signal });
+    shown.results = await sealAndVerify(agent, files, chosenSeal(), wanted[by()](), { onProgress, onState, signal: running.signal });
     while (step !== 'verify') goTo(STEPS[STEPS.indexOf(step) + 1]);
     approve('approveDone', false);
     active('result');
@@ -312,7 +324,7 @@ $('go').onclick = run;
 $('cancel').onclick = () => running?.abort();
 $('file').onchange = (event) => takeFiles([...event.target.files]);
 for (const choice of document.querySelectorAll('input[name=document]')) choice.addEventListener('change', pick);
-$('seals').addEventListener('change', () => move(place.x, place.y));
+$('seals').addEventListener('change', () => move(place));
 $('verify-link').href = `http://127.0.0.1:${ports[0]}/app/verify`;
 for (const name of ['dragover', 'dragleave', 'drop']) {
   $('drop').addEventListener(name, (event) => {

@@ -39,6 +39,7 @@ static ASSETS: &[Asset] = &[
     asset!("/app/report.js", SCRIPT, "report.js"),
     asset!("/app/verify.js", SCRIPT, "verify.js"),
     asset!("/app/sign.js", SCRIPT, "sign.js"),
+    asset!("/app/place.js", SCRIPT, "place.js"),
     asset!("/app/seals.js", SCRIPT, "seals.js"),
     asset!("/app/settings.js", SCRIPT, "settings.js"),
     asset!("/app/history.js", SCRIPT, "history.js"),

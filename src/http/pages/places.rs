@@ -80,7 +80,8 @@ pub(super) fn of(bytes: &Bytes, report: &Report) -> Places {
 fn of_ofd(bytes: &Bytes, report: &Report) -> Result<Places, OfdError> {
     let mut ofd = Ofd::open(bytes.reader())?;
     let body = ofd.single_body()?;
-    let pages = ofd.pages(&body.current_root)?;
+    // One that cannot be read keeps its place, and its picture says so.
+    let (pages, _) = ofd.readable_pages(&body.current_root)?;
     let files = ofd.page_files(&body.current_root)?;
     let mut places = Places::default();
     let uncovered: Vec<BTreeSet<&str>> =

@@ -7,31 +7,30 @@ use std::time::Instant;
 use hyper::StatusCode;
 use hyper::body::Incoming;
 use hyper::header::HeaderValue;
-use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::Notify;
 
 use super::super::answer::{self, Answer, AnswerBody};
 use super::super::documents::{self, IDLE};
 use super::super::router;
-use super::super::routes::PAGE_WIDTHS;
 use super::super::{App, api};
 use super::places::{self, Places};
 use crate::consent::summary::Shown;
 use crate::failure::{Code, Failure};
 use crate::harmless;
-use crate::preview::{self, Finding, MAX_PIXELS, PageRequest};
+use crate::preview::Finding;
 use crate::scratch::{Bytes as FileBytes, of_io};
+use crate::server::Query;
 use crate::server::upload::receive;
-use crate::server::{Query, bad};
 use crate::ses::PictureFormat;
 use crate::signing::RequestId;
 use crate::verify::Report;
+use crate::verify::report::SealPicture;
 use crate::views::signer;
 
 /// Most files whose pictures can be asked for; the one that nobody asked about longest goes first.
 const MAX_KEPT: usize = 64;
-/// Pixels of a side of a seal's picture that is drawn from a package.
+/// Pixels of the longer side of a seal's picture that is drawn.
 const SEAL_PIXELS: f64 = 480.0;
 
 /// The judged files of all pages.
@@ -127,8 +126,7 @@ impl Reports {
 pub(super) async fn judge(app: &App, query: &Query, mut body: Incoming) -> Result<Answer, Failure> {
     query.only(&["name", "at"])?;
     query.get("name").map(api::name).transpose()?;
-    let at = query.get("at").map(str::parse::<Timestamp>).transpose();
-    let at = at.map_err(|_| bad("at: a time such as 2026-11-24T06:00:00Z"))?;
+    let at = router::at(query)?;
     let (draft, ..) = receive(&app.scratch, &mut body).await?;
     let bytes = FileBytes::new(draft.file).map_err(|error| of_io(&error))?;
     // The person's own act: the regions are asked where fetching is on.
@@ -141,7 +139,10 @@ pub(super) async fn judge(app: &App, query: &Query, mut body: Incoming) -> Resul
     let id = app.pages.reports.keep(judged.clone())?;
     let pictures = judged.report.signatures.iter().chain(&judged.report.seals).map(|signature| {
         let picture = signature.seal_picture.as_ref()?;
-        let is_shown = !matches!(picture.format, PictureFormat::Svg | PictureFormat::Unknown);
+        let is_shown = match picture.format {
+            PictureFormat::Ofd | PictureFormat::Svg => app.signer.preview.is_some(),
+            format => format != PictureFormat::Unknown,
+        };
         is_shown.then_some([picture.width_mm, picture.height_mm])
     });
     let signers = judged.report.signatures.iter().map(|signature| Some(signer(&signature.signer.as_ref()?.certificate)));
@@ -162,33 +163,22 @@ pub(super) async fn seal(app: &App, id: &str, number: &str) -> Result<Answer, Fa
     let number: usize = number.parse().map_err(|_| Code::NotFound)?;
     let mut all = judged.report.signatures.iter().chain(&judged.report.seals);
     let picture = all.nth(number).and_then(|signature| signature.seal_picture.clone()).ok_or(Code::NotFound)?;
-    let kind = match picture.format {
-        PictureFormat::Bmp => "image/bmp",
-        PictureFormat::Gif => "image/gif",
-        PictureFormat::Jpeg => "image/jpeg",
-        PictureFormat::Png => "image/png",
-        PictureFormat::Ofd => return package(app, &picture.data).await,
-        // An SVG can hold scripts.
-        _ => return Err(Code::NotFound.into()),
-    };
-    Ok(answer::typed(StatusCode::OK, kind, AnswerBody::whole(picture.data.clone())))
+    match router::media_type(picture.format) {
+        // A browser cannot show the one, and the other can hold scripts.
+        _ if matches!(picture.format, PictureFormat::Ofd | PictureFormat::Svg) => drawn(app, &picture).await,
+        kind if kind.starts_with("image/") => Ok(answer::typed(StatusCode::OK, kind, AnswerBody::whole(picture.data.clone()))),
+        _ => Err(Code::NotFound.into()),
+    }
 }
 
-/// The first page of a seal picture that is a package of its own.
-async fn package(app: &App, data: &[u8]) -> Result<Answer, Failure> {
+/// A seal picture that must be drawn: whole, or not at all.
+async fn drawn(app: &App, picture: &SealPicture) -> Result<Answer, Failure> {
     let program = app.signer.preview.as_ref().ok_or(Code::NotFound)?;
     let _permit = app.signer.pool.acquire().await.map_err(|_| Failure::from(Code::Internal))?;
-    let drawn = async {
-        let length = data.len() as u64;
-        let mut session = program.open(std::io::Cursor::new(data.to_vec()), length).await?;
-        let width = session.document.pages.first().map_or(40.0, |[width, height]| width.max(*height)).max(1.0);
-        let dpi = (SEAL_PIXELS * 25.4 / width) as f32;
-        let request = PageRequest { page: 1, dpi, max_pixels: MAX_PIXELS, stamps: Vec::new() };
-        let page = session.page(&request).await?;
-        let pixels = page.layers.first().map_or(&[][..], Vec::as_slice);
-        Ok::<_, preview::PreviewError>(preview::png(page.head.width, page.head.height, pixels)?)
-    };
-    let png = drawn.await.map_err(|error| Failure::new(Code::DocumentMalformed, error))?;
+    let mm = [picture.width_mm as f64, picture.height_mm as f64];
+    let dpi = (SEAL_PIXELS * 25.4 / mm[0].max(mm[1]).max(1.0)) as f32;
+    let png = program.seal(&picture.data, mm, dpi).await;
+    let png = png.map_err(|error| Failure::new(Code::SealPictureUnsupported, error))?;
     Ok(answer::typed(StatusCode::OK, "image/png", AnswerBody::whole(png)))
 }
 
@@ -197,10 +187,7 @@ pub(super) async fn page(app: &App, id: &str, page: &str, query: &Query) -> Resu
     query.only(&["width"])?;
     let judged = app.pages.reports.find(id)?;
     let page: u32 = page.strip_suffix(".png").and_then(|page| page.parse().ok()).ok_or(Code::NotFound)?;
-    let width = query.get("width").and_then(|text| text.parse().ok()).filter(|width| PAGE_WIDTHS.contains(width));
-    let width = width.ok_or_else(|| bad("width: 50 to 2000 pixels"))?;
-    let size = (page as usize).checked_sub(1).and_then(|index| judged.places.pages.get(index)).ok_or(Code::PageNotFound)?;
-    router::page_picture(app, &judged.bytes, size.width_mm, page, width).await
+    router::page_picture(app, &judged.bytes, |index| Some(judged.places.pages.get(index)?.width_mm), page, query).await
 }
 
 /// What of a page is not as the file has it, in both languages; for the header that goes with its picture.

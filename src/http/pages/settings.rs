@@ -9,6 +9,7 @@ use super::super::pairing;
 use crate::audit::Event;
 use crate::config::PromptKind;
 use crate::consent::{Origin, Requester};
+use crate::doctor;
 use crate::failure::{Code, Failure, Language};
 use crate::server::{Query, bad};
 use crate::views::OriginView;
@@ -88,7 +89,7 @@ pub(super) async fn doctor(app: &App, query: &Query) -> Result<Answer, Failure> 
     query.only(&["language"])?;
     let language = Language::of_locale(query.get("language").unwrap_or_default());
     let config = app.signer.config.clone();
-    let checks = app.signer.in_pool(move || crate::cli::doctor::at_rest(&config, language)).await?;
+    let checks = app.signer.in_pool(move || doctor::at_rest(&config, language)).await?;
     Ok(answer::json(StatusCode::OK, &checks.map_err(|error| unreadable(&error))?))
 }
 

@@ -30,8 +30,6 @@ pub const TIME_STAMPING: Oid<'static> = Oid(b"\x2b\x06\x01\x05\x05\x07\x03\x08")
 pub const OCSP_SIGNING: Oid<'static> = Oid(b"\x2b\x06\x01\x05\x05\x07\x03\x09");
 const OCSP_BASIC: Oid<'static> = Oid(b"\x2b\x06\x01\x05\x05\x07\x30\x01\x01");
 pub const SHA256_WITH_RSA: Oid<'static> = Oid(b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0b");
-/// P-256, `1.2.840.10045.3.1.7`
-pub const P256: Oid<'static> = Oid(b"\x2a\x86\x48\xce\x3d\x03\x01\x07");
 
 pub fn at(text: &str) -> Timestamp {
     text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
@@ -85,8 +83,8 @@ pub struct Spec {
     pub extra: Vec<(Oid<'static>, bool, Vec<u8>)>,
     /// Sign under the empty id, as programs do that know no id.
     pub empty_id: bool,
-    /// Another curve in the SubjectPublicKeyInfo, the key's bytes unchanged.
-    pub curve: Oid<'static>,
+    /// Another SubjectPublicKeyInfo than the SM2 key's.
+    pub public_key: Option<Vec<u8>>,
     /// Claim to be issued by the key with this identifier.
     pub authority_key_id: Option<Vec<u8>>,
 }
@@ -107,7 +105,7 @@ impl Spec {
             purpose: None,
             extra: Vec::new(),
             empty_id: false,
-            curve: oid::SM2_CURVE,
+            public_key: None,
             authority_key_id: None,
         }
     }
@@ -165,15 +163,18 @@ pub fn issue(issuer: Option<&Identity>, key: Key, spec: &Spec) -> Identity {
         &issuer_name,
         &sequence(&[&time(spec.from), &time(spec.to)]),
         &subject,
-        &sequence(&[
-            &sequence(&[&object_identifier(oid::EC_PUBLIC_KEY), &object_identifier(spec.curve)]),
-            &bit_string(&key.public.to_sec1()),
-        ]),
+        &spec.public_key.clone().unwrap_or_else(|| ec_public_key(oid::SM2_CURVE, &key.public.to_sec1())),
         &der_of(context(3), &[&sequence(&[&extensions.concat()])]),
     ]);
     let signature = if spec.empty_id { issuer_key.sign_with_empty_id(&tbs) } else { issuer_key.sign(&tbs) };
     let certificate = sequence(&[&tbs, &sm2_with_sm3(), &bit_string(&signature.to_der())]);
     Identity { certificate: Arc::new(Certificate::parse(&certificate).unwrap()), key }
+}
+
+/// A SubjectPublicKeyInfo with this point.
+pub fn ec_public_key(curve: Oid<'_>, point: &[u8]) -> Vec<u8> {
+    let algorithm = sequence(&[&object_identifier(oid::EC_PUBLIC_KEY), &object_identifier(curve)]);
+    sequence(&[&algorithm, &bit_string(point)])
 }
 
 fn name(organization: &str, common_name: &str) -> Vec<u8> {

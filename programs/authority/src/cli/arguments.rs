@@ -19,6 +19,12 @@ pub struct Arguments {
 pub enum Command {
     /// Make a region: root, CA, seal maker, revocation lists.
     Init(Init),
+    /// List the signing keys on tokens, with the fingerprints by which `init --on-token` takes them.
+    Tokens {
+        /// How they are reached: pcsc, or pkcs11 LIBRARY [PROFILE], or skf LIBRARY [PROFILE], or virtual FOLDER.
+        #[arg(required = true, num_args = 1..=3)]
+        driver: Vec<String>,
+    },
     /// Issue a certificate from a request (PKCS#10, PEM or DER).
     Issue(Issue),
     /// Make a seal for certificates that were issued, its picture drawn or given.
@@ -97,6 +103,20 @@ pub struct Init {
     /// Administrative division, six digits, with which seal codes begin.
     #[arg(long, default_value = "000000", value_name = "DIGITS")]
     pub division: String,
+    /// Keep the records in this PostgreSQL database instead of a file in the folder: postgres://[USER@][HOST]/DATABASE[?OPTIONS]. No
+    /// password stands in it: it comes from PGPASSFILE or ~/.pgpass, or is asked for.
+    #[arg(long, value_name = "URL")]
+    pub database: Option<String>,
+    /// Let sslmode=disable pass for a database on another machine, as behind a tunnel.
+    #[arg(long, requires = "database")]
+    pub plaintext_database: bool,
+    /// Use a key that is on a token: role, an equals sign, fingerprint as `tokens` prints it, or its first 16 digits or more (for root,
+    /// ca and maker; several allowed).
+    #[arg(long, value_name = "ROLE=FINGERPRINT", requires = "token_driver")]
+    pub on_token: Vec<String>,
+    /// How those tokens are reached: pcsc, or pkcs11,LIBRARY[,PROFILE], or skf,LIBRARY[,PROFILE], or virtual,FOLDER.
+    #[arg(long, value_name = "DRIVER", value_delimiter = ',')]
+    pub token_driver: Vec<String>,
     /// Leave the private keys unencrypted: only for a pilot on a machine of its own.
     #[arg(long, conflicts_with = "passphrase_fd")]
     pub pilot: bool,

@@ -4,10 +4,13 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
-use sealauthority::{KeyError, NameError, PictureError, RegionError, RequestError, StoreError};
+use sealauthority::{
+    AddressError, IssueError, KeyError, NameError, PictureError, RegionError, RequestError, SealError, StatementError,
+    StoreError, TokenError,
+};
 use serde::Deserialize;
 use ukey::DriverError;
-use ukey_virtual::TokenError;
+use ukey_virtual::TokenError as VirtualTokenError;
 
 /// A language of the catalogue.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -70,6 +73,11 @@ fn catalogue() -> BTreeMap<String, Text> {
 impl From<RegionError> for Failure {
     fn from(error: RegionError) -> Self {
         match &error {
+            RegionError::Key(KeyError::Token(error))
+            | RegionError::Issue(IssueError::Key(KeyError::Token(error)))
+            | RegionError::Seal(SealError::Key(KeyError::Token(error)))
+            | RegionError::Statement(StatementError::Key(KeyError::Token(error))) => error.into(),
+            RegionError::Store(error) => error.into(),
             RegionError::AlreadyRevoked(serial) => Self::new("already-revoked", &[("serial", serial)]),
             RegionError::Exists(path) => Self::new("exists", &[("path", &path.display())]),
             RegionError::Io { path, source } => Self::new("io", &[("path", &path.display()), ("reason", source)]),
@@ -80,18 +88,79 @@ impl From<RegionError> for Failure {
             RegionError::Malformed { path, reason } => Self::new("malformed", &[("path", &path.display()), ("reason", reason)]),
             RegionError::Issue(reason) => Self::new("not-issued", &[("reason", reason)]),
             RegionError::Statement(reason) => Self::new("no-statement", &[("reason", reason)]),
-            RegionError::Store(StoreError::ClockSetBack { last, now }) => {
-                Self::new("clock-set-back", &[("last", last), ("now", now)])
+            RegionError::OtherRecords { folder, found } => {
+                Self::new("database-other", &[("path", &folder.display()), ("found", found)])
             }
-            RegionError::Store(StoreError::DiskFull) => Self::new("disk-full", &[]),
-            RegionError::Store(StoreError::NoSuchChange(state)) => {
-                Self::new("no-such-change", &[("state", &format!("{state:?}").to_lowercase())])
-            }
-            RegionError::Store(StoreError::UnknownSeal(es_id)) => Self::new("unknown-seal", &[("esId", es_id)]),
-            RegionError::Store(reason) => Self::new("store", &[("reason", reason)]),
             RegionError::Seal(reason) => Self::new("no-seal", &[("reason", reason)]),
             _ => Self::new("keys", &[("reason", &error)]),
         }
+    }
+}
+
+impl From<&TokenError> for Failure {
+    fn from(error: &TokenError) -> Self {
+        use DriverError::{KeyAbsent, KeyChanged, PinBlocked, PinIncorrect, PinUnacceptable, TokenAbsent};
+        match error {
+            TokenError::Driver(PinIncorrect { tries_left: Some(tries) }) => Self::new("pin-wrong", &[("tries", tries)]),
+            TokenError::Driver(PinIncorrect { tries_left: None } | PinUnacceptable { .. }) => {
+                Self::new("pin-wrong", &[("tries", &"?")])
+            }
+            TokenError::Driver(PinBlocked) => Self::new("pin-locked", &[]),
+            TokenError::Driver(TokenAbsent) => Self::new("token-absent", &[]),
+            TokenError::Driver(KeyAbsent { .. } | KeyChanged { .. }) => Self::new("token-key", &[("reason", error)]),
+            TokenError::NoKey(digits) => Self::new("token-no-key", &[("found", digits)]),
+            TokenError::NoPin => Self::new("pin-needed", &[]),
+            TokenError::Signature => Self::new("token-signature", &[]),
+            _ => Self::new("token-unusable", &[("reason", error)]),
+        }
+    }
+}
+
+impl From<TokenError> for Failure {
+    fn from(error: TokenError) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<&StoreError> for Failure {
+    fn from(error: &StoreError) -> Self {
+        match error {
+            StoreError::Address(error) => error.into(),
+            StoreError::Busy | StoreError::Conflict => Self::new("store-busy", &[]),
+            StoreError::ClockSetBack { last, now } => Self::new("clock-set-back", &[("last", last), ("now", now)]),
+            StoreError::DiskFull => Self::new("disk-full", &[]),
+            StoreError::Exists => Self::new("database-used", &[]),
+            StoreError::InDoubt => Self::new("database-doubt", &[]),
+            StoreError::Missing => Self::new("database-empty", &[]),
+            StoreError::Newer { found } => Self::new("store-newer", &[("found", found)]),
+            StoreError::NoSuchChange(state) => Self::new("no-such-change", &[("state", &format!("{state:?}").to_lowercase())]),
+            StoreError::PasswordNeeded { user, host } => Self::new("database-password", &[("user", user), ("host", host)]),
+            StoreError::Postgres { .. } => Self::new("database", &[("reason", error)]),
+            StoreError::UnknownSeal(es_id) => Self::new("unknown-seal", &[("esId", es_id)]),
+            StoreError::Unproven(reason) => Self::new("database-unproven", &[("reason", reason)]),
+            StoreError::Unreachable(reason) => Self::new("database-unreachable", &[("reason", reason)]),
+            StoreError::Unsuitable(reason) => Self::new("database-unsuitable", &[("reason", reason)]),
+            _ => Self::new("store", &[("reason", error)]),
+        }
+    }
+}
+
+impl From<&AddressError> for Failure {
+    fn from(error: &AddressError) -> Self {
+        match error {
+            AddressError::Password => Self::new("database-secret", &[]),
+            AddressError::PasswordFileOpen(path) => Self::new("secret-file-open", &[("path", &path.display())]),
+            AddressError::Plaintext(host) => Self::new("database-plaintext", &[("host", host)]),
+            AddressError::Roots(host) => Self::new("database-roots", &[("host", host)]),
+            AddressError::SslMode(found) => Self::new("database-sslmode", &[("found", found)]),
+            _ => Self::new("database-address", &[("reason", error)]),
+        }
+    }
+}
+
+impl From<AddressError> for Failure {
+    fn from(error: AddressError) -> Self {
+        Self::from(&error)
     }
 }
 
@@ -117,10 +186,10 @@ impl From<PictureError> for Failure {
     }
 }
 
-impl From<TokenError> for Failure {
-    fn from(error: TokenError) -> Self {
+impl From<VirtualTokenError> for Failure {
+    fn from(error: VirtualTokenError) -> Self {
         match &error {
-            TokenError::Driver(DriverError::PinUnacceptable { .. }) => Self::new("pin-form", &[]),
+            VirtualTokenError::Driver(DriverError::PinUnacceptable { .. }) => Self::new("pin-form", &[]),
             _ => Self::new("token", &[("reason", &error)]),
         }
     }

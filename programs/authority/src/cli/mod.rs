@@ -18,9 +18,12 @@ use sealagent::pki::subject::is_uscc;
 use sealagent::ses::{CertList, Picture, SealDraft, Version};
 use sealauthority::key::PLAIN_KEY_WARNING;
 use sealauthority::region::{read_certificate, read_file, write_whole};
+use sealauthority::token::{DriverWords, fingerprint, installed_worker};
 use sealauthority::{
-    CertificationRequest, Fonts, KeyProtection, Name, Region, RegionNames, RoundSeal, SerialNumber, draw_round_seal, pem,
+    Access, Address, CertificationRequest, Database, Fonts, InitOptions, KeyProtection, Name, Region, RegionError, RegionNames,
+    Role, RoundSeal, SerialNumber, StoreError, TokenPlace, Tokens, draw_round_seal, pem,
 };
+use zeroize::Zeroizing;
 
 use arguments::{Command, Init, Issue, Open, Owner, PictureFrom, Revoke, SealArguments, SealVersion};
 
@@ -28,6 +31,7 @@ use arguments::{Command, Init, Issue, Open, Owner, PictureFrom, Revoke, SealArgu
 pub fn run(arguments: Arguments, now: Timestamp) -> Result<String, Failure> {
     match arguments.command {
         Command::Init(init) => make_region(&init, now),
+        Command::Tokens { driver } => list_tokens(&driver),
         Command::Issue(issue) => issue_from_request(&issue, now),
         Command::Seal(seal) => make_seal(&seal, now),
         Command::Ukey(ukey) => ukey::make(&ukey, now),
@@ -55,6 +59,7 @@ pub fn run(arguments: Arguments, now: Timestamp) -> Result<String, Failure> {
 
 fn make_region(arguments: &Init, now: Timestamp) -> Result<String, Failure> {
     Region::check_vacant(&arguments.folder)?;
+    let address = arguments.database.as_ref().map(|url| Address::parse(url, arguments.plaintext_database)).transpose()?;
     let protection = match arguments.pilot {
         true => {
             eprint!("{PLAIN_KEY_WARNING}");
@@ -66,7 +71,15 @@ fn make_region(arguments: &Init, now: Timestamp) -> Result<String, Failure> {
         return Err(Failure::new("division", &[("found", &arguments.division)]));
     }
     let names = RegionNames { id: arguments.region.clone(), name: arguments.name.clone(), division: arguments.division.clone() };
-    let region = Region::init(&arguments.folder, &names, &protection, now)?;
+    let tokens = tokens();
+    let on_token: Result<Vec<_>, _> =
+        arguments.on_token.iter().map(|key| on_token(key, &arguments.token_driver, &tokens)).collect();
+    let on_token = on_token?;
+    let region = with_password(|password| {
+        let database = address.clone().map(|address| Database { address, password });
+        let options = InitOptions { database, on_token: on_token.clone(), tokens: tokens.clone() };
+        Region::init_with(&arguments.folder, &names, &protection, &options, now)
+    })?;
     let mut out = String::new();
     for (who, identity) in [("root", region.root()), ("ca", region.ca()), ("maker", region.maker())] {
         let _ = writeln!(out, "{who:<6} {}  SHA-256 {}", identity.certificate().subject(), identity.certificate().sha256_hex());
@@ -111,11 +124,47 @@ fn revoke_certificate(arguments: &Revoke, now: Timestamp) -> Result<String, Fail
 }
 
 fn open(arguments: &Open) -> Result<Region, Failure> {
-    let root_key = read_file(&arguments.folder.join("keys/root.key")).unwrap_or_default();
-    // Asked for only where it is needed; what is wrong with the folder, `Region::open` says.
-    let encrypted = String::from_utf8_lossy(&root_key).contains("ENCRYPTED");
+    // Asked for only where it is needed; what is wrong with the folder, `Region::open_with` says.
+    let encrypted = Region::needs_passphrase(&arguments.folder);
     let passphrase = encrypted.then(|| secret::passphrase(arguments.passphrase_fd)).transpose()?;
-    Ok(Region::open(&arguments.folder, passphrase.as_ref().map(|passphrase| passphrase.as_slice()))?)
+    let access = Access { passphrase, password: None, tokens: tokens() };
+    with_password(|password| Region::open_with(&arguments.folder, Access { password, ..access.clone() }))
+}
+
+/// Tokens whose PINs are asked for in the terminal.
+fn tokens() -> Tokens {
+    Tokens::new(installed_worker(), secret::pin)
+}
+
+fn driver(words: &[String]) -> Result<DriverWords, Failure> {
+    DriverWords::new(words).ok_or_else(|| Failure::new("token-driver", &[("found", &words.join(" "))]))
+}
+
+/// One key of `init --on-token`.
+fn on_token(argument: &str, words: &[String], tokens: &Tokens) -> Result<(Role, TokenPlace), Failure> {
+    let wrong = || Failure::new("on-token", &[("found", &argument)]);
+    let (role, digits) = argument.split_once('=').ok_or_else(wrong)?;
+    let roles = [Role::Root, Role::Ca, Role::Maker];
+    let role = roles.into_iter().find(|known| known.as_str() == role).ok_or_else(wrong)?;
+    Ok((role, tokens.find(&driver(words)?, digits)?))
+}
+
+fn list_tokens(words: &[String]) -> Result<String, Failure> {
+    let mut out = String::new();
+    for (token, key) in tokens().keys(&driver(words)?)? {
+        let _ = writeln!(out, "{}  {}  {}", fingerprint(&key.public_key), key.id, token.label);
+    }
+    Ok(out)
+}
+
+/// Asks for the password of the database, if there is one that asks for it.
+fn with_password(attempt: impl Fn(Option<Zeroizing<String>>) -> Result<Region, RegionError>) -> Result<Region, Failure> {
+    match attempt(None) {
+        Err(RegionError::Store(StoreError::PasswordNeeded { user, host })) => {
+            Ok(attempt(Some(secret::database_password(&user, &host)?))?)
+        }
+        done => Ok(done?),
+    }
 }
 
 fn owner_code(region: &mut Region, owner: &Owner) -> Result<String, Failure> {

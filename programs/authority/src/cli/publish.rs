@@ -9,7 +9,7 @@ use sealagent::sm::sm3;
 use sealauthority::key::PLAIN_KEY_WARNING;
 use sealauthority::region::{read_certificate, read_file, write_whole};
 use sealauthority::serve::Service;
-use sealauthority::{KeyProtection, Publication, Role};
+use sealauthority::{KeyProtection, Publication, Region, Role};
 
 use super::arguments::{self, CompanyState, ListKeyStep, Open, Publish, Seals};
 use super::{Failure, draft, open, secret};
@@ -30,7 +30,10 @@ pub fn change(arguments: &arguments::SealState, state: SealState, now: Timestamp
 
 /// Runs `publish`.
 pub fn publish(arguments: &Publish, now: Timestamp) -> Result<String, Failure> {
-    let mut region = open(&arguments.region)?;
+    publish_region(&mut open(&arguments.region)?, arguments, now)
+}
+
+fn publish_region(region: &mut Region, arguments: &Publish, now: Timestamp) -> Result<String, Failure> {
     let mut publication = Publication {
         base_url: arguments.url.as_ref().map(|url| url.trim_end_matches('/').to_owned()),
         private: arguments.private,
@@ -52,8 +55,8 @@ pub fn publish(arguments: &Publish, now: Timestamp) -> Result<String, Failure> {
 /// Runs `serve`: prints the address once it listens.
 pub fn serve(arguments: &arguments::Serve, now: Timestamp) -> Result<String, Failure> {
     use std::io::Write as _;
-    print!("{}", publish(&arguments.publish, now)?);
-    let region = open(&arguments.publish.region)?;
+    let mut region = open(&arguments.publish.region)?;
+    print!("{}", publish_region(&mut region, &arguments.publish, now)?);
     let service = Service {
         published: arguments.publish.out.clone(),
         fresh_for: SignedDuration::from_mins(i64::from(arguments.publish.fresh_minutes)),
@@ -98,8 +101,7 @@ pub fn list_key(arguments: &Open, step: ListKeyStep, now: Timestamp) -> Result<S
     let region = open(arguments)?;
     let certificate = match step {
         ListKeyStep::Announce => {
-            let root_key = read_file(&arguments.folder.join("keys/root.key"))?;
-            let protection = match String::from_utf8_lossy(&root_key).contains("ENCRYPTED") {
+            let protection = match Region::needs_passphrase(&arguments.folder) {
                 true => KeyProtection::Passphrase(secret::new_passphrase(arguments.passphrase_fd)?),
                 false => {
                     eprint!("{PLAIN_KEY_WARNING}");

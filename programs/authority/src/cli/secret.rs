@@ -3,7 +3,8 @@
 use std::fs::File;
 use std::io::Read;
 
-use ukey::Pin;
+use sealauthority::token::PinQuestion;
+use ukey::{Credential, Pin};
 use zeroize::Zeroizing;
 
 use super::Failure;
@@ -28,6 +29,28 @@ pub fn new_passphrase(fd: Option<u32>) -> Result<Zeroizing<Vec<u8>>, Failure> {
         return Err(Failure::new("typed-differently", &[]));
     }
     Ok(first)
+}
+
+/// The password of a database user. There is no descriptor for it: programs have PostgreSQL's own password file.
+pub fn database_password(user: &str, host: &str) -> Result<Zeroizing<String>, Failure> {
+    let question = format!("Password of database user {user} at {host} / 数据库用户 {user}（{host}）的口令: ");
+    let typed = rpassword::prompt_password(question);
+    typed.map(Zeroizing::new).map_err(|_| Failure::new("database-password", &[("user", &user), ("host", &host)]))
+}
+
+/// The PIN of a token that has keys of the authority, for this run. Sent once.
+pub fn pin(question: &PinQuestion) -> Option<Credential> {
+    let PinQuestion { label, tries_left, last_try, on_device } = question;
+    if *last_try {
+        eprintln!("The next wrong PIN locks the token. / 再输错一次，令牌将被锁定。");
+    }
+    if *on_device {
+        eprintln!("Type the PIN of token {label} on the device. / 请在设备上输入令牌 {label} 的口令。");
+        return Some(Credential::OnDevice);
+    }
+    let tries = tries_left.map_or(String::new(), |n| format!(" ({n} tries left / 剩余 {n} 次)"));
+    let typed = rpassword::prompt_password(format!("PIN of token {label} / 令牌 {label} 的口令 (PIN){tries}: "));
+    Pin::new(typed.ok()?.into_bytes()).map(Credential::Pin)
 }
 
 /// A PIN for a new token, typed twice.

@@ -10,7 +10,7 @@ mod text;
 mod values;
 mod walk;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::Cursor;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -42,6 +42,8 @@ type Source = Package<Cursor<Vec<u8>>>;
 pub struct OfdDocument {
     ofd: Ofd<Cursor<Vec<u8>>>,
     pages: Vec<Page>,
+    /// Why pages cannot be read, by their indices; they keep their places, blank.
+    unread: BTreeMap<usize, OfdError>,
     resources: Resources,
     shared: Shared,
     /// `TemplatePage` by ID.
@@ -101,7 +103,10 @@ impl OfdDocument {
     fn open_plain(bytes: Vec<u8>, findings: &mut Findings) -> Result<Self, OfdError> {
         let mut ofd = Ofd::open(Cursor::new(bytes))?;
         let root = ofd.bodies()[0].current_root.clone();
-        let pages = ofd.pages(&root)?;
+        let (pages, unread) = ofd.readable_pages(&root)?;
+        for (index, error) in &unread {
+            findings.add(None, FindingKind::NotDrawn { reason: shorten(&format!("page {}: {error}", index + 1)) });
+        }
         let mut resources = Resources::default();
         let mut templates = HashMap::new();
         let package = &mut ofd.package;
@@ -145,7 +150,7 @@ impl OfdDocument {
             let reason = format!("it belongs to the page {}, which does not exist", shorten(id));
             findings.add(None, FindingKind::AnnotationSkipped { reason });
         }
-        Ok(Self { ofd, pages, resources, shared: Shared::default(), templates, annotations, stamps: HashMap::new() })
+        Ok(Self { ofd, pages, unread, resources, shared: Shared::default(), templates, annotations, stamps: HashMap::new() })
     }
 
     /// The pages.

@@ -28,6 +28,16 @@ pub struct Drawn {
     pub findings: Findings,
 }
 
+impl Drawn {
+    /// White paper where a page cannot be read; `findings` say so.
+    pub(crate) fn blank(mm: [f64; 2], request: &PageRequest, findings: Findings) -> Result<Self, String> {
+        let Sized { width, height, .. } = size(mm, request.dpi, request.max_pixels)?;
+        let blank = Canvas::new(width, height, true).ok_or("no room for the picture")?.into_pixmap();
+        let layers = vec![blank; if request.stamps.is_empty() { 1 } else { 2 }];
+        Ok(Self { mm, layers, text: Vec::new(), searchable: true, findings })
+    }
+}
+
 /// A page's own file and all that it draws beside it.
 struct Parts {
     page: Element,
@@ -60,7 +70,7 @@ impl OfdDocument {
         let index = (request.page as usize).wrapping_sub(1);
         let page = self.pages.get(index).ok_or_else(|| format!("there is no page {}", request.page))?.clone();
         let mm = [page.area.width, page.area.height];
-        let Sized { width, height, scale } = size(mm, request)?;
+        let Sized { width, height, scale } = size(mm, request.dpi, request.max_pixels)?;
         let transform = Transform::from_scale(scale, scale).pre_translate(-page.area.x as f32, -page.area.y as f32);
         let frame = Frame { width, height, transform, paper: true };
         let mut findings = Findings::default();
@@ -68,9 +78,7 @@ impl OfdDocument {
             Ok(parts) => parts,
             Err(reason) => {
                 findings.add(None, FindingKind::NotDrawn { reason });
-                let blank = Canvas::new(width, height, true).ok_or("no room for the picture")?.into_pixmap();
-                let layers = vec![blank; if request.stamps.is_empty() { 1 } else { 2 }];
-                return Ok(Drawn { mm, layers, text: Vec::new(), searchable: true, findings });
+                return Drawn::blank(mm, request, findings);
             }
         };
         let pass = self.pass(&parts, frame, fonts, findings, None).ok_or("no room for the picture")?;
@@ -131,6 +139,9 @@ impl OfdDocument {
     }
 
     fn parts(&mut self, index: usize, findings: &mut Findings) -> Result<Parts, String> {
+        if let Some(error) = self.unread.get(&index) {
+            return Err(shorten(&error.to_string()));
+        }
         let path = self.pages[index].path.clone();
         let id = self.pages[index].id.clone();
         let package = &mut self.ofd.package;

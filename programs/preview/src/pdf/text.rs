@@ -7,14 +7,13 @@ use hayro::hayro_interpret::font::GlyphRun;
 use hayro::hayro_interpret::hayro_cmap::{BfString, WritingMode};
 use hayro::hayro_interpret::{
     BlendMode, ClipPath, Context, Device, DrawMode, DrawProps, Image, ImageDrawProps, InterpreterCache, InterpreterSettings,
-    Paint, SoftMask, TransformExt as _, interpret_page,
+    Paint, SoftMask, interpret_page,
 };
 use hayro::hayro_syntax::object::Dict;
 use hayro::hayro_syntax::page::Page;
 use hayro::kurbo::{Affine, BezPath, Point, Rect, Shape as _};
 use sealagent::preview::{FindingKind, Hidden, MAX_GLYPHS, TextRun, TextSource};
 
-use super::MM;
 use crate::canvas::Canvas;
 use crate::findings::{Findings, shorten};
 
@@ -53,9 +52,8 @@ struct Glyph {
     number: usize,
 }
 
-/// Walks over a page whose picture has `scale` pixels to the mm.
-pub(super) fn walk(page: &Page<'_>, scale: f32, settings: &InterpreterSettings) -> Walked {
-    let transform = Affine::scale(f64::from(scale) * MM) * page.initial_transform(true).to_kurbo();
+/// Walks over a page; `transform` leads to the pixels of its picture.
+pub(super) fn walk(page: &Page<'_>, transform: Affine, settings: &InterpreterSettings) -> Walked {
     let area = Rect::new(-1e6, -1e6, 1e6, 1e6);
     let cache = InterpreterCache::new();
     let mut context = Context::new(transform, area, &cache, page.xref(), settings.clone());

@@ -94,6 +94,19 @@ fn package(files: Vec<(String, Vec<u8>)>) -> Vec<u8> {
     zip.finish().unwrap().into_inner()
 }
 
+/// A package with other bytes in one of its files.
+pub fn with_file(bytes: &[u8], name: &str, other: Vec<u8>) -> Vec<u8> {
+    let mut source = zip::ZipArchive::new(Cursor::new(bytes)).unwrap();
+    let files = (0..source.len()).map(|n| {
+        let mut file = source.by_index(n).unwrap();
+        let own = file.name().unwrap().into_owned();
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).unwrap();
+        if own == name { (own, other.clone()) } else { (own, bytes) }
+    });
+    package(files.collect())
+}
+
 pub fn xml(root: &str, content: &str) -> Vec<u8> {
     format!("<ofd:{root} xmlns:ofd=\"http://www.ofdspec.org/2016\">{content}</ofd:{root}>").into_bytes()
 }
@@ -186,10 +199,26 @@ pub fn converse(bytes: &[u8], requests: &[PageRequest]) -> (Told, Vec<Result<Dra
                 Ok(Drawn { head, layers })
             }
             Told::Refused { reason } => Err(reason),
-            Told::Opened { .. } => panic!("opened twice"),
+            Told::Opened { .. } | Told::Seal { .. } => panic!("an answer to another question"),
         });
     }
     (opened, pages)
+}
+
+/// A seal's picture by itself, in the words of the process: width, height and pixels, or why not.
+pub fn seal(file: &[u8], mm: [f64; 2]) -> Result<(u32, u32, Vec<u8>), String> {
+    let mut input = Vec::new();
+    let ask = Ask::Seal { bytes: file.len() as u64, mm, dpi: 300.0, max_pixels: MAX_PIXELS };
+    wire::write_frame(&mut input, &ask, &[]).unwrap();
+    input.extend_from_slice(file);
+    let mut output = Vec::new();
+    serve(&mut input.as_slice(), &mut output, Fonts::of_folders(Fonts::folders()), || {}).unwrap();
+    let mut output = output.as_slice();
+    match wire::read_frame::<Told>(&mut output).unwrap().unwrap().0 {
+        Told::Seal { width, height } => Ok((width, height, output.to_vec())),
+        Told::Refused { reason } => Err(reason),
+        told => panic!("{told:?}"),
+    }
 }
 
 /// A PNG file of one colour.

@@ -60,6 +60,18 @@ export interface Document {
     sm3: string;
     signatures: number;
     closed: boolean;
+    /** Empty signature fields of a PDF; `places` in mm from the page's top left corner. */
+    fields: {
+        name: string;
+        closes: boolean;
+        places: {
+            page: number;
+            x: number;
+            y: number;
+            width: number;
+            height: number;
+        }[];
+    }[];
     expiresAt: string;
 }
 /** One signature to ask for. With `sm3` or `name` the agent refuses the request unless the document is that one. */

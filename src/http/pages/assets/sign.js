@@ -1,14 +1,13 @@
 // A document of one's own, sealed: the person chooses, this computer's prompt asks, the UKey signs.
 import { day, drop, fill, h, harmless, save, strange, t } from './dom.js';
 import { blob, call, json, told, upload } from './agent.js';
+import { atKeyword, clicked, inside, lay, moved, within } from './place.js';
 import { reportView } from './report.js';
 
 /** Width of a page picture, in pixels. */
 const PAGE_PIXELS = 1000;
 /** Longest wait of one long poll, in seconds. */
 const POLL = 20;
-/** What an arrow key moves the seal by, in mm; with Shift ten times as much. */
-const STEP = 1;
 
 export function show(main) {
   let seals;
@@ -16,13 +15,14 @@ export function show(main) {
   let file;
   let document_;
   let page = 1;
-  const place = { kind: 'page', x: 0, y: 0, everywhere: false, edge: 'right', text: '', every: false };
+  const place = { kind: 'page', x: 0, y: 0, everywhere: false, edge: 'right', text: '', every: false, field: undefined };
   let chosen;
   let running; // { abort, id, state }
   let result; // { blob, name, judged } or { error } or { ended }
   const pictures = new Map();
 
   const seal = () => seals?.find((one) => one.esId === chosen);
+  const sealSize = () => seal() ?? { widthMm: 40, heightMm: 40 };
   const size = () => document_.pages[page - 1];
 
   async function load() {
@@ -50,6 +50,13 @@ export function show(main) {
       });
       page = document_.pages.length; // where contracts are sealed
       corner();
+      const { fields } = document_;
+      if (!fields.some((field) => field.name === place.field)) place.field = undefined;
+      // Whoever made the file said where to sign; for whom of several a field is, the person knows.
+      if (fields.length) place.kind = 'field';
+      else if (place.kind === 'field') place.kind = 'page';
+      if (fields.length === 1) place.field = fields[0].name;
+      page = shownOn(place.field) ?? page;
     } catch (error) {
       failure = error;
       file = undefined;
@@ -60,17 +67,17 @@ export function show(main) {
   /** Where a seal usually goes: low and to the right, whole on the page. */
   function corner() {
     const { widthMm, heightMm } = size();
-    const own = seal();
-    place.x = Math.max(0, Math.round(widthMm * 0.9 - (own?.widthMm ?? 40)));
-    place.y = Math.max(0, Math.round(heightMm * 0.85 - (own?.heightMm ?? 40)));
+    const own = sealSize();
+    place.x = Math.max(0, Math.round(widthMm * 0.9 - own.widthMm));
+    place.y = Math.max(0, Math.round(heightMm * 0.85 - own.heightMm));
   }
 
+  const chosenField = () => document_.fields.find((field) => field.name === place.field);
+  /** The page on which a field shows first. */
+  const shownOn = (name) => document_.fields.find((field) => field.name === name)?.places[0]?.page;
+
   function move(x, y) {
-    const { widthMm, heightMm } = size();
-    const own = seal();
-    const within = (value, most) => Math.round(10 * Math.min(Math.max(0, value), Math.max(0, most))) / 10;
-    place.x = within(x, widthMm - (own?.widthMm ?? 0));
-    place.y = within(y, heightMm - (own?.heightMm ?? 0));
+    Object.assign(place, within({ x, y }, size(), sealSize()));
     const [xs, ys] = [main.querySelector('#x'), main.querySelector('#y')];
     if (xs) [xs.value, ys.value] = [place.x, place.y];
     put();
@@ -80,24 +87,42 @@ export function show(main) {
   function put() {
     const ghost = main.querySelector('.ghost');
     if (!ghost) return;
-    const { widthMm, heightMm } = size();
-    const own = seal();
-    const at = (value, whole) => `${(100 * value) / whole}%`;
-    const [width, height] = [own?.widthMm ?? 40, own?.heightMm ?? 40];
-    const x = place.kind === 'straddle' ? (place.edge === 'right' ? widthMm - width / 2 : -width / 2) : place.x;
-    for (const [name, value] of [['left', at(x, widthMm)], ['top', at(place.y, heightMm)], ['width', at(width, widthMm)], ['height', at(height, heightMm)]]) ghost.style.setProperty(name, value);
+    const own = sealSize();
+    let where = { x: place.x, y: place.y, width: own.widthMm, height: own.heightMm };
+    if (place.kind === 'straddle') where.x = place.edge === 'right' ? size().widthMm - own.widthMm / 2 : -own.widthMm / 2;
+    if (place.kind === 'field') {
+      const shown = chosenField()?.places.find((one) => one.page === page);
+      where = shown && inside(shown, own);
+    }
+    ghost.hidden = !where;
+    if (where) lay(ghost, where, size());
+  }
+
+  /** A field was chosen, in the list or on the picture. */
+  function chooseField(name) {
+    place.field = name;
+    const first = shownOn(name);
+    if (first && !chosenField().places.some((one) => one.page === page)) {
+      page = first;
+      draw();
+      return;
+    }
+    for (const radio of main.querySelectorAll('input[name=field]')) radio.checked = radio.value === name;
+    for (const button of main.querySelectorAll('button.field')) button.setAttribute('aria-pressed', button.value === name);
+    main.querySelector('#go').disabled = !canAsk();
+    put();
   }
 
   function stamp() {
     if (place.kind === 'none') return { kind: 'none' };
-    // The middle of the seal's left edge comes to the keyword's first character, as people stamp over a line.
-    if (place.kind === 'keyword') return { kind: 'keyword', text: place.text, dx: 0, dy: 2 - (seal()?.heightMm ?? 40) / 2, ...(place.every ? { nth: 'all' } : {}) };
+    if (place.kind === 'field') return { kind: 'field', name: place.field };
+    if (place.kind === 'keyword') return { ...atKeyword(place.text, sealSize()), ...(place.every ? { nth: 'all' } : {}) };
     if (place.kind === 'straddle') return { kind: 'straddle', edge: place.edge, pages: 'all', y: place.y };
     const pages = place.everywhere ? document_.pages.map((one) => one.number) : [page];
     return { kind: 'page', pages, x: place.x, y: place.y };
   }
 
-  const canAsk = () => Boolean(document_ && chosen && !running && (place.kind !== 'keyword' || place.text));
+  const canAsk = () => Boolean(document_ && chosen && !running && (place.kind !== 'keyword' || place.text) && (place.kind !== 'field' || chosenField()));
 
   async function run() {
     const abort = new AbortController();
@@ -164,7 +189,10 @@ export function show(main) {
     } }), ' ', t(`place.${kind}`));
     const number = (id, label, value, set) => h('label', { class: 'inline' }, label, ' ', h('input', { id, type: 'number', step: '0.1', min: '0', value, onchange: (event) => set(Number(event.target.value) || 0) }), ' mm');
     return [
-      h('div', { class: 'choices', role: 'radiogroup', 'aria-label': t('where') }, ['page', 'keyword', 'straddle', 'none'].map(radio)),
+      h('div', { class: 'choices', role: 'radiogroup', 'aria-label': t('where') }, [...(document_.fields.length ? ['field'] : []), 'page', 'keyword', 'straddle', 'none'].map(radio)),
+      place.kind === 'field' && h('div', { class: 'fields', role: 'radiogroup', 'aria-label': t('place.field') }, document_.fields.map((field) => h('label', { class: 'option' },
+        h('input', { type: 'radio', name: 'field', value: field.name, checked: field.name === place.field, disabled: Boolean(running), onchange: () => chooseField(field.name) }),
+        h('span', {}, h('b', {}, strange(field.name)), h('small', {}, field.places.length ? field.places.map(({ page: n, x, y }) => t('fieldAt', { n, x: x.toFixed(0), y: y.toFixed(0) })).join(' · ') : t('fieldHidden')), field.closes && h('small', {}, t('fieldCloses')))))),
       place.kind === 'page' && h('div', { class: 'choices' }, number('x', t('fromLeft'), place.x, (x) => move(x, place.y)), number('y', t('fromTop'), place.y, (y) => move(place.x, y)),
         document_.pages.length > 1 && h('label', { class: 'inline' }, h('input', { type: 'checkbox', checked: place.everywhere, onchange: (event) => { place.everywhere = event.target.checked; } }), ' ', t('everyPage', { n: document_.pages.length }))),
       place.kind === 'keyword' && h('div', { class: 'choices' }, h('label', { class: 'inline' }, t('keyword'), ' ', h('input', { id: 'keyword', value: place.text, maxlength: '100', oninput: (event) => {
@@ -178,26 +206,33 @@ export function show(main) {
     ];
   }
 
+  /** The empty fields of the page that is shown, each a button over its place. */
+  function fields() {
+    if (place.kind !== 'field') return undefined;
+    return document_.fields.flatMap((field) => field.places.filter((one) => one.page === page).map((one) => {
+      const button = h('button', { type: 'button', class: 'field', value: field.name, disabled: Boolean(running), 'aria-pressed': String(field.name === place.field), 'aria-label': t('fieldPick', { name: harmless(field.name) }), onclick: () => chooseField(field.name) });
+      lay(button, one, size());
+      return button;
+    }));
+  }
+
   function sheet() {
     const { widthMm, heightMm } = size();
     const image = h('img', { alt: t('pageAlt', { n: page }) });
     const note = h('div', { 'aria-live': 'polite' });
     const visible = place.kind === 'page' || place.kind === 'straddle';
-    const ghost = visible && h('span', { class: 'ghost' }, pictures.has(chosen) ? h('img', { src: pictures.get(chosen), alt: '' }) : h('span', {}, t('sealHere')));
+    const ghost = (visible || place.kind === 'field') && h('span', { class: 'ghost' }, pictures.has(chosen) ? h('img', { src: pictures.get(chosen), alt: '' }) : h('span', {}, t('sealHere')));
     const made = h('div', { class: visible ? 'sheet pick' : 'sheet', 'data-busy': true, tabindex: visible && '0', role: visible && 'application', 'aria-label': t('pickLabel'), style: { 'aspect-ratio': `${widthMm} / ${heightMm}` },
       onclick: (event) => {
-        const frame = made.getBoundingClientRect();
-        if (!visible || running || !frame.width) return;
-        const own = seal();
-        move(((event.clientX - frame.left) / frame.width) * widthMm - (own?.widthMm ?? 0) / 2, ((event.clientY - frame.top) / frame.height) * heightMm - (own?.heightMm ?? 0) / 2);
+        const to = visible && !running && clicked(event, made, size(), sealSize());
+        if (to) move(to.x, to.y);
       },
       onkeydown: (event) => {
-        const [dx, dy] = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key] ?? [0, 0];
-        if (!visible || running || (!dx && !dy)) return;
+        const to = visible && !running && moved(event, place);
+        if (!to) return;
         event.preventDefault();
-        const by = STEP * (event.shiftKey ? 10 : 1);
-        move(place.x + dx * by, place.y + dy * by);
-      } }, image, ghost);
+        move(to.x, to.y);
+      } }, image, fields(), ghost);
     call('GET', `/v1/documents/${document_.documentId}/pages/${page}.png?width=${PAGE_PIXELS}`).then(async (answer) => {
       image.src = URL.createObjectURL(await answer.blob());
       const drawn = JSON.parse(answer.headers.get('x-sealagent-drawn') ?? '{}');
@@ -249,7 +284,7 @@ export function show(main) {
             h('button', { id: 'go', type: 'button', disabled: !canAsk(), onclick: run }, t('askForSeal')),
             running && h('button', { id: 'cancel', type: 'button', class: 'quiet', onclick: cancel }, t('withdraw'))),
           running && h('p', { class: 'waiting', role: 'status' }, t(`running.${running.state === 'signing' ? 'signing' : 'waiting'}`))),
-        document_ && h('section', { class: 'panel' }, h('h2', {}, t('pageShown')), h('p', { class: 'soft' }, place.kind === 'none' ? t('noSealShown') : place.kind === 'keyword' ? t('keywordNote') : t('pickNote')), sheet())),
+        document_ && h('section', { class: 'panel' }, h('h2', {}, t('pageShown')), h('p', { class: 'soft' }, place.kind === 'none' ? t('noSealShown') : place.kind === 'keyword' ? t('keywordNote') : place.kind === 'field' ? t('fieldNote') : t('pickNote')), sheet())),
       outcome());
     if (document_) put();
   }

@@ -17,10 +17,10 @@ const MAX_POLICY: u64 = 1 << 20;
 /// The site that stands in the snippets for one's own.
 const SAMPLE: &str = "sign.example";
 
-const CHROMIUM: &str = include_str!("../../../packaging/browser-policy/chromium.json");
-const FIREFOX: &str = include_str!("../../../packaging/browser-policy/firefox.json");
-const WINDOWS: &str = include_str!("../../../packaging/browser-policy/windows.reg");
-const BROWSERS: &str = include_str!("../../../packaging/browser-policy/browsers.json");
+const CHROMIUM: &str = include_str!("../../packaging/browser-policy/chromium.json");
+const FIREFOX: &str = include_str!("../../packaging/browser-policy/firefox.json");
+const WINDOWS: &str = include_str!("../../packaging/browser-policy/windows.reg");
+const BROWSERS: &str = include_str!("../../packaging/browser-policy/browsers.json");
 
 /// A browser and where its policy is.
 #[derive(Deserialize)]
