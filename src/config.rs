@@ -584,6 +584,17 @@ mod tests {
     }
 
     #[test]
+    fn policy_alone_lets_pages_have_regions_asked_and_can_forbid_fetching() {
+        let fetch = |policy: Option<&str>, user: &str| merged(policy, user).map(|config| config.fetch);
+        assert!(fetch(None, "").unwrap().fetcher().is_none());
+        let user = fetch(None, "[fetch]\nenabled = true\n").unwrap();
+        assert!(user.fetcher().is_some() && !user.for_pages);
+        assert!(fetch(None, "[fetch]\nfor_pages = true\n").is_err());
+        assert!(fetch(Some("[fetch]\nenabled = true\nfor_pages = true\n"), "").unwrap().for_pages);
+        assert!(fetch(Some("[fetch]\nenabled = false\n"), "[fetch]\nenabled = true\n").unwrap().fetcher().is_none());
+    }
+
+    #[test]
     fn misspelt_key_is_an_error_that_names_its_line() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("config.toml");

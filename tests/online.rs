@@ -229,13 +229,19 @@ fn report_says_what_was_asked_and_rests_on_it_and_says_who_did_not_answer() {
 }
 
 #[test]
-fn file_of_a_page_is_judged_without_asking_unless_policy_says_so() {
+fn file_of_a_page_is_judged_without_asking_unless_policy_says_so_and_the_persons_own_with_it() {
     let services = Services::new();
     let rig = rig(&services, true, false);
     let signed = sign(&rig).1.unwrap();
     services.asked();
     assert!(verify(&rig, &signed, "").get("asked").is_none());
     assert_eq!(services.asked(), 0);
+    // The person's own page, on which the person handed the file over, is another matter.
+    let own = format!("http://127.0.0.1:{}", rig.port);
+    let headers = [("Origin", own.as_str()), ("Content-Type", "application/octet-stream")];
+    let judged = rig.send("POST", "/app/api/reports?name=a.ofd", &headers, &signed).json();
+    assert_eq!(judged["report"]["asked"][0]["outcome"], "answered", "{judged}");
+    assert_eq!(services.asked(), 3);
 }
 
 /// On the command line, which lives in the present; how old the certificates are by then is not its matter.
