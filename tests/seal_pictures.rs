@@ -63,6 +63,7 @@ fn main() {
     }
     trial("each_of_two_seals_on_one_pdf_has_the_picture".into(), false, Box::new(two_on_one));
     trial("an_svg_seal_on_an_ofd_is_drawn_from_its_signed_value".into(), false, Box::new(svg_on_ofd));
+    trial("the_verification_page_shows_seals_that_must_be_drawn".into(), false, Box::new(on_the_page));
     trial("a_picture_that_is_not_drawn_whole_signs_nothing".into(), false, Box::new(refused));
     trial("without_a_preview_nothing_is_put_into_a_pdf".into(), false, Box::new(no_preview));
     libtest_mimic::run(&arguments, trials).exit();
@@ -326,6 +327,29 @@ fn svg_on_ofd() -> Result<(), Failed> {
     let found = [at(20.0, 1.0), at(10.0, 20.0), at(20.0, 30.0)];
     let expected = [[230, 0, 18], [153, 153, 255], [255, 255, 255]];
     if found.into_iter().zip(expected).all(|(a, b)| is_near(a, b)) { Ok(()) } else { Err(format!("{found:?}").into()) }
+}
+
+/// As PNG: a browser gets neither a package nor a file that may hold scripts. What is not drawn whole is not shown.
+fn on_the_page() -> Result<(), Failed> {
+    let text = b"<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 40 40\"><text>x</text></svg>".to_vec();
+    for (kind, file, status) in [("svg", svg(), 200), ("ofd", package(), 200), ("svg", text, 422)] {
+        let (rig, seal) = rig(kind, file, Some(program()));
+        let bytes = out(&rig, &sign(&rig, &seal, &ofd(1), at_corner(), None))?;
+        let origin = format!("http://127.0.0.1:{}", rig.port);
+        let headers = [("Origin", &*origin), ("Sec-Fetch-Site", "same-origin"), ("Sec-Fetch-Mode", "cors")];
+        let typed = [&headers[..], &[("Content-Type", "application/ofd")]].concat();
+        let judged = rig.send("POST", "/app/api/reports?name=a.ofd", &typed, &bytes).json();
+        if judged["pictures"] != serde_json::json!([[40, 40]]) {
+            return Err(judged.to_string().into());
+        }
+        let id = judged["reportId"].as_str().ok_or("no report")?;
+        let picture = rig.send("GET", &format!("/app/api/reports/{id}/seals/0"), &headers, b"");
+        let is_png = picture.header("content-type") == Some("image/png") && picture.body.starts_with(b"\x89PNG");
+        if picture.status != status || is_png != (status == 200) {
+            return Err(format!("{picture:?}").into());
+        }
+    }
+    Ok(())
 }
 
 /// The failure says which seal and what is in the way, nothing is signed, and nobody was asked; other ways to sign stay open.

@@ -90,6 +90,9 @@ mod tests {
         let [star, ring] = [at(&drawn, 44, 39), at(&drawn, 40, 77)];
         assert!(star[0] > 220 && star[1] < 9 && (190..220).contains(&star[3]), "{star:?}");
         assert_ne!(ring[3], at(&drawn, 40, 70)[3]);
+        let marked = [b"\xef\xbb\xbf".as_slice(), include_bytes!("../../../fuzz/seeds/seal_svg/nested.svg")].concat();
+        let marked = String::from_utf8(marked).unwrap().replace("<text>x</text>", "");
+        assert!(draw(marked.as_bytes(), 9, 9).is_ok());
     }
 
     /// Whatever the library would leave out ends with its name.
@@ -130,6 +133,8 @@ mod tests {
             ("<style>rect:hover{fill:red}</style>", "style sheet"),
             ("<style>rect{fill:red}<!-- --></style>", "style sheet"),
             ("<style>rect{fill:url(#g)}</style>", "style sheet"),
+            ("<style>rect{font-family:/*}*/;fill:red}</style>", "comments"),
+            ("<g style=\"font-family:a\\;b\"/>", "escapes"),
             ("<style>rect{filter:none;cursor:pointer;clip:rect(0)}</style>", "clip"),
             ("<style media=\"print\">rect{fill:red}</style>", "media"),
             ("<g xmlns=\"\"><rect/></g>", "namespace"),

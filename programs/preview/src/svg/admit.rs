@@ -330,6 +330,10 @@ fn local(reference: &str) -> Result<&str, String> {
 
 /// Looks at `property: value` pairs; gives what they refer to.
 fn declarations(text: &str) -> Result<Vec<Reference<'_>>, String> {
+    // What is a comment for one reader must not be a property for another.
+    if text.contains("/*") || text.contains(['\\', '<']) {
+        return Err("a style sheet with comments or escapes".to_owned());
+    }
     let mut references = Vec::new();
     for declaration in text.split(';').map(str::trim).filter(|declaration| !declaration.is_empty()) {
         let (name, value) = declaration.split_once(':').ok_or_else(|| format!("a style sheet with {declaration}"))?;
