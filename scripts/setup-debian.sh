@@ -12,7 +12,7 @@ case "${1-}" in
     # The judges of what we make: OpenSSL's program and library, Bouncy Castle with a Java compiler, PDF tools, Python for pyHanko.
     # An X server and a keyboard for the prompt. A card service with a virtual reader, and modules to hold our drivers against.
     --test)
-        packages="$packages openssl libssl-dev openjdk-17-jdk-headless libbcpkix-java qpdf poppler-utils mupdf-tools groff python3-venv"
+        packages="$packages openssl libssl-dev openjdk-17-jdk-headless libbcpkix-java qpdf poppler-utils mupdf-tools groff ghostscript fop python3-venv"
         packages="$packages xvfb libxkbcommon-x11-0 xdotool pcscd vsmartcard-vpcd opensc softhsm2 curl imagemagick"
         # The verification service behind a load balancer, and another's reader of its metrics.
         packages="$packages nginx-light python3-prometheus-client"

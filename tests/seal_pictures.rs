@@ -24,6 +24,7 @@ use sealagent::consent::Requester;
 use sealagent::consent::prompt::Canceller;
 use sealagent::consent::scripted::Reply;
 use sealagent::failure::{Code, Failure, Language};
+use sealagent::http::pages::link::Links;
 use sealagent::ofd::write::{NewDocument, NewPage};
 use sealagent::preview::{PagePicture, PageRequest, Program, ProposedStamp};
 use sealagent::ses::{Picture, SealDraft, Version};
@@ -64,6 +65,7 @@ fn main() {
     trial("each_of_two_seals_on_one_pdf_has_the_picture".into(), false, Box::new(two_on_one));
     trial("an_svg_seal_on_an_ofd_is_drawn_from_its_signed_value".into(), false, Box::new(svg_on_ofd));
     trial("the_verification_page_shows_seals_that_must_be_drawn".into(), false, Box::new(on_the_page));
+    trial("own_pages_get_the_drawn_seal_and_sites_its_file".into(), false, Box::new(in_the_list));
     trial("a_picture_that_is_not_drawn_whole_signs_nothing".into(), false, Box::new(refused));
     trial("without_a_preview_nothing_is_put_into_a_pdf".into(), false, Box::new(no_preview));
     libtest_mimic::run(&arguments, trials).exit();
@@ -348,6 +350,26 @@ fn on_the_page() -> Result<(), Failed> {
         if picture.status != status || is_png != (status == 200) {
             return Err(format!("{picture:?}").into());
         }
+    }
+    Ok(())
+}
+
+fn in_the_list() -> Result<(), Failed> {
+    let (rig, seal) = rig("svg", svg(), Some(program()));
+    let origin = format!("http://127.0.0.1:{}", rig.port);
+    let link = Links::new(&rig.app.signer.config.places).create(at(NOW)).map_err(|error| error.to_string())?;
+    let headers = [("Origin", &*origin), ("Content-Type", "application/json"), ("Sec-Fetch-Site", "same-origin")];
+    let session = rig.send("POST", "/app/api/session", &headers, serde_json::json!({ "link": link }).to_string().as_bytes());
+    let token = format!("SealAgentPage {}", session.json()["token"].as_str().ok_or("no session")?);
+    let own = [("Origin", &*origin), ("Sec-Fetch-Site", "same-origin"), ("Sec-Fetch-Mode", "cors"), ("Authorization", &*token)];
+    let path = format!("/v1/seals/{seal}/picture");
+    let (ours, theirs) = (rig.send("GET", &path, &own, b""), rig.get(&path));
+    let kinds = [ours.header("content-type"), theirs.header("content-type")];
+    if kinds != [Some("image/png"), Some("application/octet-stream")]
+        || !ours.body.starts_with(b"\x89PNG")
+        || theirs.body != svg()
+    {
+        return Err(format!("{kinds:?}").into());
     }
     Ok(())
 }

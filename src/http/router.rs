@@ -155,6 +155,13 @@ pub(super) async fn routed(
         Call::SealPicture => {
             let known = seal(app, id).await?;
             let picture = known.seal.picture();
+            // Sites get what stands in the seal; the agent's own pages show it, so what must be drawn is drawn for them.
+            if requester == Requester::OwnPage
+                && matches!(picture.format, PictureFormat::Ofd | PictureFormat::Svg)
+                && let Ok(drawn) = app.signer.impression(&known).await
+            {
+                return Ok(answer::typed(StatusCode::OK, "image/png", AnswerBody::whole(drawn.to_vec())));
+            }
             Ok(answer::typed(StatusCode::OK, media_type(picture.format), AnswerBody::whole(picture.data.clone())))
         }
         Call::SealData => {

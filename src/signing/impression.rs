@@ -20,7 +20,7 @@ const DPI: [f32; 2] = [600.0, 300.0];
 const MAX_BYTES: usize = 4 << 20;
 
 /// A seal's picture as PNG, GIF, BMP or JPEG; why there is none, if there is none.
-pub(super) type Impression = Result<Arc<[u8]>, Failure>;
+pub(crate) type Impression = Result<Arc<[u8]>, Failure>;
 
 impl Signer {
     /// The impressions of seals, by their digests.
@@ -34,7 +34,8 @@ impl Signer {
         impressions
     }
 
-    async fn impression(&self, seal: &KnownSeal) -> Impression {
+    /// What one seal looks like.
+    pub(crate) async fn impression(&self, seal: &KnownSeal) -> Impression {
         let picture = seal.seal.picture();
         let failed = |code, why: String| {
             let name = Shown::new(&seal.seal.property().name);
