@@ -217,6 +217,7 @@ mod tests {
             include_str!("publish.rs"),
             include_str!("secret.rs"),
             include_str!("ukey.rs"),
+            include_str!("verify_service.rs"),
         ];
         let mut used: Vec<&str> = sources
             .iter()
