@@ -83,13 +83,13 @@ fi
 library=$toolchain/lib/rustlib/src/rust/library
 release=$("$toolchain/bin/rustc" --version | cut -d' ' -f2)
 
-# std for each target, installed where rustc looks for it.
+# std for each target that the compiler did not come with: made beside its place, so that it is there whole or not at all.
 for target in "$@"; do
-    place=$toolchain/lib/rustlib/$target/lib
-    [ -e "$place/.done" ] && { echo "$target: already there"; continue; }
+    place=$toolchain/lib/rustlib/$target
+    [ -d "$place" ] && { echo "$target: already there"; continue; }
     seed=$work/seed-$target
     rm -rf "$seed"
-    mkdir -p "$seed/src" "$place"
+    mkdir -p "$seed/src" "$seed/new/lib"
     printf '[package]\nname="seed"\nversion="0.0.0"\nedition="2021"\n' >"$seed/Cargo.toml"
     : >"$seed/src/lib.rs"
     (
@@ -100,18 +100,18 @@ for target in "$@"; do
         "$toolchain/bin/cargo" build -q --release --target "$target" -Zbuild-std=std,panic_unwind,panic_abort,test,proc_macro \
             -Zbuild-std-features=panic-unwind,backtrace
         for part in "$seed/target/$target"/release/deps/*.rlib; do
-            case ${part##*/} in libseed-*) ;; *) cp "$part" "$place/" ;; esac
+            case ${part##*/} in libseed-*) ;; *) cp "$part" new/lib/ ;; esac
         done
         # The two objects around a Windows program, which build-std does not make.
         case $target in *-pc-windows-gnu)
             for object in rsbegin rsend; do
-                "$RUSTC" --target "$target" -Cpanic=abort -O --emit=obj -L "$place" -o "$place/$object.o" "$library/rtstartup/$object.rs"
+                "$RUSTC" --target "$target" -Cpanic=abort -O --emit=obj -L new/lib -o "new/lib/$object.o" "$library/rtstartup/$object.rs"
             done
             ;;
         esac
     )
+    mv "$seed/new" "$place"
     rm -rf "$seed"
-    touch "$place/.done"
     echo "$target: built with $release, $(du -sh "$place" | cut -f1)"
 done
 rustup toolchain link sealagent-cross "$toolchain"
