@@ -200,11 +200,16 @@ struct Talk<'a> {
     line: Zeroizing<Vec<u8>>,
     /// Ended when it is dropped.
     _child: Child,
+    /// Dropped after it.
+    #[cfg(unix)]
+    _terminal: tty::Kept,
 }
 
 impl<'a> Talk<'a> {
     async fn begin(asked: &'a Pinentry) -> Result<Self, Ended> {
         let program = Library { path: asked.program.clone(), sha256: None }.check()?;
+        #[cfg(unix)]
+        let terminal = tty::Kept::of(asked.terminal.as_deref());
         let mut child = Command::new(program)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -215,7 +220,15 @@ impl<'a> Talk<'a> {
         let input = child.stdin.take().ok_or_else(no_pipe)?;
         let output = child.stdout.take().ok_or_else(no_pipe)?;
         let line = Zeroizing::new(Vec::with_capacity(MAX_LINE_BYTES + 1));
-        let mut talk = Self { asked, input, output, line, _child: child };
+        let mut talk = Self {
+            asked,
+            input,
+            output,
+            line,
+            _child: child,
+            #[cfg(unix)]
+            _terminal: terminal,
+        };
         talk.reply(None).await?.ok()?;
         for (name, value) in options(asked.terminal.as_deref()) {
             // A program with a window may know none of them.
@@ -333,6 +346,42 @@ impl<'a> Talk<'a> {
                 }
                 _ if at == MAX_LINE_BYTES => return Err(Ended::Nonsense("a line that is too long")),
                 _ => {}
+            }
+        }
+    }
+}
+
+/// The terminal's settings: a program that is ended in the middle of a question leaves it without echo, and the person would not see what
+/// they type next.
+#[cfg(unix)]
+mod tty {
+    use std::os::fd::OwnedFd;
+
+    use rustix::fs::{Mode, OFlags, open};
+    use rustix::process::getpgrp;
+    use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetpgrp, tcsetattr};
+
+    /// Puts them back when it is dropped, and throws away what was typed and not read: it may be half a PIN.
+    pub struct Kept(Option<(OwnedFd, Termios)>);
+
+    impl Kept {
+        pub fn of(terminal: Option<&str>) -> Self {
+            let kept = || {
+                let tty = open(terminal?, OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+                let before = tcgetattr(&tty).ok()?;
+                Some((tty, before))
+            };
+            Self(kept())
+        }
+    }
+
+    impl Drop for Kept {
+        fn drop(&mut self) {
+            let Some((tty, before)) = &self.0 else { return };
+            // A process in the background that changes its own terminal is stopped by it.
+            let is_in_background = tcgetpgrp(tty).is_ok_and(|group| group != getpgrp());
+            if !is_in_background {
+                let _ = tcsetattr(tty, OptionalActions::Flush, before);
             }
         }
     }

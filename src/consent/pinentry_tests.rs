@@ -359,6 +359,33 @@ async fn a_withdrawn_request_or_one_without_an_answer_ends_the_program() {
 }
 
 #[tokio::test]
+async fn a_terminal_is_put_back_when_the_question_is_taken_away() {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    use rustix::termios::{LocalModes, tcgetattr};
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&master).unwrap();
+    unlockpt(&master).unwrap();
+    let name = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
+    let terminal = fs::File::options().read(true).write(true).open(&name).unwrap();
+    let echoes = || tcgetattr(&terminal).unwrap().local_modes.contains(LocalModes::ECHO | LocalModes::ICANON);
+    assert!(echoes());
+    let mut fake = Fake::new(&[&format!("stty -F '{name}' -echo -icanon; exec sleep 600")]);
+    fake.pinentry.terminal = Some(name.clone());
+    let asked = summary();
+    let is_quiet = async {
+        while echoes() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::select! {
+        answer = fake.pinentry.ask(&asked) => panic!("{answer:?}"),
+        () = is_quiet => {}
+    }
+    assert!(echoes(), "as it was found");
+    assert!(fake.told().contains(&format!("OPTION ttyname={name}")));
+}
+
+#[tokio::test]
 async fn a_program_that_others_can_write_or_that_is_not_there_is_not_started() {
     let fake = Fake::new(&[YES, YES, PIN]);
     fs::set_permissions(&fake.pinentry.program, fs::Permissions::from_mode(0o777)).unwrap();
