@@ -14,6 +14,8 @@ case "${1-}" in
     --test)
         packages="$packages openssl libssl-dev openjdk-17-jdk-headless libbcpkix-java qpdf poppler-utils mupdf-tools groff ghostscript fop python3-venv"
         packages="$packages xvfb libxkbcommon-x11-0 xdotool pcscd vsmartcard-vpcd opensc softhsm2 curl imagemagick"
+        # A pinentry that asks on a terminal.
+        packages="$packages pinentry-tty"
         # The verification service behind a load balancer, and another's reader of its metrics.
         packages="$packages nginx-light python3-prometheus-client"
         # The database that an authority may keep its records in; the tests start their own server.

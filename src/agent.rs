@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 
 use crate::audit::{Audit, AuditError};
 use crate::config::{self, Config, DriverKind as Kind, PromptKind};
+use crate::consent::pinentry::Pinentry;
 use crate::consent::prompt::{PromptQueue, Prompter};
 use crate::consent::terminal::Terminal;
 use crate::consent::window::Window;
@@ -45,6 +46,11 @@ impl Means {
     /// The system's clock, the installed worker, and the prompt that the configuration names.
     pub fn of_system(config: &Config, language: Language) -> io::Result<Self> {
         let prompter = match config.prompt.kind {
+            PromptKind::Pinentry => {
+                let program = config.prompt.program.clone().ok_or(io::ErrorKind::InvalidInput)?;
+                let terminal = Pinentry::own_terminal();
+                Prompter::Pinentry(Pinentry { program, terminal, language, delay: config.prompt.delay })
+            }
             PromptKind::Terminal => Prompter::Terminal(Terminal { language, delay: config.prompt.delay }),
             PromptKind::Window => {
                 let name = format!("sealagent-prompt{}", std::env::consts::EXE_SUFFIX);

@@ -131,8 +131,10 @@ pub struct Http {
 /// How the person is asked.
 #[derive(Clone, Debug)]
 pub struct Prompt {
-    /// Window or terminal.
+    /// Window, terminal, or a program of the system.
     pub kind: PromptKind,
+    /// The program of [`PromptKind::Pinentry`], by absolute path; of no other kind.
+    pub program: Option<PathBuf>,
     /// How long a prompt waits for its answer.
     pub timeout: std::time::Duration,
     /// How long nothing is accepted after a prompt has appeared.
@@ -143,6 +145,8 @@ pub struct Prompt {
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub enum PromptKind {
+    /// A `pinentry` program of the system, which the configuration names. Not on Windows.
+    Pinentry,
     /// The terminal that the agent was started in.
     #[default]
     Terminal,
@@ -339,6 +343,7 @@ impl Config {
             },
             prompt: Prompt {
                 kind: PromptKind::default(),
+                program: None,
                 timeout: std::time::Duration::from_secs(300),
                 delay: std::time::Duration::from_secs(1),
             },
@@ -415,6 +420,8 @@ impl Config {
         config.http.tls_port = policy.http.tls_port.or(user.http.tls_port);
         config.http.pairing = !managed || rules.pairing.unwrap_or(rules.user_origins);
         config.prompt.kind = policy.prompt.kind.or(user.prompt.kind).unwrap_or_else(PromptKind::of_session);
+        config.prompt.program =
+            pinentry(config.prompt.kind, policy.prompt.kind, policy.prompt.program, user.prompt.program).map_err(&value)?;
         if let Some(seconds) = policy.prompt.timeout_seconds.or(user.prompt.timeout_seconds) {
             if !(10..=3600).contains(&seconds) {
                 return Err(value("prompt.timeout_seconds must be between 10 and 3600"));
@@ -448,6 +455,26 @@ impl Config {
         let (ruled, wished) = (policy.pdf.filters().map_err(value)?, user.pdf.filters().map_err(value)?);
         config.pdf.seal_filters = ruled.or(wished);
         Ok(config)
+    }
+}
+
+/// The program of a prompt of this `kind`. What a user names for a kind that the policy replaced by another is passed over.
+fn pinentry(
+    kind: PromptKind,
+    ruled_kind: Option<PromptKind>,
+    ruled: Option<PathBuf>,
+    wished: Option<PathBuf>,
+) -> Result<Option<PathBuf>, &'static str> {
+    if kind != PromptKind::Pinentry {
+        let is_stray = ruled.is_some() || (ruled_kind.is_none() && wished.is_some());
+        return if is_stray { Err("prompt.program belongs to prompt.kind = \"pinentry\" alone") } else { Ok(None) };
+    }
+    if cfg!(windows) {
+        return Err("prompt.kind = \"pinentry\" cannot be had on Windows; use \"window\" or \"terminal\"");
+    }
+    match ruled.or(wished) {
+        Some(program) if program.is_absolute() => Ok(Some(program)),
+        _ => Err("prompt.kind = \"pinentry\" needs program = \"/absolute/path\""),
     }
 }
 
@@ -581,6 +608,30 @@ mod tests {
         assert!(config.http.pairing);
         assert!(!merged(Some(&format!("{open}pairing = false\n")), user).unwrap().http.pairing);
         assert!(merged(Some("[policy]\npairing = true\n"), user).unwrap().http.pairing);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pinentry_has_an_absolute_program_and_nothing_else_has_one() {
+        let program = |policy: Option<&str>, user: &str| {
+            merged(policy, user).map(|config| (config.prompt.kind, config.prompt.program)).map_err(|e| e.to_string())
+        };
+        let named = |path: &str| format!("[prompt]\nkind = 'pinentry'\nprogram = '{path}'\n");
+        let of = |path: &str| Ok((PromptKind::Pinentry, Some(PathBuf::from(path))));
+        assert_eq!(program(None, &named("/usr/bin/pinentry")), of("/usr/bin/pinentry"));
+        assert_eq!(program(Some(&named("/usr/bin/a")), &named("/usr/bin/b")), of("/usr/bin/a"));
+        assert_eq!(program(Some("[prompt]\nkind = 'pinentry'\n"), &named("/usr/bin/b")), of("/usr/bin/b"));
+        let overruled = program(Some("[prompt]\nkind = 'window'\n"), &named("/usr/bin/b"));
+        assert_eq!(overruled, Ok((PromptKind::Window, None)));
+        for bad in [
+            named("pinentry"),
+            named(""),
+            "[prompt]\nkind = 'pinentry'\n".to_owned(),
+            "[prompt]\nkind = 'window'\nprogram = '/usr/bin/pinentry'\n".to_owned(),
+            "[prompt]\nprogram = '/usr/bin/pinentry'\n".to_owned(),
+        ] {
+            assert!(program(None, &bad).is_err_and(|error| error.contains("pinentry")), "{bad}");
+        }
     }
 
     #[test]

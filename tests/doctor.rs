@@ -189,6 +189,19 @@ fn missing_programs_are_named() {
 }
 
 #[test]
+fn a_pinentry_that_is_not_there_is_named() {
+    let rig = Rig::new(365);
+    for (program, finding) in [("/bin/sh", "prompt_pinentry"), ("/nonexistent/pinentry", "prompt_pinentry_unusable")] {
+        let prompt = format!("[prompt]\nkind = 'pinentry'\nprogram = '{program}'\n");
+        let sections = prompt + &driver_section("virtual", &rig.path("tokens"));
+        fs::write(rig.path("config.toml"), format!("[http]\nport = {}\n{sections}", free_port())).unwrap();
+        let found = Found::by(rig.agent(&["doctor", "--json"]));
+        assert!(found.line(finding).contains(program), "{:#?}", found.checks);
+        assert_eq!(found.wrong().contains(&finding), finding.ends_with("unusable"));
+    }
+}
+
+#[test]
 fn a_driver_that_hangs_or_crashes_and_a_service_that_is_not_there_are_told_apart() {
     let rig = Rig::new(365);
     let sections = driver_section("skf", &library("skf"))

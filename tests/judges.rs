@@ -1,11 +1,14 @@
 //! What we make, judged by programs that we did not write: OpenSSL, Bouncy Castle (tests/judges/BcJudge.java) and the ofd-core crate
-//! (tests/judges/ofd-core). Each must accept the good file first and refuse it with one byte changed. Where a judge is not installed
-//! its cases are reported as ignored; `scripts/setup-debian.sh --test` installs all of them.
+//! (tests/judges/ofd-core). Each must accept the good file first and refuse it with one byte changed. Debian's pinentry must ask as we
+//! say. Where a judge is not installed its cases are reported as ignored; `scripts/setup-debian.sh --test` installs all of them.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 #[path = "common/world.rs"]
 mod world;
 
+#[cfg(unix)]
+#[path = "judges/pinentry.rs"]
+mod pinentry;
 #[path = "judges/regions.rs"]
 mod regions;
 
@@ -47,6 +50,8 @@ fn main() {
     case("openssl_reads_our_ocsp_question_as_its_own", no_openssl, openssl_ocsp_question);
     case("bouncy_castle_verifies_our_time_stamps", no_java, bouncy_castle_time_stamp);
     case("ofd_core_reads_the_sealed_ofd_and_its_digests", false, ofd_core);
+    #[cfg(unix)]
+    case("pinentry_tty_asks_screen_after_screen", !Path::new(pinentry::PROGRAM).exists(), pinentry::asks_screen_after_screen);
     libtest_mimic::run(&arguments, trials).exit();
 }
 

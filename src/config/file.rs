@@ -59,6 +59,8 @@ pub(super) struct HttpFile {
 #[serde(deny_unknown_fields)]
 pub(super) struct PromptFile {
     pub(super) kind: Option<PromptKind>,
+    /// For the kind "pinentry" alone.
+    pub(super) program: Option<PathBuf>,
     pub(super) timeout_seconds: Option<u64>,
 }
 

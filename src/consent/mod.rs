@@ -9,6 +9,7 @@ pub mod grants;
 pub mod origin;
 pub mod pairing;
 pub mod pin;
+pub mod pinentry;
 pub mod policy;
 pub mod prompt;
 #[cfg(any(test, feature = "scripted-prompter"))]

@@ -11,6 +11,7 @@ use ukey::Credential;
 use super::descriptor::Descriptor;
 use super::pairing::{PairingAnswer, PairingShown};
 use super::pin::{PinChangeAnswer, PinChangeShown};
+use super::pinentry::Pinentry;
 #[cfg(any(test, feature = "scripted-prompter"))]
 use super::scripted::Scripted;
 use super::summary::{Requester, Summary};
@@ -32,6 +33,8 @@ const LONGEST_COOL_DOWN: Duration = Duration::from_secs(300);
 pub enum Prompter {
     /// One PIN from a descriptor, for `sign --pin-fd`: the command is the consent.
     Descriptor(Descriptor),
+    /// A `pinentry` program of the system.
+    Pinentry(Pinentry),
     /// Answers from a test.
     #[cfg(any(test, feature = "scripted-prompter"))]
     Scripted(Scripted),
@@ -110,6 +113,7 @@ impl Prompter {
         let dialog = async {
             match self {
                 Self::Descriptor(_) => PairingAnswer::NoPrompt,
+                Self::Pinentry(pinentry) => pinentry.ask_pairing(shown).await,
                 #[cfg(any(test, feature = "scripted-prompter"))]
                 Self::Scripted(scripted) => scripted.ask_pairing(shown).await,
                 Self::Terminal(terminal) => terminal.ask_pairing(shown, &stop).await,
@@ -129,6 +133,7 @@ impl Prompter {
         let dialog = async {
             match self {
                 Self::Descriptor(_) => PinChangeAnswer::NoPrompt,
+                Self::Pinentry(pinentry) => pinentry.ask_pin_change(shown).await,
                 #[cfg(any(test, feature = "scripted-prompter"))]
                 Self::Scripted(scripted) => scripted.ask_pin_change(shown).await,
                 Self::Terminal(terminal) => terminal.ask_pin_change(shown, &stop).await,
@@ -143,6 +148,7 @@ impl Prompter {
         let dialog = async {
             match self {
                 Self::Descriptor(descriptor) => descriptor.ask(summary),
+                Self::Pinentry(pinentry) => pinentry.ask(summary).await,
                 #[cfg(any(test, feature = "scripted-prompter"))]
                 Self::Scripted(scripted) => scripted.ask(summary).await,
                 Self::Terminal(terminal) => terminal.ask(summary, &stop).await,

@@ -29,11 +29,7 @@ pub fn lines(summary: &Summary, language: Language) -> Vec<String> {
         out.extend([format!("!! {}", t("wrong_pin")), String::new()]);
     }
     out.push(t("asks").to_owned());
-    out.push(match &summary.requester {
-        Requester::CommandLine => format!("    {}", t("command_line")),
-        Requester::Origin(origin) => format!("    {origin}"),
-        Requester::OwnPage => format!("    {}", t("own_page")),
-    });
+    out.push(requester_line(&summary.requester, language));
     let count = summary.items.len();
     if count > 1 {
         out.push(format!("{}: {count}", t("batch")));
@@ -76,6 +72,27 @@ pub fn pin_change_lines(shown: &PinChangeShown, language: Language) -> Vec<Strin
         out.push(format!("!! {}", t("last_try")));
     }
     out
+}
+
+/// The little that stands beside the field of the PIN where the whole summary was read before: who asks, which seal or how many
+/// signatures, which token.
+pub fn pin_lines(summary: &Summary, language: Language) -> Vec<String> {
+    let t = |key| text(key, language);
+    let mut out = vec![t("asks").to_owned(), requester_line(&summary.requester, language)];
+    out.push(match summary.items.as_slice() {
+        [item] => format!("{}: {}", t("seal"), item.seal.name),
+        items => format!("{}: {}", t("batch"), items.len()),
+    });
+    out.extend(token_lines(&summary.token, &summary.pin, language));
+    out
+}
+
+fn requester_line(requester: &Requester, language: Language) -> String {
+    match requester {
+        Requester::CommandLine => format!("    {}", text("command_line", language)),
+        Requester::Origin(origin) => format!("    {origin}"),
+        Requester::OwnPage => format!("    {}", text("own_page", language)),
+    }
 }
 
 /// The token, and the tries left of its PIN.

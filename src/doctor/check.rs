@@ -55,7 +55,7 @@ findings! {
     PolicyRead
     PortFree PortOurs PortRefused PortTaken PortTakenNext PortsAllTaken
     PreviewMissing PreviewPresent
-    PromptMissing PromptPresent PromptTerminal
+    PromptMissing PromptPinentry PromptPinentryUnusable PromptPresent PromptTerminal
     RecordDamaged RecordFine RecordUnreadable
     SealExpired SealFine SealSoon
     TokenFewTries TokenFine TokenLastTry TokenLocked TokenNoCertificate TokenNone TokenUnreadable

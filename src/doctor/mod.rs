@@ -18,6 +18,7 @@ use crate::failure::Language;
 use crate::preview;
 use crate::trust_dir;
 use crate::workers::DriverConfig;
+use crate::workers::library::Library;
 
 /// All that is looked at without starting a driver or taking a port; the diagnosis page of a running agent shows the same. Blocks.
 pub fn at_rest(config: &Config, language: Language) -> io::Result<Vec<Check>> {
@@ -44,6 +45,13 @@ pub fn program(worker: &Path, language: Language) -> Check {
 fn programs(config: &Config, worker: &Path, add: &mut impl FnMut(Finding, &[(&str, &dyn Display)])) {
     let beside = |name: &str| worker.with_file_name(format!("{name}{}", std::env::consts::EXE_SUFFIX));
     match config.prompt.kind {
+        PromptKind::Pinentry => {
+            let path = config.prompt.program.clone().unwrap_or_default();
+            match (Library { path: path.clone(), sha256: None }).check() {
+                Ok(_) => add(Finding::PromptPinentry, &[("path", &path.display())]),
+                Err(problem) => add(Finding::PromptPinentryUnusable, &[("problem", &problem)]),
+            }
+        }
         PromptKind::Terminal => add(Finding::PromptTerminal, &[]),
         PromptKind::Window if beside("sealagent-prompt").is_file() => add(Finding::PromptPresent, &[]),
         PromptKind::Window => add(Finding::PromptMissing, &[("path", &beside("sealagent-prompt").display())]),

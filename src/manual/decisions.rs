@@ -130,11 +130,13 @@
 //! person's trust once more. Programs that kept such a key were how others' pages got signed. No store is written to; the person runs the
 //! line that is printed. rustls with ring: the one provider that needs no more than a C compiler, on Windows as well.
 //!
-//! # D20. Without a screen the terminal asks; there is no pinentry
+//! # D20. Without a screen the terminal asks; a pinentry only where the configuration names one
 //!
-//! A `pinentry` program takes a text and gives a PIN. It accepts at once what was typed for another window, takes a pasted PIN, shows no
-//! seal and cuts long texts where it likes, and the PIN would pass one more program. The terminal prompt keeps all the rules of the window
-//! but the pictures. *Would change our mind:* a machine where neither a terminal nor a screen can be had, and a person can.
+//! A `pinentry` program takes a text and gives a PIN. It accepts at once what was typed for another window and cuts long texts where it
+//! likes, so [`crate::consent::pinentry`] takes no answer that comes sooner than the delay, and shows the whole summary before the PIN is
+//! asked for, in screens that fit; what takes more than twelve is refused. It shows no seal, takes a pasted PIN, and the PIN passes one
+//! more program: that stays so, which is why it is never chosen by itself, and the program must be one that nobody but root and the user
+//! can write. *Would change our mind:* a pinentry that keeps what it was given, seen in the wild.
 //!
 //! # D21. Facts about bytes are remembered from one document to the next, verdicts never
 //!

@@ -71,6 +71,7 @@ pub(super) fn about(app: &App, query: &Query, has_session: bool) -> Result<Answe
         now: (signer.clock)(),
         has_session,
         prompt: match config.prompt.kind {
+            PromptKind::Pinentry => "pinentry",
             PromptKind::Terminal => "terminal",
             PromptKind::Window => "window",
         },
