@@ -18,7 +18,7 @@ SEALAGENT_PACKAGING_OUT=$out/again ./msi.sh >/dev/null
 for msi in "$out" "$out/again"; do
     mkdir -p "$msi/tables"
     for table in $(msiinfo tables "$msi/sealagent-$new-x64.msi"); do msiinfo export "$msi/sealagent-$new-x64.msi" "$table" >"$msi/tables/$table"; done
-    msiinfo suminfo "$msi/sealagent-$new-x64.msi" | grep -v -e '^Created' -e '^Last saved' -e 'time' >"$msi/tables/summary"
+    msiinfo suminfo "$msi/sealagent-$new-x64.msi" >"$msi/tables/summary"
     msiextract -C "$msi/tables/files" "$msi/sealagent-$new-x64.msi" >/dev/null
 done
 diff -r "$out/tables" "$out/again/tables"

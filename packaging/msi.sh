@@ -82,5 +82,11 @@ msibuild "$msi" -i "$table"
 rm "$table"
 # The package's own code, which wixl draws by lot.
 msibuild "$msi" -s sealagent "sealagent maintainers" "x64;1033" "{$(uuid "package $contents")}"
+# When it was created and last saved: the one time of all files.
+table=$out/_SummaryInformation.idt
+moment=$(date -u -d "@$SOURCE_DATE_EPOCH" '+%Y/%m/%d %H:%M:%S')
+msiinfo export "$msi" _SummaryInformation | sed -E "s#^(12|13)\t.*#\1\t$moment\r#" >"$table"
+msibuild "$msi" -i "$table"
+rm "$table"
 [ -z "${SIGN-}" ] || $SIGN "$msi"
 say "$msi"
