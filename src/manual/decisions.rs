@@ -256,6 +256,17 @@
 //! or that cannot read a page on which the keyword may stand, is a refusal, not a guess. *Would change our mind:* nothing; a second reader of
 //! text in the agent would be a second attack surface.
 //!
+//! # D47. A time stamp over a whole PDF proves every signature under it
+//!
+//! `upgrade` never touches what is there: revocation data and a document time stamp go on top as one more update (PAdES), so it works for
+//! signatures of any maker, also in closed documents, where ISO 32000-2 allows just this. The verifier takes a good one as the time by
+//! which the signatures before it existed. The stamp itself needs revocation data of its authority when it is judged; before that runs out,
+//! one stamps again, and the newer stamp proves the older one (EN 319 102-1 clause 5.6). What stands in `/DSS` is a hint like data enclosed
+//! in a signature: each value counts by its own issuer's signature and dates. It is read from every revision, the oldest first, so that
+//! whoever appends one can take no room and no patience from what was there. OFD has no such place: a seal signature takes a stamp over its
+//! own value while no later signature protects that file, and revocation data has no place at all. *Would change our mind:* a standard that
+//! gives OFD one.
+//!
 //! # D48. The verification service is the agent's verifier, without the agent
 //!
 //! `sealauthority verify-service` stands behind the feature `service`: core, trust folders, and how requests are read, and nothing of
@@ -279,17 +290,7 @@
 //! Counted from the fetch, not from the list's own date: a CA that renews its list on the last day would else be asked every ten minutes for
 //! fifteen days. So a list that does not change is asked for ever more often as its end comes near, some dozen times in all.
 //!
-//! # D47. A time stamp over a whole PDF proves every signature under it
-//!
-//! `upgrade` never touches what is there: revocation data and a document time stamp go on top as one more update (PAdES), so it works for
-//! signatures of any maker, also in closed documents, where ISO 32000-2 allows just this. The verifier takes a good one as the time by
-//! which the signatures before it existed. The stamp itself needs revocation data of its authority when it is judged; before that runs
-//! out, one stamps again, and the newer stamp proves the older one (EN 319 102-1 clause 5.6). What stands in `/DSS` is a hint like data
-//! enclosed in a signature: each value counts by its own issuer's signature and dates. It is read from every revision, the oldest first,
-//! so that whoever appends one can take no room and no patience from what was there. OFD has no such place: a seal signature takes a stamp over its own value while no later signature protects
-//! that file, and revocation data has no place at all. *Would change our mind:* a standard that gives OFD one.
-//!
-//! # D52. A seal that needs a renderer is drawn whole or not at all, and PDF gets that picture
+//! # D51. A seal that needs a renderer is drawn whole or not at all, and PDF gets that picture
 //!
 //! Pictures of seals in SVG and OFD are hostile input, so `sealagent-preview` draws them, once for each request and before the person is
 //! asked, at 600 dpi on nothing; prompt, page and PDF get the same PNG. `resvg` is built without text and images and passes over what it
