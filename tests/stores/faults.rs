@@ -202,7 +202,8 @@ fn files_without_the_database() {
     assert_eq!(service.ask(), "200");
     server.signal("INT");
     server.wait();
-    assert_eq!(service.ask(), "500");
+    let refused = service.ask();
+    assert!(["500", "503"].contains(&refused.as_str()), "{refused}");
     assert_eq!(service.exchange("GET /changes.p7b", b""), "200");
     server.start_again();
     assert_eq!(service.ask(), "200");

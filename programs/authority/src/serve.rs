@@ -33,6 +33,8 @@ const MAX_CONNECTIONS: usize = 256;
 /// How long a head may take, and a whole exchange.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long an answer may take: records that cannot be reached are waited for in vain, and whoever asked should hear so.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 /// Largest OCSP or time stamp question, in bytes; real ones have some hundred.
 const MAX_QUESTION: usize = 16 << 10;
 /// Certificates that one OCSP question may name.
@@ -142,7 +144,11 @@ async fn answer(authority: Arc<Authority>, request: Request<Incoming>) -> Respon
         return plain(StatusCode::PAYLOAD_TOO_LARGE);
     };
     let (body, content_type) = (body.to_bytes(), media_type(&path));
-    match tokio::task::spawn_blocking(move || kind(&authority, &body)).await {
+    let answering = tokio::task::spawn_blocking(move || kind(&authority, &body));
+    let Ok(answered) = tokio::time::timeout(ANSWER_TIMEOUT, answering).await else {
+        return plain(StatusCode::SERVICE_UNAVAILABLE);
+    };
+    match answered {
         Ok(Ok(bytes)) => respond(content_type, bytes),
         Ok(Err(Refused::Question)) => plain(StatusCode::BAD_REQUEST),
         Ok(Err(Refused::Authority(error))) => {
