@@ -66,6 +66,8 @@ fn main() {
     }
     #[cfg(unix)]
     if service.is_some() {
+        // The card is this token, which was left unplugged.
+        bench.token.plug().unwrap();
         let card = std::cell::RefCell::new(None);
         let insert = || drop(card.replace(Some(insert(&bench, 0))));
         let longest = bench.insertions(DriverKind::Pcsc, insert, || drop(card.take()));
