@@ -21,7 +21,7 @@ const BEFORE_SIGNING: Duration = Duration::from_secs(5);
 pub const FOR_A_REPORT: Duration = Duration::from_secs(20);
 
 impl Signer {
-    /// Judges a file, for now or for a moment that was named. With `ask`, and where fetching is on, the regions' services are asked about
+    /// Judges a file as of this moment, or as of one that was named. With `ask`, and where fetching is on, the regions' services are asked about
     /// what the verdict looked up, and the report rests on their answers too. An answer of today says nothing new about another moment, so
     /// then nobody is asked.
     pub async fn judge(self: &Arc<Self>, bytes: &Bytes, at: Option<Timestamp>, ask: bool) -> Result<Report, Failure> {

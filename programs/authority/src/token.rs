@@ -229,7 +229,7 @@ impl State {
         if verify(&place.public_key, message, &signature) { Ok(signature) } else { Err(TokenError::Signature) }
     }
 
-    /// One login, with the PIN of this run or one that is asked for now.
+    /// One login, with the PIN of this run, which is asked for at the first.
     fn log_in(&mut self, place: &TokenPlace) -> Result<(), TokenError> {
         let worker = self.worker(&place.driver)?;
         worker.log_out()?;
