@@ -13,6 +13,9 @@ mod authority;
 #[allow(dead_code, reason = "the tests use all of it")]
 #[path = "../tests/stores/cluster.rs"]
 mod cluster;
+#[cfg(unix)]
+#[path = "../tests/stores/company.rs"]
+mod company;
 
 use std::hint::black_box;
 

@@ -10,6 +10,9 @@
 #[path = "stores/cluster.rs"]
 mod cluster;
 #[cfg(unix)]
+#[path = "stores/company.rs"]
+mod company;
+#[cfg(unix)]
 #[path = "stores/faults.rs"]
 mod faults;
 #[cfg(unix)]

@@ -11,13 +11,12 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 use sealagent::pki::seal_status::{SealState, StatusQuery, status_list};
 use sealagent::pki::trust_list::SignedTrustList;
-use sealagent::ses::{CertList, Picture, SealDraft, Version};
+use sealagent::ses::Version;
 use sealauthority::serve::Service;
-use sealauthority::{
-    Address, CertificateProfile, Database, InitOptions, KeyProtection, Name, PrivateKey, Publication, Region, RegionNames,
-};
+use sealauthority::{Address, Database, InitOptions, KeyProtection, Publication, Region, RegionNames};
 
 use super::cluster::{self, Cluster};
+use super::company::{certificate, draft};
 
 /// Where the service's authority is.
 const FOLDER: &str = "SEALAGENT_BENCH_AUTHORITY";
@@ -57,10 +56,7 @@ fn store(name: &str, database: Option<Database>, count: u64) {
     let at = Timestamp::now();
     let options = InitOptions { database, ..InitOptions::default() };
     let mut region = Region::init_with(&folder, &names, &KeyProtection::PlainForPilot, &options, at).unwrap();
-    let key = PrivateKey::generate().unwrap().public_key();
-    let subject = Name::china().common_name("某公司");
-    let certificate = region.issue(CertificateProfile::CompanySigning, &subject, &key, at, 365).unwrap();
-    let draft = draft(certificate, at);
+    let draft = draft(certificate(&mut region, at), at);
 
     let (begin, used) = (Instant::now(), processor_time("self"));
     for _ in 0..count.div_ceil(1_000) {
@@ -110,21 +106,6 @@ fn store(name: &str, database: Option<Database>, count: u64) {
     );
     drop(region);
     answers(name, &folder);
-}
-
-fn draft(certificate: Vec<u8>, at: Timestamp) -> SealDraft {
-    SealDraft {
-        es_id: String::new(),
-        vid: "sealagent".into(),
-        kind: 1,
-        name: "某公司".into(),
-        cert_list: CertList::Certificates(vec![certificate]),
-        created: at,
-        valid_from: at,
-        valid_to: at + SignedDuration::from_hours(24 * 300),
-        picture: Picture::new("PNG", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR".to_vec(), 40, 40),
-        extensions: Vec::new(),
-    }
 }
 
 /// Questions about seals, over connections that stay open.

@@ -12,7 +12,8 @@ use sealagent::pki::{Certificate, Crl, SignedTrustList};
 use sealauthority::{Publication, Region, RegionError, SerialNumber, StoreError};
 
 use super::cluster::{self, Cluster, said};
-use super::rig::{Kind, Rig, certificate, hours, now, sealauthority, seals};
+use super::company::certificate;
+use super::rig::{Kind, Rig, hours, now, sealauthority, seals};
 
 pub const CASES: &[(&str, fn())] = &[
     ("another_machine_with_a_copy_of_the_folder_says_the_same", another_machine),

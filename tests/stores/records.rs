@@ -15,7 +15,8 @@ use sealagent::sm::sm3;
 use sealauthority::store::Revocation;
 use sealauthority::{Counter, KeyProtection, Publication, Region, RegionError, Role, StoreError};
 
-use super::rig::{Kind, Rig, certificate, codes, hours, now, seals};
+use super::company::certificate;
+use super::rig::{Kind, Rig, codes, hours, now, seals};
 
 /// A case and its name.
 pub type Case = (&'static str, fn(Kind));

@@ -4,14 +4,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use jiff::{SignedDuration, Timestamp};
-use sealagent::ses::{CertList, Picture, SealDraft, Version};
+use sealagent::ses::Version;
 use sealauthority::region::write_whole;
-use sealauthority::{
-    Address, CertificateProfile, Database, InitOptions, KeyProtection, Name, PrivateKey, Region, RegionError, RegionNames, Store,
-    StoreError, pem,
-};
+use sealauthority::{Address, Database, InitOptions, KeyProtection, Region, RegionError, RegionNames, Store, StoreError, pem};
 
 use super::cluster;
+use super::company::{certificate, draft};
 
 #[derive(Clone, Copy)]
 pub enum Kind {
@@ -128,26 +126,6 @@ pub fn sealauthority() -> Command {
 pub fn codes(line: &str) -> (u64, u64) {
     let (first, last) = line.split_once(' ').unwrap();
     (first.parse().unwrap(), last.parse().unwrap())
-}
-
-pub fn certificate(region: &mut Region, at: Timestamp) -> Vec<u8> {
-    let key = PrivateKey::generate().unwrap().public_key();
-    region.issue(CertificateProfile::CompanySigning, &Name::china().common_name("某公司"), &key, at, 365).unwrap()
-}
-
-fn draft(certificate: Vec<u8>, at: Timestamp) -> SealDraft {
-    SealDraft {
-        es_id: String::new(),
-        vid: "sealagent".to_owned(),
-        kind: 1,
-        name: "某公司".to_owned(),
-        cert_list: CertList::Certificates(vec![certificate]),
-        created: at,
-        valid_from: at,
-        valid_to: at + SignedDuration::from_hours(24 * 300),
-        picture: Picture::new("PNG", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR".to_vec(), 40, 40),
-        extensions: Vec::new(),
-    }
 }
 
 pub fn seals(region: &mut Region, count: u64) -> Vec<String> {
