@@ -23,6 +23,7 @@ pub const CASES: &[(&str, fn())] = &[
     ("password_comes_from_the_password_file_and_stands_nowhere_else", password_file),
     ("password_is_typed_in_the_terminal", typed_password),
     ("records_of_another_authority_are_refused", records_of_another_authority),
+    ("refusal_of_the_server_lasts_no_longer_than_its_reason", refusal_lasts_no_longer),
     ("server_proves_its_name_by_its_certificate", server_proves_its_name),
 ];
 
@@ -178,6 +179,25 @@ fn certificates(folder: &Path) -> [PathBuf; 3] {
         openssl(&[&sign[..], &["-in", &file("csr"), "-out", &file("crt")]].concat());
     }
     ["root.crt", "server.crt", "server.key"].map(|name| folder.join(name))
+}
+
+/// A server that gives no numbers to transactions, as a standby does before it takes over.
+fn refusal_lasts_no_longer() {
+    let address = cluster::shared(|cluster| user_with_password(cluster, "patient", "word"));
+    let temp = tempfile::tempdir().unwrap();
+    let file = temp.path().join("pgpass");
+    fs::write(&file, "*:*:*:patient:word\n").unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    let rig = Rig::at(&format!("{address}?passfile={}", file.display()));
+    let store = rig.store();
+    let database = address.rsplit('/').next().unwrap();
+    let tell = |statement: &str| cluster::shared(|cluster| cluster.psql(database, statement));
+    tell("REVOKE EXECUTE ON FUNCTION pg_current_xact_id() FROM PUBLIC");
+    assert!(matches!(store.set_text("a", "b"), Err(StoreError::Postgres { .. })));
+    assert_eq!(store.text("a").unwrap(), "");
+    tell("GRANT EXECUTE ON FUNCTION pg_current_xact_id() TO PUBLIC");
+    store.set_text("a", "b").unwrap();
+    assert_eq!(store.text("a").unwrap(), "b");
 }
 
 fn server_proves_its_name() {

@@ -282,7 +282,13 @@ impl Session {
     fn transaction(&mut self, work: &mut dyn FnMut(&mut Self) -> Result<(), StoreError>) -> Result<(), Broken> {
         // The number is given now, so that the fate of the transaction can be asked for whatever happens to this connection.
         let begun = self.client.simple_query("BEGIN ISOLATION LEVEL READ COMMITTED; SELECT CAST(pg_current_xact_id() AS TEXT)");
-        let number = begun.map_err(|error| self.failed(error))?.iter().find_map(|message| match message {
+        let begun = begun.map_err(|error| {
+            let error = self.failed(error);
+            // A refusal of the second statement, as by a standby, leaves a failed transaction open: the connection is not used again.
+            self.is_broken = true;
+            error
+        })?;
+        let number = begun.iter().find_map(|message| match message {
             SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
             _ => None,
         });
