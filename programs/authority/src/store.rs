@@ -13,10 +13,10 @@ mod postgres;
 mod sql;
 mod sqlite;
 
-use std::fs;
 use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
+use sealagent::files;
 use sealagent::pki::seal_status::{SealEntry, SealHistory, SealState, StateChange};
 use sealagent::sm::Sm3Digest;
 use serde::{Deserialize, Serialize};
@@ -138,6 +138,10 @@ pub enum StoreError {
     Unsuitable(String),
 }
 
+fn of_database_file(source: std::io::Error) -> StoreError {
+    StoreError::Io { file: DATABASE_FILE, source }
+}
+
 fn check_version(found: i64) -> Result<(), StoreError> {
     match found {
         VERSION => Ok(()),
@@ -230,8 +234,7 @@ impl Store {
         };
         let file = DatabaseFile { database: address.text().to_owned(), plaintext: address.plaintext() };
         let text = serde_json::to_string_pretty(&file).map_err(|error| StoreError::Malformed(error.to_string()))? + "\n";
-        let written = crate::region::write_whole(&folder.join(DATABASE_FILE), text.as_bytes());
-        written.map_err(|error| StoreError::Io { file: DATABASE_FILE, source: std::io::Error::other(error.to_string()) })?;
+        files::write_whole(&folder.join(DATABASE_FILE), text.as_bytes()).map_err(of_database_file)?;
         Ok(Self(Backend::Postgres(Box::new(Postgres::create(address.clone(), password.clone())?))))
     }
 
@@ -246,15 +249,9 @@ impl Store {
         if !path.is_file() {
             return Ok(Self(Backend::Sqlite(Sqlite::open(&folder.join(SQLITE_FILE))?)));
         }
-        let read = || -> std::io::Result<String> {
-            use std::io::Read as _;
-            let mut text = String::new();
-            fs::File::open(&path)?.take(MAX_DATABASE_FILE).read_to_string(&mut text)?;
-            Ok(text)
-        };
-        let text = read().map_err(|source| StoreError::Io { file: DATABASE_FILE, source })?;
+        let text = files::read_bounded(&path, MAX_DATABASE_FILE).map_err(of_database_file)?;
         let file: DatabaseFile =
-            serde_json::from_str(&text).map_err(|error| StoreError::Malformed(format!("{DATABASE_FILE}: {error}")))?;
+            serde_json::from_slice(&text).map_err(|error| StoreError::Malformed(format!("{DATABASE_FILE}: {error}")))?;
         let store = Postgres::open(Address::parse(&file.database, file.plaintext)?, password)?;
         Ok(Self(Backend::Postgres(Box::new(store))))
     }

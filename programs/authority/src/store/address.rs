@@ -17,6 +17,7 @@ use postgres::config::{Host, SslMode};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
+use sealagent::server::decoded;
 use zeroize::Zeroizing;
 
 /// Longest connection string, in bytes.
@@ -178,7 +179,7 @@ impl Options {
         let mut others = Vec::new();
         for option in query.split('&').filter(|option| !option.is_empty()) {
             let (name, value) = option.split_once('=').unwrap_or((option, ""));
-            let value = percent_decoded(value).ok_or_else(|| AddressError::Form(format!("the value of {name}")))?;
+            let value = decoded(value).ok_or_else(|| AddressError::Form(format!("the value of {name}")))?;
             let path = || {
                 let path = PathBuf::from(&value);
                 // The folder that a command is given in differs from day to day.
@@ -308,22 +309,6 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, AddressErro
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
     let found = found.map_err(|error| failed(error.to_string()))?;
     if found.is_empty() { Err(failed("no certificate in it".to_owned())) } else { Ok(found) }
-}
-
-fn percent_decoded(text: &str) -> Option<String> {
-    let mut bytes = text.bytes();
-    let mut out = Vec::with_capacity(text.len());
-    while let Some(b) = bytes.next() {
-        out.push(match b {
-            b'%' => {
-                let digit = |b: u8| (b as char).to_digit(16);
-                let (high, low) = (digit(bytes.next()?)?, digit(bytes.next()?)?);
-                (high * 16 + low) as u8
-            }
-            _ => b,
-        });
-    }
-    String::from_utf8(out).ok()
 }
 
 /// What an error says, with the causes that it keeps to itself.
