@@ -11,6 +11,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod certificate;
+mod connections;
 pub mod crl;
 pub mod identity;
 pub mod key;

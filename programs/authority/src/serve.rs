@@ -21,6 +21,7 @@ use sealagent::pki::seal_status::{MAX_QUERY, StatusQuery};
 use sealagent::sm::{Sm3Digest, sm3};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+use tokio::time::MissedTickBehavior;
 
 use crate::certificate::SerialNumber;
 use crate::identity::Identity;
@@ -35,6 +36,9 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long an answer may take: records that cannot be reached are waited for in vain, and whoever asked should hear so.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
+/// Questions that are being answered at a time. Those whose askers gave up wait for the records no longer, but for these: without a bound they
+/// would take all the threads that files are read on.
+const MAX_ANSWERS: usize = 16;
 /// Largest OCSP or time stamp question, in bytes; real ones have some hundred.
 const MAX_QUESTION: usize = 16 << 10;
 /// Certificates that one OCSP question may name.
@@ -57,6 +61,8 @@ struct Authority {
     ocsp: Identity,
     time_stamp: Identity,
     service: Service,
+    /// For questions that are being answered.
+    places: Arc<Semaphore>,
 }
 
 /// Serves on a bound address until the future is dropped. `bound` is told the address.
@@ -73,36 +79,14 @@ pub async fn serve(
         time_stamp: region.identity(Role::TimeStamp)?,
         region: Mutex::new(region),
         service,
+        places: Arc::new(Semaphore::new(MAX_ANSWERS)),
     });
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     bound(listener.local_addr().map_err(failed)?);
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let refresh = Duration::try_from(authority.service.fresh_for / 3).unwrap_or(Duration::from_secs(60));
-    let mut timer = tokio::time::interval(refresh.max(Duration::from_secs(1)));
-    loop {
-        let stream = tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
-                // A connection that broke before it was accepted, or no descriptor left: the next one may come.
-                Err(_) => {
-                    tokio::time::sleep(Duration::from_millis(20)).await;
-                    continue;
-                }
-            },
-            _ = timer.tick() => {
-                // Beside the connections: while the records cannot be reached, the files are still given out.
-                let authority = Arc::clone(&authority);
-                tokio::task::spawn_blocking(move || {
-                    if let Err(error) = authority.renew() {
-                        eprintln!("sealauthority: seal status is not renewed: {error}");
-                    }
-                });
-                continue;
-            }
-        };
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return Ok(()) };
+    let renew = keep_new(Arc::clone(&authority));
+    let take = crate::connections::take(&listener, Arc::new(Semaphore::new(MAX_CONNECTIONS)), |stream| {
         let authority = Arc::clone(&authority);
-        tokio::spawn(async move {
+        async move {
             let answering = hyper::service::service_fn(|request| {
                 let authority = Arc::clone(&authority);
                 async move { Ok::<_, Infallible>(answer(authority, request).await) }
@@ -112,8 +96,27 @@ pub async fn serve(
             let exchange = server.serve_connection(TokioIo::new(stream), answering);
             // Whoever goes away, or is too slow, is no concern of the others.
             let _ = tokio::time::timeout(EXCHANGE_TIMEOUT, exchange).await;
-            drop(place);
-        });
+        }
+    });
+    // Beside one another: while the records cannot be reached, the files are still given out.
+    tokio::select! {
+        () = renew => {}
+        () = take => {}
+    }
+    Ok(())
+}
+
+/// Makes seal status anew when it is time, for ever; one renewal after the other, however long the records keep it waiting.
+async fn keep_new(authority: Arc<Authority>) {
+    let every = Duration::try_from(authority.service.fresh_for / 3).unwrap_or(Duration::from_secs(60));
+    let mut timer = tokio::time::interval(every.max(Duration::from_secs(1)));
+    timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        timer.tick().await;
+        let worker = Arc::clone(&authority);
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || worker.renew()).await {
+            eprintln!("sealauthority: seal status is not renewed: {error}");
+        }
     }
 }
 
@@ -144,7 +147,15 @@ async fn answer(authority: Arc<Authority>, request: Request<Incoming>) -> Respon
         return plain(StatusCode::PAYLOAD_TOO_LARGE);
     };
     let (body, content_type) = (body.to_bytes(), media_type(&path));
-    let answering = tokio::task::spawn_blocking(move || kind(&authority, &body));
+    let answering = async {
+        // Held until the work ends, also when nobody waits for it any more.
+        let place = Arc::clone(&authority.places).acquire_owned().await;
+        tokio::task::spawn_blocking(move || {
+            let _held = place;
+            kind(&authority, &body)
+        })
+        .await
+    };
     let Ok(answered) = tokio::time::timeout(ANSWER_TIMEOUT, answering).await else {
         return plain(StatusCode::SERVICE_UNAVAILABLE);
     };

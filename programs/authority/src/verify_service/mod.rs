@@ -141,22 +141,7 @@ pub async fn serve(
     bound(listener.local_addr().map_err(failed)?);
     let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS as usize));
     let keep_fresh = keep_fresh(Arc::clone(&state));
-    let take = async {
-        loop {
-            let Ok(place) = Arc::clone(&connections).acquire_owned().await else { return };
-            match listener.accept().await {
-                Ok((stream, _)) => {
-                    let state = Arc::clone(&state);
-                    tokio::spawn(async move {
-                        speak(stream, state).await;
-                        drop(place);
-                    });
-                }
-                // A connection that broke before it was accepted, or no descriptor left: the next one may come.
-                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
-            }
-        }
-    };
+    let take = crate::connections::take(&listener, Arc::clone(&connections), |stream| speak(stream, Arc::clone(&state)));
     tokio::select! {
         () = stop => {}
         () = take => {}
