@@ -122,7 +122,8 @@ impl<R: Read + Seek> Document<R> {
     /// Takes the values of one list.
     fn collect(&mut self, list: &Object, kind: ValidationKind, view: View, collected: &mut Collected) {
         for value in self.resolve_array(list, view).unwrap_or_default() {
-            if collected.references_left == 0 || collected.values.len() == MAX_VALUES {
+            let most = collected.bytes_left.min(collected.inflated_left);
+            if most == 0 || collected.references_left == 0 || collected.values.len() == MAX_VALUES {
                 return;
             }
             collected.references_left -= 1;
@@ -131,27 +132,27 @@ impl<R: Read + Seek> Document<R> {
             if !collected.seen.insert((id.number, entry.section)) {
                 continue;
             }
-            let most = collected.bytes_left.min(collected.inflated_left);
-            let Ok((offset, der)) = self.stream(id, view, most) else { continue };
+            let mut der = Vec::new();
+            let read = self.stream(id, view, most, &mut der);
+            // What breaks in the end was inflated all the same.
             collected.inflated_left -= der.len().min(most);
-            if der.len() <= most {
+            if let Some(offset) = read.ok().filter(|_| der.len() <= most) {
                 collected.bytes_left -= der.len();
                 collected.values.push(ValidationValue { kind, der, offset });
             }
         }
     }
 
-    /// Offset and decoded data of a stream, cut one byte beyond `most`.
-    fn stream(&mut self, id: ObjectId, view: View, most: usize) -> Result<(u64, Vec<u8>), PdfError> {
+    /// Decodes a stream into `bytes`, up to one byte beyond `most` and as far as it goes; gives the offset of its data.
+    fn stream(&mut self, id: ObjectId, view: View, most: usize, bytes: &mut Vec<u8>) -> Result<u64, PdfError> {
         let located = self.load(id, view)?;
         let (Some(dict), Some(keyword_end)) = (located.object.dict(), located.stream) else {
             return Err(PdfError::Syntax { what: "validation data that is no stream", offset: 0 });
         };
         let (data, length) = self.stream_range(dict, keyword_end, view)?;
-        let mut bytes = Vec::new();
         let raw = self.source.range(data, length)?;
-        filter::decode(dict, raw)?.take(most as u64 + 1).read_to_end(&mut bytes).map_err(PdfError::from_range)?;
-        Ok((data, bytes))
+        filter::decode(dict, raw)?.take(most as u64 + 1).read_to_end(bytes).map_err(PdfError::from_range)?;
+        Ok(data)
     }
 
     /// Writes what is not there yet; gives what the catalog's `/DSS` is to be.

@@ -52,10 +52,11 @@ pub fn all(runs: &[TextRun], text: &str) -> Vec<RectMm> {
     for line in lines(glyphs) {
         line.chunk_by(|a, b| b.area[0] - (a.area[0] + a.area[2]) <= MAX_GAP * a.area[3]).for_each(&mut take);
     }
-    found.sort_by(|a, b| {
-        let shift = MAX_SHIFT * a[3].min(b[3]);
-        if (a[1] - b[1]).abs() <= shift { a[0].total_cmp(&b[0]) } else { a[1].total_cmp(&b[1]) }
-    });
+    // First into lines, then each of them: to be near is not transitive, so there is no order in one step.
+    found.sort_by(|a, b| a[1].total_cmp(&b[1]));
+    for line in found.chunk_by_mut(|a, b| b[1] - a[1] <= MAX_SHIFT * a[3].min(b[3])) {
+        line.sort_by(|a, b| a[0].total_cmp(&b[0]));
+    }
     let mm = |[x, y, width, height]: [f32; 4]| RectMm { x: x.into(), y: y.into(), width: width.into(), height: height.into() };
     found.into_iter().map(mm).collect()
 }
@@ -188,6 +189,14 @@ mod tests {
         let runs = [run("盖章 盖章", 10.0, 90.0, 4.0), run("盖章", 100.0, 20.0, 4.0), run("盖章", 10.0, 20.2, 4.0)];
         let places: Vec<(f64, f64)> = all(&runs, "盖章").iter().map(|r| (r.x.round(), r.y.round())).collect();
         assert_eq!(places, [(10.0, 20.0), (100.0, 20.0), (10.0, 90.0), (22.0, 90.0)]);
+    }
+
+    #[test]
+    fn lines_that_run_into_each_other_have_an_order() {
+        let runs: Vec<TextRun> = (0..200).map(|i| run("章", (i * 37 % 101) as f32 * 5.0, (i * 7919 % 200) as f32, 4.0)).collect();
+        let found = all(&runs, "章");
+        assert_eq!(found.len(), 200);
+        assert!(found.is_sorted_by(|a, b| a.x <= b.x), "each is near the next, so they are one line");
     }
 
     #[test]

@@ -21,6 +21,7 @@ use common::world::with_changed_page;
 use sealagent::consent::Requester;
 use sealagent::consent::prompt::Canceller;
 use sealagent::consent::scripted::Reply;
+use sealagent::consent::summary::Summary;
 use sealagent::failure::Code;
 use sealagent::seals;
 use sealagent::ses::Version;
@@ -32,6 +33,23 @@ use sealagent::verify::{Context, Verifier};
 use ukey_virtual::faults::{Fault, Rule, Step, read_script, write_script};
 
 const WRONG: &str = "902715364801";
+
+type Act = Box<dyn FnOnce() + Send>;
+
+/// An agent whose person gives this PIN after something happened while the question was read.
+fn meanwhile(pin: &'static str, act: impl FnOnce(&Rig) -> Act) -> Rig {
+    let waiting: Arc<Mutex<Option<Act>>> = Arc::default();
+    let now = waiting.clone();
+    let reply = move |_: &Summary| {
+        if let Some(act) = now.lock().unwrap().take() {
+            act();
+        }
+        Reply::Approve(pin)
+    };
+    let rig = Rig::with(reply, |_| {});
+    *waiting.lock().unwrap() = Some(act(&rig));
+    rig
+}
 
 fn scratch(rig: &Rig) -> Scratch {
     Scratch::Unlinked(rig.dir.path().join("scratch"))
@@ -100,19 +118,14 @@ fn nothing_came_out(rig: &Rig, signed: &Signed) {
 #[test]
 fn nothing_is_recorded_or_spent_before_the_person_has_answered() {
     let seen: Arc<Mutex<Vec<usize>>> = Arc::default();
-    let audit: Arc<Mutex<Option<std::path::PathBuf>>> = Arc::default();
-    let (lines, place) = (seen.clone(), audit.clone());
-    let rig = Rig::with(
-        move |_| {
-            let dir = place.lock().unwrap().clone().unwrap();
-            let files =
-                fs::read_dir(dir).unwrap().filter(|e| e.as_ref().unwrap().path().extension().is_some_and(|x| x == "jsonl"));
-            lines.lock().unwrap().push(files.count());
-            Reply::Approve(PIN)
-        },
-        |_| {},
-    );
-    *audit.lock().unwrap() = Some(rig.app.signer.audit.dir().to_owned());
+    let lines = seen.clone();
+    let rig = meanwhile(PIN, |rig| {
+        let dir = rig.app.signer.audit.dir().to_owned();
+        Box::new(move || {
+            let is_record = |file: &fs::DirEntry| file.path().extension().is_some_and(|x| x == "jsonl");
+            lines.lock().unwrap().push(fs::read_dir(dir).unwrap().filter(|file| is_record(file.as_ref().unwrap())).count());
+        })
+    });
     let signed = sign_one(&rig);
     assert_all_passed(&rig, &bytes_of(&signed), 1);
     assert_eq!(*seen.lock().unwrap(), [0], "the record was empty when the prompt was shown");
@@ -230,18 +243,13 @@ fn a_pin_that_gets_locked_ends_the_request_and_the_next_one_asks_nobody() {
 /// I9: the record breaks while the person reads.
 #[test]
 fn without_a_record_the_token_is_not_asked() {
-    let place: Arc<Mutex<Option<std::path::PathBuf>>> = Arc::default();
-    let audit = place.clone();
-    let rig = Rig::with(
-        move |_| {
-            let dir = audit.lock().unwrap().clone().unwrap();
+    let rig = meanwhile(WRONG, |rig| {
+        let dir = rig.app.signer.audit.dir().to_owned();
+        Box::new(move || {
             fs::remove_dir_all(&dir).unwrap();
             fs::write(&dir, "no folder any more").unwrap();
-            Reply::Approve(WRONG)
-        },
-        |_| {},
-    );
-    *place.lock().unwrap() = Some(rig.app.signer.audit.dir().to_owned());
+        })
+    });
     let signed = sign_one(&rig);
     assert_eq!((signed.status.state, codes(&signed)), (State::Failed, vec![Some(Code::AuditUnavailable)]));
     assert_eq!(rig.tries_left(), TRIES, "the wrong PIN never reached the token");
@@ -252,14 +260,15 @@ fn without_a_record_the_token_is_not_asked() {
 #[test]
 fn what_cannot_be_recorded_is_not_given_out() {
     let rig = Rig::new();
-    write_script(&rig.dir.path().join("tokens"), &[Rule::once(Step::Sign, Fault::Slow { milliseconds: 1500 })]).unwrap();
+    let tokens = rig.dir.path().join("tokens");
+    write_script(&tokens, &[Rule::once(Step::Sign, Fault::Slow { milliseconds: 1500 })]).unwrap();
     let dir = rig.app.signer.audit.dir().to_owned();
     let signed = std::thread::scope(|scope| {
         scope.spawn(move || {
-            while fs::read_dir(&dir).unwrap().all(|e| e.unwrap().path().extension().is_none_or(|x| x != "jsonl")) {
+            // The rule goes when it is met: the acceptance is written, and the token is at work.
+            while !read_script(&tokens).is_ok_and(|rules| rules.is_empty()) {
                 std::thread::sleep(Duration::from_millis(10));
             }
-            std::thread::sleep(Duration::from_millis(300)); // the acceptance is written
             fs::remove_dir_all(&dir).unwrap();
             fs::write(&dir, "no folder any more").unwrap();
         });
@@ -326,26 +335,15 @@ fn a_token_that_is_pulled_out_while_the_person_reads_is_missed() {
 /// 40: another token under the same label while the person reads.
 #[test]
 fn a40_another_token_with_the_same_label_never_signs() {
-    type Once = Box<dyn FnOnce() + Send>;
-    let swap: Arc<Mutex<Option<Once>>> = Arc::default();
-    let act = swap.clone();
-    let rig = Rig::with(
-        move |_| {
-            if let Some(act) = act.lock().unwrap().take() {
-                act();
-            }
-            Reply::Approve(PIN)
-        },
-        |_| {},
-    );
-    let folder = rig.dir.path().join("tokens");
-    let (old, other) = (rig.token.id().clone(), folder.clone());
-    *swap.lock().unwrap() = Some(Box::new(move || {
-        ukey_virtual::Token::open(&folder, &old).unwrap().unplug().unwrap();
-        let pin = ukey::Pin::new(PIN.as_bytes().to_vec()).unwrap();
-        let token = ukey_virtual::Token::create(&other, "公章", &pin, ukey_virtual::TokenOptions::default()).unwrap();
-        token.login(&pin).unwrap().generate_key(ukey::KeyUsage::Signing).unwrap();
-    }));
+    let rig = meanwhile(PIN, |rig| {
+        let (folder, old) = (rig.dir.path().join("tokens"), rig.token.id().clone());
+        Box::new(move || {
+            ukey_virtual::Token::open(&folder, &old).unwrap().unplug().unwrap();
+            let pin = ukey::Pin::new(PIN.as_bytes().to_vec()).unwrap();
+            let token = ukey_virtual::Token::create(&folder, "公章", &pin, ukey_virtual::TokenOptions::default()).unwrap();
+            token.login(&pin).unwrap().generate_key(ukey::KeyUsage::Signing).unwrap();
+        })
+    });
     let signed = sign_one(&rig);
     assert_eq!(codes(&signed), [Some(Code::TokenRemoved)]);
     nothing_came_out(&rig, &signed);
@@ -354,22 +352,17 @@ fn a40_another_token_with_the_same_label_never_signs() {
 /// 40: the same serial number and the same name of the key, but another key.
 #[test]
 fn a40_another_key_under_the_agreed_name_never_signs_and_spends_no_try() {
-    let swap: Arc<Mutex<Option<std::path::PathBuf>>> = Arc::default();
-    let act = swap.clone();
-    let rig = Rig::with(
-        move |_| {
-            let file = act.lock().unwrap().take().unwrap();
+    let rig = meanwhile(PIN, |rig| {
+        let file = rig.dir.path().join(format!("tokens/{}.token.json", rig.token.id()));
+        Box::new(move || {
             let elsewhere = tempfile::tempdir().unwrap();
             let pin = ukey::Pin::new(WRONG.as_bytes().to_vec()).unwrap();
             let options = ukey_virtual::TokenOptions { max_tries: TRIES, ..Default::default() };
             let other = ukey_virtual::Token::create(elsewhere.path(), "公章", &pin, options).unwrap();
             other.login(&pin).unwrap().generate_key(ukey::KeyUsage::Signing).unwrap();
             fs::copy(elsewhere.path().join(format!("{}.token.json", other.id())), file).unwrap();
-            Reply::Approve(PIN)
-        },
-        |_| {},
-    );
-    *swap.lock().unwrap() = Some(rig.dir.path().join(format!("tokens/{}.token.json", rig.token.id())));
+        })
+    });
     let signed = sign_one(&rig);
     assert_eq!(codes(&signed), [Some(Code::TokenRemoved)]);
     assert_eq!(rig.tries_left(), TRIES, "the PIN was not used");
@@ -379,17 +372,10 @@ fn a40_another_key_under_the_agreed_name_never_signs_and_spends_no_try() {
 /// 28
 #[test]
 fn a28_a_file_that_is_changed_while_the_person_reads_is_signed_as_it_was_shown() {
-    let input: Arc<Mutex<Option<std::path::PathBuf>>> = Arc::default();
-    let path = input.clone();
-    let rig = Rig::with(
-        move |_| {
-            let path = path.lock().unwrap().clone().unwrap();
-            fs::write(path, document(9)).unwrap();
-            Reply::Approve(PIN)
-        },
-        |_| {},
-    );
-    *input.lock().unwrap() = Some(rig.dir.path().join("input.ofd"));
+    let rig = meanwhile(PIN, |rig| {
+        let input = rig.dir.path().join("input.ofd");
+        Box::new(move || fs::write(input, document(9)).unwrap())
+    });
     let original = document(2);
     let taken = taken_in(&rig, &original);
     assert_eq!(taken.sm3, sealagent::sm::sm3(&original));

@@ -11,6 +11,7 @@ use std::io::Cursor;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use file::Cjk;
 use sealagent::ofd::write::{Item, NewDocument, NewPage};
 use sealagent::preview::{PageRequest, Program, Session, png};
 use sealagent::stamp::SizeMm;
@@ -177,28 +178,11 @@ fn ofd(pages: usize) -> Vec<u8> {
     out
 }
 
-/// Chinese text in a font that is not embedded, as office programs of some years ago wrote it.
+/// Chinese text in a font that is not embedded.
 fn pdf(pages: usize) -> Vec<u8> {
-    let kids: String = (0..pages).map(|i| format!("{} 0 R ", 6 + 2 * i)).collect();
-    let mut objects = vec![
-        "<</Type/Catalog/Pages 2 0 R>>".to_owned(),
-        format!("<</Type/Pages/Kids[{kids}]/Count {pages}/MediaBox[0 0 595.276 841.89]>>"),
-        "<</Type/Font/Subtype/Type0/BaseFont/STSong-Light/Encoding/UniGB-UCS2-H/DescendantFonts[4 0 R]>>".to_owned(),
-        "<</Type/Font/Subtype/CIDFontType0/BaseFont/STSong-Light/CIDSystemInfo<</Registry(Adobe)/Ordering(GB1)/Supplement 2>>\
-         /FontDescriptor 5 0 R>>"
-            .to_owned(),
-        "<</Type/FontDescriptor/FontName/STSong-Light/Flags 6/FontBBox[-25 -254 1000 880]/ItalicAngle 0/Ascent 880/Descent -120\
-         /CapHeight 880/StemV 93>>"
-            .to_owned(),
-    ];
-    for page in 0..pages {
-        let text = |n: usize| -> String {
-            let units: String = line(page, n).encode_utf16().map(|unit| format!("{unit:04x}")).collect();
-            format!("1 0 0 1 57 {:.1} Tm <{units}> Tj ", 770.0 - n as f64 * 17.0)
-        };
-        let content = format!("BT /F 11.3 Tf {}ET", (0..LINES).map(text).collect::<String>());
-        objects.push(format!("<</Type/Page/Parent 2 0 R/Resources<</Font<</F 3 0 R>>>>/Contents {} 0 R>>", 7 + 2 * page));
-        objects.push(format!("<</Length {}>>stream\n{content}\nendstream", content.len()));
-    }
-    file::file(&objects, "")
+    let content = |page: usize| {
+        let text = |n: usize| format!("1 0 0 1 57 {:.1} Tm {}", 770.0 - n as f64 * 17.0, Cjk::shown(&line(page, n)));
+        format!("BT /F 11.3 Tf {}ET", (0..LINES).map(text).collect::<String>())
+    };
+    Cjk::GB1.pages(&(0..pages).map(content).collect::<Vec<_>>())
 }

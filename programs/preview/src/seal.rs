@@ -38,8 +38,8 @@ fn pixels(file: &[u8], across: u32, down: u32, fonts: &mut Fonts, findings: &mut
     }
 }
 
-/// A seal's picture that needs a renderer (SVG, OFD) by itself, on nothing, to be put where the file cannot be shown. A seal is drawn whole or not at all: why not, in
-/// words, when something of it cannot be.
+/// A seal's picture that needs a renderer (SVG, OFD) by itself, on nothing, to be put where the file cannot be shown. A seal is drawn whole
+/// or not at all: why not, in words, when something of it cannot be.
 pub(crate) fn alone(file: &[u8], size: &Sized, fonts: &mut Fonts) -> Result<Pixmap, String> {
     if !matches!(PictureFormat::of(file), PictureFormat::Ofd | PictureFormat::Svg) {
         return Err("neither SVG nor OFD".to_owned());

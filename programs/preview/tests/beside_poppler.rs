@@ -14,6 +14,7 @@ use std::process::Command;
 
 use common::{but_fonts, converse, draw, request};
 use libtest_mimic::{Arguments, Failed, Trial};
+use pdf::Cjk;
 use poppler::{Limit, NO_TEXT, OTHER_FONTS, SAME_FONTS};
 use sealagent::preview::Told;
 
@@ -70,70 +71,32 @@ fn text() -> String {
     format!("BT /F 11 Tf {}ET", (1..=30).map(line).collect::<String>())
 }
 
-/// Character collection, encoding, font, and a line in it.
+/// A font, and a line in it.
 struct Script {
-    ordering: &'static str,
-    supplement: u32,
-    encoding: &'static str,
-    font: &'static str,
+    font: Cjk,
     line: &'static str,
 }
 
 const SCRIPTS: [Script; 4] = [
+    Script { font: Cjk::GB1, line: "第一条 甲方向乙方采购设备，数量与价格见附件。" },
     Script {
-        ordering: "GB1",
-        supplement: 2,
-        encoding: "UniGB-UCS2-H",
-        font: "STSong-Light",
-        line: "第一条 甲方向乙方采购设备，数量与价格见附件。",
-    },
-    Script {
-        ordering: "Japan1",
-        supplement: 2,
-        encoding: "UniJIS-UCS2-H",
-        font: "HeiseiMin-W3",
+        font: Cjk { ordering: "Japan1", supplement: 2, encoding: "UniJIS-UCS2-H", font: "HeiseiMin-W3" },
         line: "第一条 甲は乙に次の物品を売り渡すものとする。",
     },
     Script {
-        ordering: "Korea1",
-        supplement: 1,
-        encoding: "UniKS-UCS2-H",
-        font: "HYSMyeongJo-Medium",
+        font: Cjk { ordering: "Korea1", supplement: 1, encoding: "UniKS-UCS2-H", font: "HYSMyeongJo-Medium" },
         line: "제일조 갑은 을에게 다음 물품을 매도한다.",
     },
     Script {
-        ordering: "CNS1",
-        supplement: 0,
-        encoding: "UniCNS-UCS2-H",
-        font: "MSung-Light",
+        font: Cjk { ordering: "CNS1", supplement: 0, encoding: "UniCNS-UCS2-H", font: "MSung-Light" },
         line: "第一條 甲方向乙方採購設備，數量與價格見附件。",
     },
 ];
 
 /// A page of lines in a font that is not in the file.
-fn cjk(script: &Script) -> Vec<u8> {
-    let Script { ordering, supplement, encoding, font, line } = script;
-    let units: String = line.encode_utf16().map(|unit| format!("{unit:04x}")).collect();
-    let content: String = (0..24).map(|n| format!("1 0 0 1 60 {} Tm <{units}> Tj ", 780 - n * 30)).collect();
-    let content = format!("BT /F 14 Tf {content}ET");
-    pdf::file(
-        &[
-            "<</Type/Catalog/Pages 2 0 R>>".to_owned(),
-            "<</Type/Pages/Kids[3 0 R]/Count 1/MediaBox[0 0 595.276 841.89]>>".to_owned(),
-            "<</Type/Page/Parent 2 0 R/Resources<</Font<</F 5 0 R>>>>/Contents 4 0 R>>".to_owned(),
-            format!("<</Length {}>>stream\n{content}\nendstream", content.len()),
-            format!("<</Type/Font/Subtype/Type0/BaseFont/{font}/Encoding/{encoding}/DescendantFonts[6 0 R]>>"),
-            format!(
-                "<</Type/Font/Subtype/CIDFontType0/BaseFont/{font}/CIDSystemInfo<</Registry(Adobe)/Ordering({ordering})/Supplement \
-                 {supplement}>>/FontDescriptor 7 0 R>>"
-            ),
-            format!(
-                "<</Type/FontDescriptor/FontName/{font}/Flags 6/FontBBox[-25 -254 1000 880]/ItalicAngle 0/Ascent 880/Descent -120\
-                 /CapHeight 880/StemV 93>>"
-            ),
-        ],
-        "",
-    )
+fn cjk(Script { font, line }: &Script) -> Vec<u8> {
+    let content: String = (0..24).map(|n| format!("1 0 0 1 60 {} Tm {}", 780 - n * 30, Cjk::shown(line))).collect();
+    font.pages(&[format!("BT /F 14 Tf {content}ET")])
 }
 
 /// Poppler of Debian 12 draws nothing of this script, so it is no judge: every line is there, and every character is known.

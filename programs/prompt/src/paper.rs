@@ -101,31 +101,35 @@ impl Paper {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn paper() -> Paper {
-        Paper::new(
-            0,
-            &Document {
-                name: "合同".into(),
-                format: "OFD".into(),
-                pages: Some(3),
-                bytes: None,
-                sm3: String::new(),
-                seal: 0,
-                placement: None,
-                closes: false,
-                seen: true,
-                page: None,
-                can_leaf: true,
-            },
-        )
+    /// A document of three pages that the person can leaf through.
+    pub(crate) fn leafable() -> Document {
+        Document {
+            name: "合同".into(),
+            format: "OFD".into(),
+            pages: Some(3),
+            bytes: None,
+            sm3: String::new(),
+            seal: 0,
+            placement: None,
+            closes: false,
+            seen: true,
+            page: None,
+            can_leaf: true,
+        }
+    }
+
+    /// The key that turns to the next page.
+    pub(crate) fn page_down() -> egui::Event {
+        let key = Key::PageDown;
+        egui::Event::Key { key, physical_key: None, pressed: true, repeat: false, modifiers: Default::default() }
     }
 
     #[test]
     fn only_the_page_that_is_awaited_is_turned_to() {
-        let mut paper = paper();
+        let mut paper = Paper::new(0, &leafable());
         let (second, third) = (Look { document: 0, page: 2, bare: false }, Look { document: 0, page: 3, bare: false });
         paper.awaited = Some(third);
         paper.turn(&Leaf { look: second, page: None });
@@ -136,20 +140,12 @@ mod tests {
 
     #[test]
     fn page_down_turns_to_the_next_and_stops_at_the_last() {
-        let mut paper = paper();
+        let mut paper = Paper::new(0, &leafable());
         let words = Words::new(sealagent::question::Language::En);
         let context = egui::Context::default();
         let mut looks = Vec::new();
         for _ in 0..5 {
-            let mut input = egui::RawInput::default();
-            let key = Key::PageDown;
-            input.events.push(egui::Event::Key {
-                key,
-                physical_key: None,
-                pressed: true,
-                repeat: false,
-                modifiers: Default::default(),
-            });
+            let input = egui::RawInput { events: vec![page_down()], ..Default::default() };
             let _ = context.run_ui(input, |ui| looks.extend(paper.show(ui, &words)));
         }
         assert_eq!(looks.iter().map(|look| look.page).collect::<Vec<_>>(), [2, 3]);
