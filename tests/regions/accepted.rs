@@ -141,8 +141,14 @@ fn policy_that_comes_later_ends_what_a_person_accepted() {
         Regions::new(temp.path(), presets).fill(&mut store);
         store.services().iter().any(|service| service.is_granted(now()))
     };
+    let ruled = Presets { others: false, ..Presets::none() };
     assert!(vouched(Presets::none()));
-    assert!(!vouched(Presets { others: false, ..Presets::none() }));
+    assert!(!vouched(ruled.clone()));
+    // Nor is anything taken in its name, and what asks regions asks it no more.
+    let regions = Regions::new(temp.path(), ruled);
+    assert_eq!(sequence(&regions), [(1, false)]);
+    assert!(matches!(take(&regions, &region.signed_status(9, None, &[])), Err(RegionError::Unclaimed)));
+    take(&open(temp.path()), &region.signed_status(9, None, &[])).unwrap();
 }
 
 #[test]
