@@ -74,6 +74,8 @@ pub struct Fetch {
     pub enabled: bool,
     /// Whether a web page's verification may ask them too; the policy alone can say so.
     pub for_pages: bool,
+    /// Whether the policy says that nothing is fetched, whoever asks for it.
+    pub forbidden: bool,
     /// `http://host[:port]` through which everything is asked.
     pub proxy: Option<String>,
 }
@@ -81,9 +83,14 @@ pub struct Fetch {
 impl Fetch {
     /// What fetches, where fetching is on.
     pub fn fetcher(&self) -> Option<Fetcher> {
+        self.by_hand().filter(|_| self.enabled)
+    }
+
+    /// What fetches for a person who asks for it: also where fetching is not on, but not against the policy.
+    pub fn by_hand(&self) -> Option<Fetcher> {
         // The address was read when the configuration was.
-        let through = |proxy: &String| Fetcher::through(proxy).ok();
-        self.enabled.then(|| self.proxy.as_ref().map_or_else(|| Some(Fetcher::new()), through)).flatten()
+        let fetcher = self.proxy.as_deref().map_or_else(|| Some(Fetcher::new()), |proxy| Fetcher::through(proxy).ok());
+        fetcher.filter(|_| !self.forbidden)
     }
 }
 
@@ -396,6 +403,7 @@ impl Config {
             config.http.max_upload_bytes = mib.saturating_mul(1 << 20);
         }
         // The policy can forbid fetching; a configuration can turn it on where the policy says nothing.
+        config.fetch.forbidden = policy.fetch.enabled == Some(false);
         config.fetch.enabled = policy.fetch.enabled.or(user.fetch.enabled).unwrap_or(false);
         if user.fetch.for_pages.is_some() {
             return Err(value("fetch.for_pages belongs into the policy file alone"));
@@ -637,12 +645,15 @@ mod tests {
     #[test]
     fn policy_alone_lets_pages_have_regions_asked_and_can_forbid_fetching() {
         let fetch = |policy: Option<&str>, user: &str| merged(policy, user).map(|config| config.fetch);
-        assert!(fetch(None, "").unwrap().fetcher().is_none());
+        let off = fetch(None, "").unwrap();
+        assert!(off.fetcher().is_none() && off.by_hand().is_some(), "a person can ask for it");
+        assert!(fetch(None, "[fetch]\nenabled = false\n").unwrap().by_hand().is_some());
         let user = fetch(None, "[fetch]\nenabled = true\n").unwrap();
         assert!(user.fetcher().is_some() && !user.for_pages);
         assert!(fetch(None, "[fetch]\nfor_pages = true\n").is_err());
         assert!(fetch(Some("[fetch]\nenabled = true\nfor_pages = true\n"), "").unwrap().for_pages);
-        assert!(fetch(Some("[fetch]\nenabled = false\n"), "[fetch]\nenabled = true\n").unwrap().fetcher().is_none());
+        let forbidden = fetch(Some("[fetch]\nenabled = false\n"), "[fetch]\nenabled = true\n").unwrap();
+        assert!(forbidden.fetcher().is_none() && forbidden.by_hand().is_none());
     }
 
     #[test]

@@ -46,7 +46,7 @@ impl Trusted {
         Ok(Self { folder, regions, now: Mutex::new((mark, store)) })
     }
 
-    /// The trust as it is now.
+    /// The trust as it is now. Reads files, so it is no call for a thread that answers.
     pub fn current(&self) -> Arc<TrustStore> {
         let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
         let mark = self.regions.mark();

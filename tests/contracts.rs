@@ -5,6 +5,7 @@
 
 mod common {
     pub mod pdf;
+    pub mod question;
     pub mod rig;
     pub mod tsa;
 }

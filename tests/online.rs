@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common {
+    pub mod question;
     pub mod rig;
 }
 
@@ -14,6 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 
+use common::question::question;
 use common::rig::{NOW, ORIGIN, PIN, Rig, at, document};
 use jiff::{SignedDuration, Timestamp};
 use sealagent::consent::scripted::Reply;
@@ -54,8 +56,8 @@ impl Services {
                 if is_gone.load(Ordering::SeqCst) {
                     continue; // closed without a word
                 }
-                let (path, question) = request(&mut stream);
-                let body = answer(&folder, &path, &question, clock());
+                let (head, asked) = question(&mut stream).unwrap();
+                let body = answer(&folder, head.split(' ').nth(1).unwrap(), &asked, clock());
                 let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
                 stream.write_all(&[head.as_bytes(), &body].concat()).unwrap();
             }
@@ -65,22 +67,6 @@ impl Services {
 
     fn asked(&self) -> usize {
         self.asked.swap(0, Ordering::SeqCst)
-    }
-}
-
-fn request(stream: &mut impl std::io::Read) -> (String, Vec<u8>) {
-    let (mut request, mut block) = (Vec::new(), [0; 4096]);
-    loop {
-        let n = stream.read(&mut block).unwrap();
-        assert_ne!(n, 0, "a whole request");
-        request.extend_from_slice(&block[..n]);
-        let Some(end) = request.windows(4).position(|w| w == b"\r\n\r\n") else { continue };
-        let head = String::from_utf8_lossy(&request[..end]).into_owned();
-        let length = head.to_ascii_lowercase();
-        let length: usize = length.split("content-length: ").nth(1).unwrap().lines().next().unwrap().parse().unwrap();
-        if request.len() >= end + 4 + length {
-            return (head.split(' ').nth(1).unwrap().to_owned(), request[end + 4..].to_vec());
-        }
     }
 }
 

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "common/question.rs"]
+mod question;
+
 mod regions {
     pub mod accepted;
     pub mod lists;

@@ -137,6 +137,11 @@ fn configured(file: &Option<PathBuf>, run: impl FnOnce(Config) -> Result<ExitCod
     run(Config::load(file.as_deref())?)
 }
 
+/// Why nothing is fetched for a person who asks for it ([`crate::config::Fetch::by_hand`]).
+fn no_fetching(language: Language) -> &'static str {
+    language.pick("the policy of this machine forbids fetching", "本机策略禁止联网获取")
+}
+
 /// Why a command ends: what a person is told, and the exit code.
 #[derive(Debug)]
 pub struct Problem {

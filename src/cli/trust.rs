@@ -9,7 +9,7 @@ use clap::Subcommand;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{FAILED, Problem, UNREADABLE};
+use super::{FAILED, Problem, UNREADABLE, no_fetching};
 use crate::config::Config;
 use crate::consent::summary::Shown;
 use crate::consent::text::date;
@@ -161,7 +161,7 @@ fn import(
     let what = from.display().to_string();
     let bytes = match from.to_str().filter(|name| is_region_name(name) && !from.is_file()) {
         Some(region) => {
-            let fetcher = fetcher(config)?;
+            let fetcher = fetcher(config, language)?;
             let runtime = tokio::runtime::Runtime::new()?;
             let fetched = runtime.block_on(regions.follow_pointer(&fetcher, region));
             fetched.map_err(|error| refresh_problem(&error, &what, language))?
@@ -231,11 +231,9 @@ fn confirmed(language: Language) -> bool {
     io::stdin().lock().read_line(&mut line).is_ok() && line.trim() == "yes"
 }
 
-fn fetcher(config: &Config) -> Result<Fetcher, Problem> {
-    match &config.fetch.proxy {
-        None => Ok(Fetcher::new()),
-        Some(proxy) => Fetcher::through(proxy).map_err(|error| Problem::new(FAILED, error, "")),
-    }
+fn fetcher(config: &Config, language: Language) -> Result<Fetcher, Problem> {
+    let hint = language.pick("bring the file by hand", "请手工导入文件");
+    config.fetch.by_hand().ok_or_else(|| Problem::new(FAILED, no_fetching(language), hint))
 }
 
 fn update(
@@ -249,7 +247,7 @@ fn update(
     if let Some(only) = only.filter(|only| !known.iter().any(|region| region.accepted && region.list.list().region == **only)) {
         return Err(problem(&RegionError::Unknown(only.to_owned()), "", language));
     }
-    let fetcher = fetcher(config)?;
+    let fetcher = fetcher(config, language)?;
     let runtime = tokio::runtime::Runtime::new()?;
     let asked = runtime.block_on(regions.refresh(&fetcher, only, true, now));
     let mut failed = false;

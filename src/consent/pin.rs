@@ -9,6 +9,9 @@ use super::prompt::{Cancel, PromptQueue};
 use super::summary::TokenShown;
 use crate::question::MIN_NEW_PIN;
 
+/// So often the new PIN may be typed anew after a slip; no token has seen it then.
+pub(super) const NEW_PIN_ROUNDS: usize = 5;
+
 /// What the person is shown.
 #[derive(Clone, Debug)]
 pub struct PinChangeShown {

@@ -17,7 +17,7 @@ use ukey::{Credential, Pin, pin::MAX_PIN_BYTES};
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::pairing::{PairingAnswer, PairingShown};
-use super::pin::{NewPinFault, PinChangeAnswer, PinChangeShown, approved};
+use super::pin::{NEW_PIN_ROUNDS, NewPinFault, PinChangeAnswer, PinChangeShown, approved};
 use super::prompt::Answer;
 use super::summary::Summary;
 use super::text::{lines, pairing_lines, pin_change_lines, pin_lines, text};
@@ -38,8 +38,6 @@ const SCREEN_BYTES: usize = 800;
 const MAX_SCREENS: usize = 12;
 /// So often a question is asked again after an answer that came too early.
 const EARLY_ROUNDS: usize = 5;
-/// So often the new PIN may be typed anew after a slip; no token has seen it then.
-const NEW_PIN_ROUNDS: usize = 5;
 
 /// Codes of libgpg-error, without their source.
 const ERR_CANCELED: u32 = 99;

@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use super::pairing::{PairingAnswer, PairingShown};
-use super::pin::{NewPinFault, PinChangeAnswer, PinChangeShown, approved};
+use super::pin::{NEW_PIN_ROUNDS, NewPinFault, PinChangeAnswer, PinChangeShown, approved};
 use super::prompt::Answer;
 use super::summary::Summary;
 use super::text::{lines, pairing_lines, pin_change_lines, text};
@@ -44,9 +44,6 @@ impl Terminal {
         asked.await.unwrap_or(PinChangeAnswer::NoPrompt)
     }
 }
-
-/// So often the new PIN may be typed anew after a slip; no token has seen it then.
-const NEW_PIN_ROUNDS: usize = 5;
 
 /// What a typed line says to a pairing: one word is "yes", everything else is "no".
 fn pairing_answer(line: &[u8]) -> PairingAnswer {

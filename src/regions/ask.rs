@@ -94,7 +94,7 @@ impl Regions {
 
     /// The places for what was looked up.
     fn askings(&self, lookups: Lookups, now: Timestamp) -> Vec<Asking> {
-        let regions: Vec<_> = self.all().0.into_iter().filter(|known| known.accepted).collect();
+        let regions: Vec<_> = self.accepted().collect();
         let lists = || regions.iter().map(|known| known.list.list());
         let mut out = Vec::new();
         for seal in lookups.seals {

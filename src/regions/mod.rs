@@ -153,7 +153,7 @@ pub fn unhex(text: &str) -> Option<[u8; 32]> {
 pub struct KnownRegion {
     /// Its list.
     pub list: SignedTrustList,
-    /// Whether it is believed.
+    /// Whether it is believed: somebody accepted it, and policy allows it, which may have come later.
     pub accepted: bool,
     /// Since when it is or is not.
     pub since: Timestamp,
@@ -256,6 +256,11 @@ impl Regions {
         (regions, problems)
     }
 
+    /// The regions that are believed.
+    fn accepted(&self) -> impl Iterator<Item = KnownRegion> + use<> {
+        self.all().0.into_iter().filter(|region| region.accepted)
+    }
+
     fn names(&self) -> Vec<String> {
         let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
         let mut names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
@@ -287,7 +292,8 @@ impl Regions {
         if Some(list.accepted()) != state.remembered() {
             return Err(RegionError::Malformed { path, reason: "not the list that was accepted".to_owned() });
         }
-        Ok(Some(KnownRegion { list, accepted: state.accepted, since: state.since }))
+        let accepted = state.accepted && self.presets.allow(region);
+        Ok(Some(KnownRegion { list, accepted, since: state.since }))
     }
 
     fn list_path(&self, region: &str, sequence: u64) -> PathBuf {
@@ -352,11 +358,9 @@ impl Regions {
         let (regions, mut problems) = self.all();
         for region in regions {
             let list = region.list.list();
-            // Policy may have come after the person accepted.
-            let accepted = region.accepted && self.presets.allow(&list.region);
-            let (told, services) = list.region(accepted);
+            let (told, services) = list.region(region.accepted);
             store.add_region(told, services);
-            if !accepted {
+            if !region.accepted {
                 continue;
             }
             if let Some(status) = self.status(&region) {

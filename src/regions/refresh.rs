@@ -55,7 +55,8 @@ impl Regions {
     /// Fetches for one region, or all, what is due, or everything when `all` is set.
     pub async fn refresh(&self, fetcher: &Fetcher, only: Option<&str>, all: bool, now: Timestamp) -> Vec<Refreshed> {
         let mut out = Vec::new();
-        for name in self.off_thread(Self::accepted).await.unwrap_or_default() {
+        let names = |regions: &Self| regions.accepted().map(|known| known.list.list().region.clone()).collect::<Vec<_>>();
+        for name in self.off_thread(names).await.unwrap_or_default() {
             if only.is_some_and(|only| only != name) {
                 continue;
             }
@@ -84,12 +85,6 @@ impl Regions {
         let regions = self.clone();
         let ended = tokio::task::spawn_blocking(move || work(&regions)).await;
         ended.map_err(|error| at(&self.folder)(std::io::Error::other(error)))
-    }
-
-    /// The regions that are believed.
-    fn accepted(&self) -> Vec<String> {
-        let regions = self.all().0.into_iter().filter(|region| region.accepted);
-        regions.map(|region| region.list.list().region.clone()).collect()
     }
 
     /// The places of one kind that are to be asked now.
@@ -171,8 +166,8 @@ impl Regions {
     pub async fn follow_pointer(&self, fetcher: &Fetcher, region: &str) -> Result<Vec<u8>, RefreshError> {
         let wanted = region.to_owned();
         let pointer = self.off_thread(move |regions| {
-            let accepted = regions.all().0.into_iter().filter(|known| known.accepted);
-            accepted.flat_map(|known| known.list.list().regions.clone()).find(|pointer| pointer.region == wanted)
+            let mut pointers = regions.accepted().flat_map(|known| known.list.list().regions.clone());
+            pointers.find(|pointer| pointer.region == wanted)
         });
         let pointer = pointer.await?.ok_or_else(|| RegionError::Unknown(region.to_owned()))?;
         let target = Target::parse(&pointer.location.url, pointer.location.private)?;

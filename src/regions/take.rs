@@ -109,8 +109,7 @@ impl Regions {
 
     /// What accepted lists say of the region of `list`.
     fn named_by(&self, list: &SignedTrustList) -> Vec<(String, bool)> {
-        let accepted = self.all().0.into_iter().filter(|region| region.accepted);
-        let pointers = accepted.flat_map(|region| {
+        let pointers = self.accepted().flat_map(|region| {
             let from = region.list.list().region.clone();
             region.list.list().regions.clone().into_iter().map(move |pointer| (from.clone(), pointer))
         });
@@ -122,8 +121,8 @@ impl Regions {
 
     /// Offers a document to each accepted region until one is its speaker's.
     fn claimed(&self, take: impl Fn(&KnownRegion) -> Result<Taken, RegionError>) -> Result<Taken, RegionError> {
-        for region in self.all().0.iter().filter(|region| region.accepted) {
-            match take(region) {
+        for region in self.accepted() {
+            match take(&region) {
                 Err(RegionError::Signed(SignedError::OtherRegion(_))) => {}
                 result => return result,
             }
@@ -157,7 +156,7 @@ impl Regions {
         if crl.is_none() && response.is_none() {
             return Err(RegionError::NotKnown);
         }
-        for region in self.all().0.iter().filter(|region| region.accepted) {
+        for region in self.accepted() {
             let mut certificates = region.list.list().services.iter().flat_map(|s| &s.certificates);
             let taken = Taken::Revocation(region.list.list().region.clone());
             if let Some(crl) = &crl
@@ -166,7 +165,7 @@ impl Regions {
                 // One file for each key and kind of list: a newer list takes the place of the older, and never the other way round.
                 let about = format!("{} {:?}", issuer.sha256_hex(), crl.scope);
                 let is_newer = |here: &[u8]| Crl::parse(here).is_ok_and(|here| here.this_update() > crl.this_update());
-                return self.keep(region, "crls", &about, der, is_newer, taken);
+                return self.keep(&region, "crls", &about, der, is_newer, taken);
             }
             if let Some(response) = &response
                 && let Some(issuer) = response.issuer_among(&mut certificates)
@@ -176,7 +175,7 @@ impl Regions {
                 let about = format!("{} {}", issuer.sha256_hex(), serials.join(" "));
                 let is_newer =
                     |here: &[u8]| OcspResponse::parse(here).is_ok_and(|here| here.produced_at() > response.produced_at());
-                return self.keep(region, "ocsp", &about, der, is_newer, taken);
+                return self.keep(&region, "ocsp", &about, der, is_newer, taken);
             }
         }
         Err(RegionError::Unclaimed)

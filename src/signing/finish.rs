@@ -18,13 +18,14 @@ use crate::pki::trust::TrustStore;
 use crate::seals::Holder;
 use crate::ses::Version;
 use crate::sm::{Sm2Signature, Sm3, Sm3Digest};
+use crate::trusted::Trusted;
 use crate::verify::report::{Layer, LayerState, SignatureReport};
 use crate::verify::{Context, Verifier};
 
 /// What finishing needs of the agent.
 pub(super) struct Finisher {
     pub pool: Arc<Semaphore>,
-    pub trust: Arc<TrustStore>,
+    pub trust: Arc<Trusted>,
     pub clock: Clock,
     pub scratch: Scratch,
     /// The service that stamps the signatures, if one shall.
@@ -65,7 +66,7 @@ impl Finisher {
         let (trust, now, scratch, before) = (self.trust.clone(), (self.clock)(), self.scratch.clone(), document.signatures);
         let (draft, sm3) = in_pool(&self.pool, move || {
             let (draft, sm3) = embed(*prepared, &value, &scratch)?;
-            let draft = if complete { judge(draft, before, new, &trust, now)? } else { draft };
+            let draft = if complete { judge(draft, before, new, &trust.current(), now)? } else { draft };
             Ok::<_, Failure>((draft, sm3))
         })
         .await??;

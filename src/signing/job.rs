@@ -47,10 +47,15 @@ pub(super) struct Job {
 }
 
 impl Job {
-    /// Whether its value can carry a time stamp: that of a V1 seal has no place for one, and nothing is asked about it.
+    /// Whether its value can carry a time stamp; where it cannot, nothing is asked about it.
     pub fn has_place_for_a_stamp(&self) -> bool {
-        self.item.signed_value != SignedValueKind::Ses || self.bound.seal.seal.version() != Version::V1
+        has_place_for_a_stamp(&self.item, &self.bound.seal)
     }
+}
+
+/// Whether what an item becomes can carry a time stamp: a signature with a V1 seal has no place for one.
+pub(super) fn has_place_for_a_stamp(item: &SigningItem, seal: &KnownSeal) -> bool {
+    item.signed_value != SignedValueKind::Ses || seal.seal.version() != Version::V1
 }
 
 /// What an item is signed with.

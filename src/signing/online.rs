@@ -2,6 +2,7 @@
 //!
 //! A service that cannot be had stops nothing: what was kept counts by its own dates, and the report says who did not answer.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -56,16 +57,14 @@ impl Signer {
     pub(super) async fn ask_about_seals(&self, seals: &[&KnownSeal], now: Timestamp) {
         let Some(fetcher) = self.config.fetch.fetcher() else { return };
         let trust = Arc::clone(&self.trust);
-        let seals: Vec<KnownSeal> = seals.iter().map(|seal| (*seal).clone()).collect();
+        // The items of a batch mostly have one seal.
+        let mut known = HashSet::new();
+        let seals = seals.iter().filter(|seal| known.insert(seal.digest)).map(|seal| Arc::clone(&seal.seal));
+        let seals: Vec<_> = seals.collect();
         let lookups = self.in_pool(move || {
             let trust = trust.current();
-            let mut lookups = Lookups::default();
-            for lookup in seals.iter().flat_map(|known| looked_up(&known.seal, &trust, now).seals) {
-                if !lookups.seals.contains(&lookup) {
-                    lookups.seals.push(lookup);
-                }
-            }
-            lookups
+            let seals = seals.iter().flat_map(|seal| looked_up(seal, &trust, now).seals).collect();
+            Lookups { seals, certificates: Vec::new() }
         });
         if let Ok(lookups) = lookups.await
             && !lookups.is_empty()

@@ -9,14 +9,14 @@ use ukey::{DriverError, PinStatus};
 
 use super::batch::{self, Batch, Message};
 use super::finish::Finisher;
-use super::job::{Bound, Job, Room, item_status, plan};
+use super::job::{Bound, Job, Room, has_place_for_a_stamp, item_status, plan};
 use super::pages;
 use super::progress::Progress;
 use super::shown::asked;
 use super::subject::{Document, Draft, Format, Scratch};
 use super::timestamp::Stamper;
 use super::value;
-use super::{ItemStatus, MAX_ITEMS, SignedValueKind, SigningRequest, State, Status, Subject};
+use super::{ItemStatus, MAX_ITEMS, SigningRequest, State, Status, Subject};
 use crate::audit::{Audit, Kind};
 use crate::config::{self, Config, PdfIdentifiers};
 use crate::consent::policy::{self, Wish};
@@ -27,7 +27,6 @@ use crate::document::Prepared as _;
 use crate::failure::{Code, Failure};
 use crate::preview;
 use crate::seals::{self, Holder, KnownSeal};
-use crate::ses::Version;
 use crate::sm::Sm3Digest;
 use crate::trusted::Trusted;
 use crate::workers::{Client, WorkerError};
@@ -143,9 +142,11 @@ impl Signer {
         found.cloned()
     }
 
-    fn stamper(&self, request: &SigningRequest) -> Result<Option<Stamper>, Failure> {
+    async fn stamper(&self, request: &SigningRequest) -> Result<Option<Stamper>, Failure> {
         let Some(service) = self.service(request) else { return Ok(None) };
-        let stamper = Stamper::new(service, self.config.fetch.proxy.as_deref(), self.trust.current(), self.clock.clone());
+        let trust = self.trust.clone();
+        let trust = self.in_pool(move || trust.current()).await?;
+        let stamper = Stamper::new(service, self.config.fetch.proxy.as_deref(), trust, self.clock.clone());
         stamper.map(Some).map_err(|error| Failure::new(Code::TimestampFailed, error))
     }
 
@@ -181,7 +182,7 @@ impl Signer {
             return Status::all(count, State::Failed, Some(Code::BadRequest.into()));
         };
         let token = Shown::new(&holder.token.info.serial);
-        let stamper = match self.stamper(&request) {
+        let stamper = match self.stamper(&request).await {
             Ok(stamper) => stamper,
             Err(failure) => return self.end(id, &request, Some(token), Ended::one(0, failure)).await,
         };
@@ -248,7 +249,7 @@ impl Signer {
         // 7 to 10 for each item: build, authorise, sign, verify, assemble, embed; what is finished is recorded and given out meanwhile
         let finisher = Finisher {
             pool: self.pool.clone(),
-            trust: self.trust.current(),
+            trust: self.trust.clone(),
             clock: self.clock.clone(),
             scratch: scratch.clone(),
             stamper,
@@ -332,8 +333,7 @@ impl Signer {
             {
                 return Err(failed(Failure::new(Code::BadRequest, "all items of a request must be signed with one key")));
             }
-            let is_without_place = item.signed_value == SignedValueKind::Ses && seal.seal.version() == Version::V1;
-            if is_without_place && self.service(request).is_some_and(|service| service.required) {
+            if !has_place_for_a_stamp(item, seal) && self.service(request).is_some_and(|service| service.required) {
                 let why = "a required time stamp has no place in a signature with a V1 seal";
                 return Err(failed(Failure::new(Code::TimestampFailed, why)));
             }

@@ -1,6 +1,6 @@
 //! A time stamp service on a free port, of a region of its own, and what it can do wrong.
 
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use sealauthority::{
 };
 use tempfile::TempDir;
 
+use super::question::question;
 use super::rig::{NOW, at};
 
 /// What the service does wrong.
@@ -98,19 +99,9 @@ impl Tsa {
 }
 
 fn answer(mut stream: TcpStream, authority: &Identity, wrong: Option<Wrong>) -> std::io::Result<()> {
-    let mut request = Vec::new();
-    let mut buffer = [0; 4096];
-    let body = loop {
-        let read = stream.read(&mut buffer)?;
-        request.extend_from_slice(&buffer[..read]);
-        let Some(end) = request.windows(4).position(|w| w == b"\r\n\r\n") else { continue };
-        let head = String::from_utf8_lossy(&request[..end]).to_ascii_lowercase();
-        assert!(head.starts_with("post /stamp http/1.1") && head.contains("content-type: application/timestamp-query"), "{head}");
-        let length: usize = head.split("content-length: ").nth(1).unwrap().lines().next().unwrap().parse().unwrap();
-        if request.len() >= end + 4 + length {
-            break request[end + 4..].to_vec();
-        }
-    };
+    let (head, body) = question(&mut stream)?;
+    let head = head.to_ascii_lowercase();
+    assert!(head.starts_with("post /stamp http/1.1") && head.contains("content-type: application/timestamp-query"), "{head}");
     // TimeStampReq: the digest and the nonce are all that it says.
     let mut fields = Tlv::read_all(&body).unwrap().expect(SEQUENCE).unwrap().elements();
     fields.next(INTEGER).unwrap();

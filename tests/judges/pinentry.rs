@@ -18,8 +18,8 @@ use ukey::{Credential, PinStatus, Sm2PublicKey};
 
 /// The program.
 pub const PROGRAM: &str = "/usr/bin/pinentry-tty";
-/// How soon an answer counts.
-const DELAY: Duration = Duration::from_millis(700);
+/// How soon an answer counts: longer than a busy machine takes to bring the question and an answer that is given at once.
+const DELAY: Duration = Duration::from_millis(1500);
 
 /// A person at the terminal: after `pause`, presses what stands for the first or the second button, or types a line.
 enum Key {
@@ -64,7 +64,7 @@ fn asked(tries_left: u32, keys: Vec<Key>) -> (Outcome, String) {
                     vec![buttons[1]]
                 }
                 Key::Line(line) => {
-                    thread::sleep(2 * DELAY);
+                    thread::sleep(DELAY);
                     format!("{line}\n").into_bytes()
                 }
             };
@@ -108,7 +108,8 @@ fn item() -> Asked {
 
 /// The first key is pressed too soon and must count for nothing.
 pub fn asks_screen_after_screen() -> Result<(), Failed> {
-    let late = 2 * DELAY;
+    // Its time has begun before the person sees it.
+    let late = DELAY;
     let early = || [Key::First(Duration::ZERO)].into_iter();
     // As many screens as there are; each further one is another yes.
     let screens = {

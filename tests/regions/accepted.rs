@@ -141,8 +141,14 @@ fn policy_that_comes_later_ends_what_a_person_accepted() {
         Regions::new(temp.path(), presets).fill(&mut store);
         store.services().iter().any(|service| service.is_granted(now()))
     };
+    let ruled = Presets { others: false, ..Presets::none() };
     assert!(vouched(Presets::none()));
-    assert!(!vouched(Presets { others: false, ..Presets::none() }));
+    assert!(!vouched(ruled.clone()));
+    // Nor is anything taken in its name, and what asks regions asks it no more.
+    let regions = Regions::new(temp.path(), ruled);
+    assert_eq!(sequence(&regions), [(1, false)]);
+    assert!(matches!(take(&regions, &region.signed_status(9, None, &[])), Err(RegionError::Unclaimed)));
+    take(&open(temp.path()), &region.signed_status(9, None, &[])).unwrap();
 }
 
 #[test]
@@ -230,7 +236,7 @@ fn damaged_file_is_told_and_the_other_regions_are_read() {
 pub struct Served {
     _temp: tempfile::TempDir,
     pub folder: std::path::PathBuf,
-    pub published: std::path::PathBuf,
+    published: std::path::PathBuf,
     publication: Publication,
     pub task: tokio::task::JoinHandle<()>,
 }
@@ -257,18 +263,30 @@ pub async fn served(private: bool) -> Served {
     Served { _temp: temp, folder, published, publication, task }
 }
 
+impl Served {
+    /// Accepts it.
+    pub fn accept(&self, regions: &Regions) {
+        let list = std::fs::read(self.published.join("trust-list.p7b")).unwrap();
+        regions.take(&list, Timestamp::now(), &mut |_| true).unwrap();
+    }
+
+    /// The authority, opened once more, and a certificate that it has just issued to a company.
+    pub fn issue(&self) -> (sealauthority::Region, Vec<u8>) {
+        let mut authority = sealauthority::Region::open(&self.folder, None).unwrap();
+        let key = PrivateKey::generate().unwrap().public_key();
+        let name = Name::china().common_name("某公司");
+        let certificate = authority.issue(CertificateProfile::CompanySigning, &name, &key, Timestamp::now(), 300).unwrap();
+        (authority, certificate)
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn lists_and_status_are_fetched_from_the_places_that_the_list_names() {
     let served = served(true).await;
     let temp = tempfile::tempdir().unwrap();
     let regions = open(temp.path());
-    let list = std::fs::read(served.published.join("trust-list.p7b")).unwrap();
-    regions.take(&list, Timestamp::now(), &mut |_| true).unwrap();
-
-    let mut authority = sealauthority::Region::open(&served.folder, None).unwrap();
-    let key = PrivateKey::generate().unwrap().public_key();
-    let name = Name::china().common_name("某公司");
-    let certificate = authority.issue(CertificateProfile::CompanySigning, &name, &key, Timestamp::now(), 300).unwrap();
+    served.accept(&regions);
+    let (mut authority, certificate) = served.issue();
     let seal = authority
         .make_seal(
             &SealDraft {
@@ -326,8 +344,7 @@ async fn private_place_is_asked_only_if_the_list_says_so() {
     let served = served(false).await;
     let temp = tempfile::tempdir().unwrap();
     let regions = open(temp.path());
-    let list = std::fs::read(served.published.join("trust-list.p7b")).unwrap();
-    regions.take(&list, Timestamp::now(), &mut |_| true).unwrap();
+    served.accept(&regions);
     for one in regions.refresh(&Fetcher::new(), None, true, Timestamp::now()).await {
         assert!(matches!(one.result, Err(RefreshError::Fetch(sealagent::fetch::FetchError::Private { .. }))), "{:?}", one.result);
     }

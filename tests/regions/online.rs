@@ -1,6 +1,6 @@
 //! Asking regions about what was seen, keeping what is signed alone, fetching what is due alone, and a lock that nobody holds while thinking.
 
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -17,12 +17,11 @@ use sealagent::regions::{RegionError, Regions, Taken};
 use sealagent::sm::sm3;
 use sealagent::verify::looked_up::{Lookups, SealLookup};
 use sealagent::verify::report::{Asked, Outcome, Question};
-use sealauthority::{
-    CertificateProfile, CertificateStatus, Identity, Name, PrivateKey, SerialNumber, SingleResponse, issue_ocsp_response,
-};
+use sealauthority::{CertificateStatus, Identity, SerialNumber, SingleResponse, issue_ocsp_response};
 
 use super::accepted::{Served, accept, now, open, served, take};
 use super::world::{Region, at, entry};
+use crate::question::question;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -44,13 +43,9 @@ fn about(certificate: &Arc<Certificate>, issuer: &Arc<Certificate>) -> Lookups {
 }
 
 /// The served region, accepted; a certificate of its CA; the CA.
-async fn known(served: &Served, regions: &Regions) -> (Arc<Certificate>, Arc<Certificate>) {
-    let list = std::fs::read(served.published.join("trust-list.p7b")).unwrap();
-    regions.take(&list, Timestamp::now(), &mut |_| true).unwrap();
-    let mut authority = sealauthority::Region::open(&served.folder, None).unwrap();
-    let key = PrivateKey::generate().unwrap().public_key();
-    let name = Name::china().common_name("某公司");
-    let certificate = authority.issue(CertificateProfile::CompanySigning, &name, &key, Timestamp::now(), 300).unwrap();
+fn known(served: &Served, regions: &Regions) -> (Arc<Certificate>, Arc<Certificate>) {
+    served.accept(regions);
+    let (authority, certificate) = served.issue();
     let ca = Certificate::parse(authority.ca().der()).unwrap();
     (Arc::new(Certificate::parse(&certificate).unwrap()), Arc::new(ca))
 }
@@ -60,7 +55,7 @@ async fn certificate_that_was_seen_is_asked_about_and_the_answer_counts_and_stay
     let served = served(true).await;
     let temp = tempfile::tempdir().unwrap();
     let regions = open(temp.path());
-    let (certificate, ca) = known(&served, &regions).await;
+    let (certificate, ca) = known(&served, &regions);
     assert!(matches!(revocation(&regions, &certificate, &ca, Timestamp::now()), Revocation::Unknown(_)));
     let fetcher = Fetcher::new();
     let asked = regions.ask(&fetcher, about(&certificate, &ca), PATIENCE, Timestamp::now()).await;
@@ -96,7 +91,7 @@ async fn private_responder_is_not_asked_unless_the_list_says_so() {
     let served = served(false).await;
     let temp = tempfile::tempdir().unwrap();
     let regions = open(temp.path());
-    let (certificate, ca) = known(&served, &regions).await;
+    let (certificate, ca) = known(&served, &regions);
     let asked = regions.ask(&Fetcher::new(), about(&certificate, &ca), PATIENCE, Timestamp::now()).await;
     assert_eq!(asked[0].outcome, Outcome::Refused);
     assert!(asked[0].detail.as_ref().unwrap().contains("private address"), "{asked:?}");
@@ -129,18 +124,8 @@ fn responder(answer: impl Fn(&[u8]) -> Vec<u8> + Send + 'static) -> (u16, mpsc::
     thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
-            let (mut request, mut block) = (Vec::new(), [0; 4096]);
-            let end = loop {
-                let n = stream.read(&mut block).unwrap();
-                request.extend_from_slice(&block[..n]);
-                let Some(end) = request.windows(4).position(|w| w == b"\r\n\r\n") else { continue };
-                let head = String::from_utf8_lossy(&request[..end]).to_ascii_lowercase();
-                let length: usize = head.split("content-length: ").nth(1).unwrap().lines().next().unwrap().parse().unwrap();
-                if request.len() >= end + 4 + length {
-                    break end + 4;
-                }
-            };
-            let body = answer(&request[end..]);
+            let (_, asked) = question(&mut stream).unwrap();
+            let body = answer(&asked);
             let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
             let _ = stream.write_all(&[head.as_bytes(), &body].concat());
             if tell.send(()).is_err() {
@@ -261,9 +246,8 @@ async fn revocation_lists_are_fetched_when_they_are_due_and_what_is_here_is_not_
     let served = served(true).await;
     let temp = tempfile::tempdir().unwrap();
     let regions = open(temp.path());
-    let list = std::fs::read(served.published.join("trust-list.p7b")).unwrap();
+    served.accept(&regions);
     let now = Timestamp::now();
-    regions.take(&list, now, &mut |_| true).unwrap();
     let fetcher = Fetcher::new();
     let lists = |results: &[sealagent::regions::refresh::Refreshed]| {
         let crls = results.iter().filter(|one| one.location.kind == LocationUse::Crl);

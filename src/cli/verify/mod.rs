@@ -13,6 +13,7 @@ use clap::Args as ClapArgs;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::no_fetching;
 use crate::config::Config;
 use crate::failure::Language;
 use crate::fetch::Fetcher;
@@ -94,12 +95,12 @@ struct Online {
 }
 
 impl Online {
-    fn new(config: &Config, now: Timestamp) -> Result<Self, String> {
+    fn new(config: &Config, now: Timestamp, language: Language) -> Result<Self, String> {
+        // Whoever asks for it on the command line has turned it on, as for `trust update`.
+        let fetcher = config.fetch.by_hand().ok_or_else(|| format!("--online: {}", no_fetching(language)))?;
         let runtime = tokio::runtime::Runtime::new().map_err(|error| error.to_string())?;
         let trusted = Trusted::open(config.places.trust(), &config.presets, now).map_err(|error| error.to_string())?;
-        // Whoever asks for it on the command line has turned it on, as for `trust update`.
-        let fetcher = config.fetch.proxy.as_deref().map_or_else(|| Ok(Fetcher::new()), Fetcher::through);
-        Ok(Self { runtime, trusted, fetcher: fetcher.map_err(|error| error.to_string())? })
+        Ok(Self { runtime, trusted, fetcher })
     }
 
     /// Judges, asks about what was looked up, and judges again.
@@ -127,15 +128,15 @@ impl Online {
 
 impl Inputs {
     fn read(args: &Args, config: Option<&Path>, language: Language) -> Result<Self, String> {
-        let (trust, problems) = match args.trust.as_slice() {
-            [] => {
-                let config = Config::load(config).map_err(|error| error.to_string())?;
+        // Whoever names a folder says whom to trust.
+        let config = args.trust.is_empty().then(|| Config::load(config).map_err(|error| error.to_string())).transpose()?;
+        let (trust, problems) = match &config {
+            Some(config) => {
                 let own = config.places.trust();
                 let own = if own.is_dir() { vec![own] } else { Vec::new() };
                 trust_dir::read_all(&own, &config.presets)
             }
-            // Whoever names a folder says whom to trust.
-            named => trust_dir::read_all(named, &Presets::none()),
+            None => trust_dir::read_all(&args.trust, &Presets::none()),
         }
         .map_err(|error| error.to_string())?;
         for problem in problems {
@@ -153,13 +154,7 @@ impl Inputs {
             }
         };
         let now = args.at.unwrap_or_else(Timestamp::now);
-        let online = match args.online {
-            true => {
-                let config = Config::load(config).map_err(|error| error.to_string())?;
-                Some(Online::new(&config, now)?)
-            }
-            false => None,
-        };
+        let online = config.filter(|_| args.online).map(|config| Online::new(&config, now, language)).transpose()?;
         Ok(Self { trust, now, data, signer_certificate, known: Known::new(), online })
     }
 

@@ -87,28 +87,18 @@ mod tests {
 
     #[test]
     fn every_event_of_the_record_has_its_word_and_its_mark() {
-        use crate::audit::Kind::{self, *};
-        let all = [
-            Accepted,
-            Cancelled,
-            Declined,
-            Expired,
-            Failed,
-            NotDelivered,
-            Paired,
-            PairedOnce,
-            PairingRefused,
-            PinChanged,
-            Refused,
-            Revoked,
-            Signed,
-            SignedInPart,
-        ];
-        // Does not compile once there is another kind: put it above, too.
-        let _ = |kind: Kind| match kind {
-            Accepted | Cancelled | Declined | Expired | Failed | NotDelivered | Paired | PairedOnce | PairingRefused => {}
-            PinChanged | Refused | Revoked | Signed | SignedInPart => {}
-        };
+        use crate::audit::Kind;
+        /// Does not compile unless these are all kinds.
+        macro_rules! all {
+            ($($kind:ident)*) => {{
+                let _ = |kind| match kind {
+                    $(Kind::$kind => {})*
+                };
+                [$(Kind::$kind),*]
+            }};
+        }
+        let all = all!(Accepted Cancelled Declined Expired Failed NotDelivered Paired PairedOnce PairingRefused PinChanged Refused
+            Revoked Signed SignedInPart);
         let (words, history) = (words(), text("/app/history.js"));
         for kind in all {
             let name = serde_json::to_value(kind).unwrap().as_str().unwrap().to_owned();

@@ -178,8 +178,7 @@ async fn call(app: &App, head: &Parts, body: Incoming) -> Result<Answer, Failure
         ("GET", ["about"]) => return settings::about(app, &query, has_session),
         ("GET", ["socket"]) => return events::try_out(app, head),
         ("POST", ["reports"]) => {
-            let kinds = &["application/ofd", "application/pdf", "application/octet-stream"];
-            upload::check(head, kinds, app.signer.config.http.max_upload_bytes)?;
+            upload::check(head, upload::FILE_TYPES, app.signer.config.http.max_upload_bytes)?;
             return reports::judge(app, &query, body).await;
         }
         ("GET", ["reports", id, "seals", number]) => return reports::seal(app, id, number).await,
