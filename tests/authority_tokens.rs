@@ -6,14 +6,13 @@
 
 #[path = "common/command.rs"]
 mod command;
+#[path = "common/terminal.rs"]
+mod terminal;
 
 use std::fs;
-use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
 use command::library;
 use jiff::{SignedDuration, Timestamp};
@@ -25,6 +24,7 @@ use sealauthority::{
     CertificateProfile, CertificationRequest, InitOptions, IssueError, KeyError, KeyProtection, Name, PrivateKey, Publication,
     Region, RegionError, RegionNames, Role, SerialNumber, TokenError, Tokens, pem,
 };
+use terminal::Terminal;
 use ukey::{Credential, DriverError, KeyUsage, Pin, Sm2PublicKey};
 use ukey_virtual::faults::{Fault, Rule, Step, write_script};
 use ukey_virtual::{Token, TokenOptions};
@@ -213,31 +213,16 @@ fn other_key_under_the_same_name_is_refused_before_a_pin_is_asked_for() {
 
 /// `sealauthority` at a terminal: each answer is typed when its question stands on the screen. Gives what was shown.
 fn at_a_terminal(desk: &Desk, words: &[&str], answers: &[(&str, &str)]) -> String {
-    let quoted: Vec<String> = words.iter().map(|word| format!("'{word}'")).collect();
-    let line = format!("'{}' {}", program("sealauthority").display(), quoted.join(" "));
     let switches = desk.path("switches.json");
     fs::write(&switches, serde_json::json!({ "folder": desk.path("tokens") }).to_string()).unwrap();
-    let mut command = Command::new("script");
-    command.args(["--quiet", "--return", "--flush", "--command", &line, "/dev/null"]).current_dir(desk.temp.path());
-    command.env("LC_ALL", "C.UTF-8").env("UKEY_VIRTUAL_SKF", &switches).env("UKEY_VIRTUAL_PKCS11", &switches);
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let (mut keyboard, mut screen) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
-    let (mut shown, mut bytes) = (String::new(), [0; 1024]);
-    for (question, answer) in answers {
-        while !shown.contains(question) {
-            let count = screen.read(&mut bytes).unwrap();
-            assert!(count > 0, "{question} does not come: {shown}");
-            shown += &String::from_utf8_lossy(&bytes[..count]);
-        }
-        // The terminal stops showing what is typed just after the question: nobody types that fast.
-        std::thread::sleep(Duration::from_millis(400));
-        keyboard.write_all(format!("{answer}\n").as_bytes()).unwrap();
-    }
-    let mut rest = Vec::new();
-    screen.read_to_end(&mut rest).unwrap();
-    shown += &String::from_utf8_lossy(&rest);
-    drop(keyboard);
-    assert!(child.wait().unwrap().success(), "{words:?}: {shown}");
+    let sealauthority = program("sealauthority");
+    let words = std::iter::once(sealauthority.to_str().unwrap()).chain(words.iter().copied());
+    let mut terminal = Terminal::start(words, |process| {
+        process.current_dir(desk.temp.path()).env("UKEY_VIRTUAL_SKF", &switches).env("UKEY_VIRTUAL_PKCS11", &switches);
+    });
+    answers.iter().for_each(|(question, answer)| terminal.answer(question, answer));
+    let (ended_well, shown) = terminal.end();
+    assert!(ended_well, "{shown}");
     assert!(!shown.contains(PIN), "{shown}");
     shown
 }

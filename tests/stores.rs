@@ -27,6 +27,9 @@ mod records;
 #[cfg(unix)]
 #[path = "stores/rig.rs"]
 mod rig;
+#[cfg(unix)]
+#[path = "common/terminal.rs"]
+mod terminal;
 
 #[cfg(unix)]
 fn main() {

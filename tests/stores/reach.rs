@@ -1,7 +1,6 @@
 //! How an authority reaches its PostgreSQL server, and whose records it takes there.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -14,6 +13,7 @@ use sealauthority::{Publication, Region, RegionError, SerialNumber, StoreError};
 use super::cluster::{self, Cluster, said};
 use super::company::certificate;
 use super::rig::{Kind, Rig, hours, now, sealauthority, seals};
+use super::terminal::Terminal;
 
 pub const CASES: &[(&str, fn())] = &[
     ("another_machine_with_a_copy_of_the_folder_says_the_same", another_machine),
@@ -139,26 +139,14 @@ fn typed_password() {
     let address = cluster::shared(|cluster| user_with_password(cluster, "typist", "a-typed-word"));
     let mut command = sealauthority();
     command.arg("init").arg(&folder).args(["--region", "shenzhen", "--name", "sz", "--pilot", "--database", &address]);
-    let line: Vec<String> = std::iter::once(command.get_program())
-        .chain(command.get_args())
-        .map(|word| format!("'{}'", word.to_str().unwrap()))
-        .collect();
-    // `script` gives it a terminal, and types what comes on its standard input.
-    let mut terminal = Command::new("script");
-    terminal.args(["-qec", &line.join(" "), "/dev/null"]).env("LC_ALL", "C.UTF-8").env("PGPASSFILE", temp.path().join("none"));
-    let mut terminal = terminal.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let (mut keyboard, mut screen) = (terminal.stdin.take().unwrap(), terminal.stdout.take().unwrap());
-    let (mut text, mut bytes) = (String::new(), [0; 1024]);
-    while !text.contains("Password of database user typist") {
-        let count = screen.read(&mut bytes).unwrap();
-        assert!(count > 0, "{text}");
-        text += &String::from_utf8_lossy(&bytes[..count]);
-    }
-    // The terminal stops showing what is typed just after the question: nobody types that fast.
-    std::thread::sleep(std::time::Duration::from_millis(400));
-    keyboard.write_all(b"a-typed-word\n").unwrap();
-    screen.read_to_string(&mut text).unwrap();
-    assert!(terminal.wait().unwrap().success(), "{text}");
+    let words = std::iter::once(command.get_program()).chain(command.get_args()).map(|word| word.to_str().unwrap());
+    let none = temp.path().join("none");
+    let mut terminal = Terminal::start(words, |process| {
+        process.env("PGPASSFILE", none);
+    });
+    terminal.answer("Password of database user typist", "a-typed-word");
+    let (ended_well, text) = terminal.end();
+    assert!(ended_well, "{text}");
     assert!(!text.contains("a-typed-word"), "{text}");
     assert!(!fs::read_to_string(folder.join("database.json")).unwrap().contains("a-typed-word"));
 }
