@@ -78,6 +78,7 @@ if [ ! -e "$toolchain/.compiler" ]; then
         *) echo 'CROSS_FROM is "security" or unset' >&2; exit 1 ;;
     esac
     rm -rf "$work/x" "$work/debs" "$work/apt"
+    "$toolchain/bin/rustc" --version >/dev/null # a half-copied one is made anew the next time
     touch "$toolchain/.compiler"
 fi
 library=$toolchain/lib/rustlib/src/rust/library
