@@ -1,8 +1,8 @@
 //! What was found out about certificates and seals, for the next document that carries the same ones.
 //!
 //! An archive holds the same few seals under a hundred thousand documents. Three things about them are functions of their bytes and of
-//! nothing else, so they are remembered: a certificate as it was read, whether one certificate's key signed another certificate, and
-//! whether a seal's maker signed the seal.
+//! nothing else, so they are remembered: a certificate as it was read, whether one certificate's key signed another certificate, and of
+//! a seal its digest and whether its maker signed it.
 //!
 //! # Why this cannot make a wrong "valid"
 //!
@@ -19,9 +19,10 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::certificate::{Certificate, CertificateError};
+use crate::sm::{Sm3Digest, sm3};
 
 /// Weight of the certificates kept, twice at most (see [`Generations`]): about 2 000 of 2 KB.
 const CERTIFICATES: usize = 6 << 20;
@@ -35,7 +36,7 @@ const SEALS: usize = 6 << 20;
 pub struct Known {
     certificates: Answers<Result<Arc<Certificate>, CertificateError>>,
     links: Answers<bool>,
-    seals: Answers<bool>,
+    seals: Answers<Arc<SealFacts>>,
 }
 
 impl Default for Known {
@@ -62,10 +63,29 @@ impl Known {
         self.links.recall(pair.as_flattened(), || child.verify_issued_by(issuer).is_ok())
     }
 
-    /// Whether the maker of the seal with these bytes signed it. `check` must find it out from the bytes alone: the maker's certificate,
-    /// the signature and what is signed are all in them.
-    pub fn is_made_by_its_maker(&self, seal: &[u8], check: impl FnOnce() -> bool) -> bool {
-        self.seals.recall(seal, check)
+    /// The seal with these bytes.
+    pub fn seal(&self, raw: &[u8]) -> Arc<SealFacts> {
+        self.seals.recall(raw, || Arc::new(SealFacts { digest: sm3(raw), made_by_its_maker: OnceLock::new() }))
+    }
+}
+
+/// What the bytes of a seal tell.
+#[derive(Debug)]
+pub struct SealFacts {
+    digest: Sm3Digest,
+    made_by_its_maker: OnceLock<bool>,
+}
+
+impl SealFacts {
+    /// SM3 of the whole seal.
+    pub fn digest(&self) -> &Sm3Digest {
+        &self.digest
+    }
+
+    /// Whether its maker signed it. `check` must find it out from the seal's bytes alone: the maker's certificate, the signature and
+    /// what is signed are all in them.
+    pub fn is_made_by_its_maker(&self, check: impl FnOnce() -> bool) -> bool {
+        *self.made_by_its_maker.get_or_init(check)
     }
 }
 

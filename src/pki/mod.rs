@@ -24,7 +24,7 @@ pub mod trust_list;
 pub use certificate::{Certificate, CertificateError};
 pub use crl::Crl;
 pub use enclosed::Enclosed;
-pub use known::Known;
+pub use known::{Known, SealFacts};
 pub use licence::Licence;
 pub use name::Name;
 pub use ocsp::OcspResponse;

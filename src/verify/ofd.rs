@@ -10,7 +10,7 @@ use super::findings::Findings;
 use super::reason::Reason;
 use super::report::{FileFormat, Indication, Layer, Report, SignatureKind};
 use super::seal_signature::{self, Place};
-use super::verifier::{About, Verifier};
+use super::verifier::{About, Input, Verifier};
 use crate::ofd::{
     CheckMethod, Contents, DocBody, FileClass, ListedSignature, Ofd, OfdError, ReferenceOutcome, Signature, ToleranceKind,
 };
@@ -20,7 +20,7 @@ use crate::ses::{self, Kind, SesSignature};
 const TOLD: usize = 5_000;
 
 /// Judges a package.
-pub(super) fn verify<R: Read + Seek>(verifier: &mut Verifier<'_>, source: R) -> Report {
+pub(super) fn verify(verifier: &mut Verifier<'_>, source: &mut dyn Input) -> Report {
     let mut ofd = match Ofd::open(source) {
         Ok(ofd) => ofd,
         Err(error) => {

@@ -13,7 +13,7 @@ use super::reason::Reason;
 use super::report::{FileFormat, Indication, Layer, Report, SignatureKind};
 use super::seal::nonstandard;
 use super::seal_signature::{self, Place};
-use super::verifier::{About, Verifier};
+use super::verifier::{About, Input, Verifier};
 use crate::pdf::{
     ByteRange, Change, Digests, Document, FieldState, PdfError, PdfSignature, Permitted, SignaturePurpose, Tolerance,
     ValidationKind, ValidationValue,
@@ -30,7 +30,7 @@ const TOLD: usize = 20;
 const AMBIGUITIES: usize = 3;
 
 /// Judges a PDF.
-pub(super) fn verify<R: Read + Seek>(verifier: &mut Verifier<'_>, source: R) -> Report {
+pub(super) fn verify(verifier: &mut Verifier<'_>, source: &mut dyn Input) -> Report {
     let mut findings = Findings::default();
     let mut document = match Document::open(source) {
         Ok(document) => document,

@@ -3,6 +3,7 @@
 use std::io::Cursor;
 
 use super::catalogue::Words;
+use super::verifier::Input;
 use crate::ofd::Ofd;
 use crate::ses::{Picture, PictureFormat};
 
@@ -19,7 +20,8 @@ pub(super) fn check(picture: &Picture) -> Result<(), Words> {
         PictureFormat::Jpeg => jpeg(data),
         PictureFormat::Svg => return Ok(()),
         PictureFormat::Ofd => {
-            return Ofd::open(Cursor::new(data)).map(drop).map_err(|error| Words {
+            let source: &mut dyn Input = &mut Cursor::new(data);
+            return Ofd::open(source).map(drop).map_err(|error| Words {
                 en: format!("the package inside is damaged: {error}"),
                 zh: format!("其中的文档包已损坏：{error}"),
             });

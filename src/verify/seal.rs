@@ -13,12 +13,12 @@ use super::report::{Layer, SealSummary, SignatureKind, SignatureReport};
 use super::time::{self, SigningTime, Stamp};
 use super::verifier::{About, Verifier};
 use crate::asn1::oid;
-use crate::pki::Certificate;
 use crate::pki::revocation::Moment;
 use crate::pki::seal_status::{SealHistory, SealState};
 use crate::pki::trust::Purpose;
+use crate::pki::{Certificate, SealFacts};
 use crate::ses::{CertList, Extension, Seal, Version};
-use crate::sm::{self, SignatureEncoding, Sm2Digest, Sm2Signature, sm3};
+use crate::sm::{self, SignatureEncoding, Sm2Digest, Sm2Signature, Sm3Digest, sm3};
 
 /// createDate may be a bare date or local time, so it counts to the day only (ses.md §5).
 const DAY: SignedDuration = SignedDuration::from_hours(24);
@@ -54,6 +54,7 @@ pub(super) fn kind(version: Version) -> SignatureKind {
 pub(super) fn judge(verifier: &mut Verifier<'_>, findings: &mut Findings, about: &mut About, seal: &Seal, used: Use<'_>) {
     findings.reach(Layer::Seal);
     form(findings, seal);
+    let known = verifier.seal(seal);
     let maker = match verifier.certificate(seal.maker_certificate()) {
         Ok(maker) => Some(maker),
         Err(error) => {
@@ -68,7 +69,7 @@ pub(super) fn judge(verifier: &mut Verifier<'_>, findings: &mut Findings, about:
     });
     let mut regions = Vec::new();
     if let Some(maker) = &maker {
-        maker_signature(verifier, findings, seal, maker);
+        maker_signature(findings, seal, &known, maker);
         regions = maker_certificate(verifier, findings, seal, maker, used, stamped);
     }
     if let Use::Signature(_, Some(signer)) = used {
@@ -77,8 +78,8 @@ pub(super) fn judge(verifier: &mut Verifier<'_>, findings: &mut Findings, about:
     dates(verifier.context.now, findings, seal, used, stamped);
     // Whoever vouches for the maker may have cancelled the seal, and each is heard.
     let states: Vec<_> = match regions.as_slice() {
-        [] => status(verifier, findings, seal, used, None).into_iter().collect(),
-        regions => regions.iter().filter_map(|region| status(verifier, findings, seal, used, Some(region))).collect(),
+        [] => status(verifier, findings, (seal, known.digest()), used, None).into_iter().collect(),
+        regions => regions.iter().filter_map(|r| status(verifier, findings, (seal, known.digest()), used, Some(r))).collect(),
     };
     let status = states.iter().find(|(state, _)| *state != SealState::Valid).or(states.first());
 
@@ -95,7 +96,7 @@ pub(super) fn judge(verifier: &mut Verifier<'_>, findings: &mut Findings, about:
         status_as_of: status.map(|(_, as_of)| *as_of),
         region: regions.first().map(|r| r.to_string()),
     });
-    about.seal_picture = verifier.picture(seal);
+    about.seal_picture = verifier.picture(seal, known.digest());
 }
 
 /// Deviations in the encoding, unknown critical extensions, a picture that does not decode.
@@ -164,10 +165,10 @@ pub(super) fn sm2_key<'k>(
     key
 }
 
-fn maker_signature(verifier: &mut Verifier<'_>, findings: &mut Findings, seal: &Seal, maker: &Arc<Certificate>) {
+fn maker_signature(findings: &mut Findings, seal: &Seal, known: &SealFacts, maker: &Certificate) {
     let Some(key) = sm2_key(findings, "role.maker", seal.signature_algorithm(), maker) else { return };
     let Some(signature) = sm2_value(findings, seal.signature(), Reason::SealSigForm) else { return };
-    if !verifier.seal_signature(seal, || sm::verify(key, &seal.signed_bytes(), &signature)) {
+    if !known.is_made_by_its_maker(|| sm::verify(key, &seal.signed_bytes(), &signature)) {
         findings.about(maker.subject(), Reason::SealSig, &[("maker", maker.subject().short().into())]);
     }
 }
@@ -305,7 +306,7 @@ fn dates(now: Timestamp, findings: &mut Findings, seal: &Seal, used: Use<'_>, st
 fn status(
     verifier: &Verifier<'_>,
     findings: &mut Findings,
-    seal: &Seal,
+    (seal, digest): (&Seal, &Sm3Digest),
     used: Use<'_>,
     region: Option<&str>,
 ) -> Option<(SealState, Timestamp)> {
@@ -315,11 +316,10 @@ fn status(
         Use::Signature(time, _) => (time.judged_at(now), time.proven),
     };
     let es_id = seal.es_id();
-    let digest = sm3(seal.raw());
     if let (Some(looked_up), Some(region)) = (verifier.context.looked_up, region) {
-        looked_up.seal(region, es_id, digest);
+        looked_up.seal(region, es_id, *digest);
     }
-    let answer = verifier.context.trust.seal_status(region, es_id, &digest);
+    let answer = verifier.context.trust.seal_status(region, es_id, digest);
     let fresh = answer.as_ref().is_some_and(|answer| answer.is_fresh(now));
     let service = region.and_then(|name| verifier.context.trust.region(name)).filter(|r| r.status_service);
     if !fresh {

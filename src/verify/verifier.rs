@@ -14,7 +14,7 @@ use super::reason::Reason;
 use super::report::{FileFormat, Indication, Layer, Level, Report, SealPicture, SignatureKind, SignatureReport};
 use super::seal_signature::{self, Place};
 use super::{cms, ofd, pdf, seal};
-use crate::pki::{Certificate, CertificateError, Enclosed, Known, PathFinder, TrustStore};
+use crate::pki::{Certificate, CertificateError, Enclosed, Known, PathFinder, SealFacts, TrustStore};
 use crate::ses::{self, Kind, Seal, SesError, SesSignature};
 use crate::sm::{Sm3Digest, sm3};
 
@@ -64,6 +64,10 @@ impl<'a> Context<'a> {
     }
 }
 
+/// A file, wherever it is kept.
+pub(super) trait Input: Read + Seek {}
+impl<T: Read + Seek> Input for T {}
+
 /// Judges one file. What it learned about certificates and seals on the way is used for all signatures of the file.
 pub struct Verifier<'a> {
     pub(super) context: Context<'a>,
@@ -76,16 +80,22 @@ pub struct Verifier<'a> {
     certificate_room: usize,
     /// In the place of [`Context::known`] where none is given.
     own: Known,
+    /// By the digest of the seal: the same picture may stand in two seals in two sizes.
     pictures: HashMap<Sm3Digest, Arc<SealPicture>>,
     picture_room: usize,
 }
 
 impl<'a> Verifier<'a> {
     /// Judges a file of any kind; its contents decide what it is. Every way in which it can be broken is a finding.
-    pub fn verify<R: Read + Seek>(mut input: R, context: &Context<'a>) -> Report {
+    pub fn verify(mut input: impl Read + Seek, context: &Context<'a>) -> Report {
+        Self::judge(&mut input, context)
+    }
+
+    /// Compiled once for all kinds of input: the readers of OFD and PDF are a tenth of the program.
+    fn judge(input: &mut dyn Input, context: &Context<'a>) -> Report {
         let mut verifier = Self::new(context);
         let mut head = Vec::new();
-        if let Err(error) = input.by_ref().take(HEAD).read_to_end(&mut head).and_then(|_| input.seek(SeekFrom::Start(0))) {
+        if let Err(error) = (&mut *input).take(HEAD).read_to_end(&mut head).and_then(|_| input.seek(SeekFrom::Start(0))) {
             return verifier.unreadable(FileFormat::Unknown, Reason::FormatContainer, error);
         }
         match ses::detect(&head) {
@@ -186,9 +196,9 @@ impl<'a> Verifier<'a> {
         self.context.known.unwrap_or(&self.own)
     }
 
-    /// Whether a seal's maker signed it, found out once for all signatures that carry it.
-    pub(super) fn seal_signature(&self, seal: &Seal, check: impl FnOnce() -> bool) -> bool {
-        self.known().is_made_by_its_maker(seal.raw(), check)
+    /// What a seal's bytes tell, found out once for all signatures that carry it.
+    pub(super) fn seal(&self, seal: &Seal) -> Arc<SealFacts> {
+        self.known().seal(seal.raw())
     }
 
     /// A seal or seal signature that does not parse.
@@ -206,10 +216,9 @@ impl<'a> Verifier<'a> {
     }
 
     /// The picture of a seal, kept once for all signatures that carry it while there is room.
-    pub(super) fn picture(&mut self, seal: &Seal) -> Option<Arc<SealPicture>> {
-        let picture = seal.picture();
-        let digest = sm3(&picture.data);
-        if !self.pictures.contains_key(&digest) {
+    pub(super) fn picture(&mut self, seal: &Seal, digest: &Sm3Digest) -> Option<Arc<SealPicture>> {
+        if !self.pictures.contains_key(digest) {
+            let picture = seal.picture();
             self.picture_room = self.picture_room.checked_sub(picture.data.len())?;
             let kept = SealPicture {
                 format: picture.format,
@@ -217,9 +226,9 @@ impl<'a> Verifier<'a> {
                 width_mm: picture.width_mm,
                 height_mm: picture.height_mm,
             };
-            self.pictures.insert(digest, Arc::new(kept));
+            self.pictures.insert(*digest, Arc::new(kept));
         }
-        self.pictures.get(&digest).cloned()
+        self.pictures.get(digest).cloned()
     }
 
     /// The report: the file is as good as the worst of all that was found.
