@@ -295,3 +295,37 @@ impl About {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ses::{CertList, Picture, SealDraft, Version};
+    use crate::sm::Sm2Signature;
+
+    #[test]
+    fn one_picture_in_two_seals_is_shown_in_the_size_of_each() {
+        let seal = |mm| {
+            let draft = SealDraft {
+                es_id: "44030000000001".to_owned(),
+                vid: "VENDOR".to_owned(),
+                kind: 1,
+                name: "深圳市测试有限公司".to_owned(),
+                cert_list: CertList::Certificates(vec![b"signer's certificate".to_vec()]),
+                created: Timestamp::UNIX_EPOCH,
+                valid_from: Timestamp::UNIX_EPOCH,
+                valid_to: "2030-01-01T00:00:00Z".parse().unwrap(),
+                picture: Picture::new("PNG", b"\x89PNG\r\n\x1a\n picture".to_vec(), mm, mm),
+                extensions: Vec::new(),
+            };
+            let value = Sm2Signature { r: [0x81; 32], s: [0x42; 32] };
+            draft.to_be_signed(Version::V4, b"maker's certificate").unwrap().assemble(&value).unwrap()
+        };
+        let trust = TrustStore::empty();
+        let mut verifier = Verifier::new(&Context::new(&trust, Timestamp::UNIX_EPOCH));
+        for mm in [40, 58, 40] {
+            let seal = seal(mm);
+            let known = verifier.seal(&seal);
+            assert_eq!(verifier.picture(&seal, known.digest()).map(|picture| picture.width_mm), Some(mm));
+        }
+    }
+}
