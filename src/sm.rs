@@ -13,7 +13,7 @@ pub use ukey::{DEFAULT_ID, Sm2Digest, Sm2PublicKey, Sm2Signature, Sm3Digest};
 use crate::asn1::{Asn1Error, INTEGER, SEQUENCE, Tlv};
 
 /// SM3 over bytes that arrive in pieces.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Sm3(sm3::Sm3);
 
 impl Sm3 {

@@ -141,8 +141,8 @@
 //! # D21. Facts about bytes are remembered from one document to the next, verdicts never
 //!
 //! An archive carries few seals under many documents, and two thirds of the SM2 work of a document is the same as in the one before.
-//! [`crate::pki::Known`] remembers functions of bytes: a certificate as read, whether one certificate's key signed another, a seal's digest
-//! and whether its maker signed it. Paths, dates, revocation and trust are judged anew for each document. Remembering whole verdicts about a chain
+//! [`crate::pki::Known`] remembers functions of bytes: a certificate as read, whether one certificate's key signed another, a seal's digest,
+//! whether its maker signed it, and the state of SM3 behind it in what a company last signed with it. Paths, dates, revocation and trust are judged anew for each document. Remembering whole verdicts about a chain
 //! would save some microseconds more, and one forgotten input (the time, the list, the region) would make a wrong "valid". The whole
 //! mutation table runs through one shared memory. The agent has none: it judges a few documents a day, and 8 MB are its budget.
 //!

@@ -2,7 +2,7 @@
 //!
 //! An archive holds the same few seals under a hundred thousand documents. Three things about them are functions of their bytes and of
 //! nothing else, so they are remembered: a certificate as it was read, whether one certificate's key signed another certificate, and of
-//! a seal its digest and whether its maker signed it.
+//! a seal its digest, whether its maker signed it, and how the digest of a signature with it begins.
 //!
 //! # Why this cannot make a wrong "valid"
 //!
@@ -22,7 +22,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::certificate::{Certificate, CertificateError};
-use crate::sm::{Sm3Digest, sm3};
+use crate::sm::{DEFAULT_ID, Sm2Digest, Sm2PublicKey, Sm3, Sm3Digest, sm3};
 
 /// Weight of the certificates kept, twice at most (see [`Generations`]): about 2 000 of 2 KB.
 const CERTIFICATES: usize = 6 << 20;
@@ -30,6 +30,9 @@ const CERTIFICATES: usize = 6 << 20;
 const LINKS: usize = 2 << 20;
 /// Seals: 150 of 40 KB, twice at most. A city's departments have fewer.
 const SEALS: usize = 6 << 20;
+
+/// How many bytes at the end tell entries apart in most cases.
+const TAIL: usize = 128;
 
 /// What is known of certificates and seals, for all threads of one run. Some 28 MB at most.
 #[derive(Debug)]
@@ -49,31 +52,44 @@ impl Known {
     /// Nothing yet.
     pub fn new() -> Self {
         // What was read of a certificate weighs about as much as its bytes.
-        Self { certificates: Answers::new(CERTIFICATES, 1024), links: Answers::new(LINKS, 128), seals: Answers::new(SEALS, 128) }
+        Self { certificates: Answers::new(CERTIFICATES, 1024), links: Answers::new(LINKS, 128), seals: Answers::new(SEALS, 512) }
     }
 
     /// The certificate that `der` is.
     pub fn certificate(&self, der: &[u8]) -> Result<Arc<Certificate>, CertificateError> {
-        self.certificates.recall(der, || Certificate::parse(der).map(Arc::new))
+        self.certificates.recall(der, |_| Certificate::parse(der).map(Arc::new))
     }
 
     /// Whether `issuer`'s key signed `child`.
     pub fn is_issued_by(&self, child: &Certificate, issuer: &Certificate) -> bool {
         let pair = [*child.sha256(), *issuer.sha256()];
-        self.links.recall(pair.as_flattened(), || child.verify_issued_by(issuer).is_ok())
+        self.links.recall(pair.as_flattened(), |_| child.verify_issued_by(issuer).is_ok())
     }
 
     /// The seal with these bytes.
     pub fn seal(&self, raw: &[u8]) -> Arc<SealFacts> {
-        self.seals.recall(raw, || Arc::new(SealFacts { digest: sm3(raw), made_by_its_maker: OnceLock::new() }))
+        self.seals.recall(raw, |raw| {
+            let (made_by_its_maker, begun) = Default::default();
+            Arc::new(SealFacts { raw: Arc::clone(raw), digest: sm3(raw), made_by_its_maker, begun })
+        })
     }
 }
 
 /// What the bytes of a seal tell.
 #[derive(Debug)]
 pub struct SealFacts {
+    raw: Arc<[u8]>,
     digest: Sm3Digest,
     made_by_its_maker: OnceLock<bool>,
+    begun: Mutex<Option<Begun>>,
+}
+
+/// SM3 of Z of a key and of all up to the end of the seal in what that key signs.
+#[derive(Debug)]
+struct Begun {
+    key: Sm2PublicKey,
+    before_seal: Box<[u8]>,
+    state: Sm3,
 }
 
 impl SealFacts {
@@ -86,6 +102,32 @@ impl SealFacts {
     /// what is signed are all in them.
     pub fn is_made_by_its_maker(&self, check: impl FnOnce() -> bool) -> bool {
         *self.made_by_its_maker.get_or_init(check)
+    }
+
+    /// [`Sm2Digest`] of `message` for `key` and the default id; this seal stands in the message from byte `at` on.
+    ///
+    /// The seal is nearly all of what a seal signature signs, and what one company signs begins alike: the state of SM3 behind the seal is
+    /// kept from the last one. A message that does not hold these very bytes there is digested as a whole.
+    pub fn signed_digest(&self, key: &Sm2PublicKey, message: &[u8], at: usize) -> Option<Sm2Digest> {
+        let split = message.split_at_checked(at);
+        let Some((before_seal, rest)) = split.and_then(|(before, from)| Some((before, from.strip_prefix(&*self.raw)?))) else {
+            return Sm2Digest::new(message, DEFAULT_ID, key);
+        };
+        let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = match &*begun {
+            Some(begun) if begun.key == *key && *begun.before_seal == *before_seal => begun.state.clone(),
+            _ => {
+                let mut state = Sm3::new();
+                state.update(&ukey::sm2::z_value(DEFAULT_ID, key)?);
+                state.update(before_seal);
+                state.update(&self.raw);
+                *begun = Some(Begun { key: *key, before_seal: before_seal.into(), state: state.clone() });
+                state
+            }
+        };
+        drop(begun);
+        state.update(rest);
+        Some(Sm2Digest::from_bytes(state.finish().0))
     }
 }
 
@@ -105,14 +147,16 @@ impl<V: Clone> Answers<V> {
     }
 
     /// The answer that is kept, else the one that `find` gives. The lock is not held meanwhile: two threads may find out the same.
-    fn recall(&self, bytes: &[u8], find: impl FnOnce() -> V) -> V {
-        let place = self.hash.hash_one(bytes);
+    fn recall(&self, bytes: &[u8], find: impl FnOnce(&Arc<[u8]>) -> V) -> V {
+        // Certificates and seals end in a signature, which no two have in common. Made to fall together, they only push out each other.
+        let place = self.hash.hash_one((bytes.len(), &bytes[bytes.len().saturating_sub(TAIL)..]));
         // A thread that panicked left whole entries behind: each is put in by one call.
         if let Some(known) = self.kept.lock().unwrap_or_else(PoisonError::into_inner).find(place, bytes) {
             return known;
         }
-        let found = find();
-        let entry = Entry { bytes: bytes.into(), answer: found.clone() };
+        let bytes = Arc::from(bytes);
+        let found = find(&bytes);
+        let entry = Entry { bytes, answer: found.clone() };
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).keep(place, entry);
         found
     }
@@ -120,7 +164,7 @@ impl<V: Clone> Answers<V> {
 
 #[derive(Debug)]
 struct Entry<V> {
-    bytes: Box<[u8]>,
+    bytes: Arc<[u8]>,
     answer: V,
 }
 
@@ -170,19 +214,19 @@ mod tests {
     #[test]
     fn what_is_asked_for_stays_and_the_rest_goes_when_there_is_no_room() {
         let answers = Answers::new(1_000, 1);
-        let asked = |answer: usize| answers.recall(b"asked again and again", || answer);
+        let asked = |answer: usize| answers.recall(b"asked again and again", |_| answer);
         assert_eq!(asked(7), 7);
         for n in 0..10_000_usize {
-            assert_eq!(answers.recall(&n.to_le_bytes(), || n), n);
+            assert_eq!(answers.recall(&n.to_le_bytes(), |_| n), n);
             assert_eq!(asked(n), 7, "forgotten after {n}");
             let kept = answers.kept.lock().unwrap();
             assert!(kept.young.values().chain(kept.old.values()).map(|e| e.bytes.len() + 1).sum::<usize>() <= 2_000, "after {n}");
         }
-        assert_eq!(answers.recall(&9_999_usize.to_le_bytes(), || 0), 9_999);
-        assert_eq!(answers.recall(&0_usize.to_le_bytes(), || 1), 1, "long forgotten");
+        assert_eq!(answers.recall(&9_999_usize.to_le_bytes(), |_| 0), 9_999);
+        assert_eq!(answers.recall(&0_usize.to_le_bytes(), |_| 1), 1, "long forgotten");
         let heavy = [0; 1_000];
         assert_eq!(
-            (answers.recall(&heavy, || 1), answers.recall(&heavy, || 2)),
+            (answers.recall(&heavy, |_| 1), answers.recall(&heavy, |_| 2)),
             (1, 2),
             "what has no room is found out each time"
         );
@@ -191,11 +235,40 @@ mod tests {
     #[test]
     fn an_answer_is_found_out_once_and_a_changed_byte_is_another_question() {
         let answers = Answers::new(1 << 20, 1);
-        assert!(answers.recall(b"seal", || true));
-        assert!(answers.recall(b"seal", || false), "what was found out first stays");
+        assert!(answers.recall(b"seal", |_| true));
+        assert!(answers.recall(b"seal", |_| false), "what was found out first stays");
         for other in [b"seam".as_slice(), b"sea", b"seal\0", b""] {
-            assert!(!answers.recall(other, || false));
-            assert!(!answers.recall(other, || true));
+            assert!(!answers.recall(other, |_| false));
+            assert!(!answers.recall(other, |_| true));
+        }
+    }
+
+    #[test]
+    fn what_begins_alike_is_digested_as_if_nothing_were_known() {
+        let [one, other] = [2, 3].map(|secret| {
+            let key = sm2::SecretKey::from_slice(&[secret; 32]).unwrap().public_key();
+            Sm2PublicKey::from_sec1(&key.to_sec1_bytes()).unwrap()
+        });
+        let known = Known::new();
+        // Longer than the part that finds the place, and alike there.
+        let seals = [[1; 100], [2; 100]].map(|start| [start, [3; 100], [3; 100]].concat());
+        let messages: Vec<(Vec<u8>, usize)> = [b"".as_slice(), b"head", b"heap", &[7; 64]]
+            .iter()
+            .flat_map(|head| [b"".as_slice(), b"rest", &[9; 200]].map(|rest| (*head, rest)))
+            .flat_map(|(head, rest)| seals.clone().map(|seal| ([head, &seal, rest].concat(), head.len())))
+            .collect();
+        for _ in 0..2 {
+            for key in [&one, &other] {
+                for (message, at) in &messages {
+                    for seal in &seals {
+                        let facts = known.seal(seal);
+                        assert_eq!(facts.digest(), &sm3(seal));
+                        for at in [*at, 0, 1, message.len(), message.len() + 1, usize::MAX] {
+                            assert_eq!(facts.signed_digest(key, message, at), Sm2Digest::new(message, DEFAULT_ID, key));
+                        }
+                    }
+                }
+            }
         }
     }
 

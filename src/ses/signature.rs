@@ -28,6 +28,8 @@ pub struct SesSignature {
 #[derive(Clone, Debug, Eq, PartialEq)]
 struct Tbs {
     version: u64,
+    /// Where the seal begins in toSign.
+    seal_at: usize,
     seal: Seal,
     time_info: TimeInfo,
     data_hash: Vec<u8>,
@@ -72,7 +74,7 @@ impl SesSignature {
             _ => return Err(SesError::Shape { structure: "SES_Signature", elements }),
         };
         let mut inner = Fields::of(tbs_tlv, fields.notes);
-        let tbs = Tbs::read(&mut inner, v1)?;
+        let tbs = Tbs::read(&mut inner, tbs_tlv.raw, v1)?;
         let (signer_certificate, algorithm) = if v1 { signer(&mut inner)? } else { Default::default() };
         inner.end("toSign")?;
         let (signer_certificate, algorithm) = if v1 { (signer_certificate, algorithm) } else { signer(&mut fields)? };
@@ -150,6 +152,11 @@ impl SesSignature {
         &self.tbs.extensions
     }
 
+    /// Where the seal begins in [`Self::signed_bytes`].
+    pub fn seal_at(&self) -> usize {
+        self.tbs.seal_at
+    }
+
     /// What the signer signed: toSign exactly as it stands.
     pub fn signed_bytes(&self) -> &[u8] {
         &self.raw[self.to_sign.clone()]
@@ -189,9 +196,11 @@ fn signer(fields: &mut Fields<'_, '_>) -> Result<(Vec<u8>, Vec<u8>), SesError> {
 }
 
 impl Tbs {
-    fn read(fields: &mut Fields<'_, '_>, v1: bool) -> Result<Self, SesError> {
+    fn read(fields: &mut Fields<'_, '_>, whole: &[u8], v1: bool) -> Result<Self, SesError> {
         let version = fields.integer("TBS_Sign.version")?;
-        let seal = Seal::read(fields.any("eseal")?)?;
+        let eseal = fields.any("eseal")?;
+        let seal_at = eseal.raw.as_ptr() as usize - whole.as_ptr() as usize;
+        let seal = Seal::read(eseal)?;
         let time_info = if v1 {
             let contents = fields.bits_or_octets("timeInfo", limits::BYTES, Tolerance::TimeInfoType)?;
             TimeInfo::from_v1(contents, fields.notes)
@@ -202,7 +211,7 @@ impl Tbs {
         let (property_info, raw) =
             fields.text_and_raw("propertyInfo", IA5_STRING, limits::PROPERTY_INFO_BYTES, Tolerance::PropertyInfoNotAscii)?;
         let extensions = if v1 { Vec::new() } else { extensions(fields)? };
-        Ok(Self { version, seal, time_info, data_hash, property_info, property_info_raw: raw.to_vec(), extensions })
+        Ok(Self { version, seal_at, seal, time_info, data_hash, property_info, property_info_raw: raw.to_vec(), extensions })
     }
 }
 

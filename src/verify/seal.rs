@@ -37,7 +37,8 @@ pub(super) fn by_itself(verifier: &mut Verifier<'_>, seal: &Seal) -> SignatureRe
     let mut findings = Findings::default();
     findings.reach(Layer::Format);
     let mut about = About::new(kind(seal.version()));
-    judge(verifier, &mut findings, &mut about, seal, Use::ByItself);
+    let known = verifier.seal(seal);
+    judge(verifier, &mut findings, &mut about, (seal, &known), Use::ByItself);
     about.report("1", findings, &[Layer::Format, Layer::Seal])
 }
 
@@ -51,10 +52,15 @@ pub(super) fn kind(version: Version) -> SignatureKind {
 }
 
 /// Judges a seal: all that can be checked is.
-pub(super) fn judge(verifier: &mut Verifier<'_>, findings: &mut Findings, about: &mut About, seal: &Seal, used: Use<'_>) {
+pub(super) fn judge(
+    verifier: &mut Verifier<'_>,
+    findings: &mut Findings,
+    about: &mut About,
+    (seal, known): (&Seal, &SealFacts),
+    used: Use<'_>,
+) {
     findings.reach(Layer::Seal);
     form(findings, seal);
-    let known = verifier.seal(seal);
     let maker = match verifier.certificate(seal.maker_certificate()) {
         Ok(maker) => Some(maker),
         Err(error) => {
@@ -69,7 +75,7 @@ pub(super) fn judge(verifier: &mut Verifier<'_>, findings: &mut Findings, about:
     });
     let mut regions = Vec::new();
     if let Some(maker) = &maker {
-        maker_signature(findings, seal, &known, maker);
+        maker_signature(findings, (seal, known), maker);
         regions = maker_certificate(verifier, findings, seal, maker, used, stamped);
     }
     if let Use::Signature(_, Some(signer)) = used {
@@ -165,7 +171,7 @@ pub(super) fn sm2_key<'k>(
     key
 }
 
-fn maker_signature(findings: &mut Findings, seal: &Seal, known: &SealFacts, maker: &Certificate) {
+fn maker_signature(findings: &mut Findings, (seal, known): (&Seal, &SealFacts), maker: &Certificate) {
     let Some(key) = sm2_key(findings, "role.maker", seal.signature_algorithm(), maker) else { return };
     let Some(signature) = sm2_value(findings, seal.signature(), Reason::SealSigForm) else { return };
     if !known.is_made_by_its_maker(|| sm::verify(key, &seal.signed_bytes(), &signature)) {

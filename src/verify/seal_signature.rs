@@ -10,9 +10,10 @@ use super::report::{Finding, Layer};
 use super::seal::{self, Use, critical_extensions, nonstandard};
 use super::time::{self, Evidence, Stamp};
 use super::verifier::{About, Verifier};
+use crate::pki::SealFacts;
 use crate::pki::certificate::hex;
 use crate::ses::{SesError, SesSignature, TimeInfo};
-use crate::sm::{self, Sm3Digest};
+use crate::sm::{self, Sm2PublicKey, Sm2Signature, Sm3Digest};
 
 /// The layers of a seal signature in a document.
 pub(super) const LAYERS: [Layer; 7] =
@@ -44,6 +45,7 @@ pub(super) fn judge(verifier: &mut Verifier<'_>, findings: &mut Findings, signat
     form(findings, signature, place);
     data_hash(findings, signature, place.digest);
 
+    let known = verifier.seal(signature.seal());
     let signer = match verifier.certificate(signature.signer_certificate()) {
         Ok(signer) => Some(signer),
         Err(error) => {
@@ -56,7 +58,7 @@ pub(super) fn judge(verifier: &mut Verifier<'_>, findings: &mut Findings, signat
         findings.reach(Layer::Signature);
         if let Some(key) = seal::sm2_key(findings, "role.signer", signature.signature_algorithm(), signer)
             && let Some(value) = seal::sm2_value(findings, signature.signature(), Reason::SigValueForm)
-            && !sm::verify(key, signature.signed_bytes(), &value)
+            && !signed(&known, signature, key, &value)
         {
             findings.about(signer.subject(), Reason::SigValue, &[("signer", signer.subject().short().into())]);
         }
@@ -68,11 +70,16 @@ pub(super) fn judge(verifier: &mut Verifier<'_>, findings: &mut Findings, signat
         stamp: stamp(signature),
     };
     let signing_time = time::signing_time(verifier, findings, &mut about, evidence);
-    seal::judge(verifier, findings, &mut about, signature.seal(), Use::Signature(signing_time, signer.as_deref()));
+    seal::judge(verifier, findings, &mut about, (signature.seal(), &known), Use::Signature(signing_time, signer.as_deref()));
     if let Some(signer) = &signer {
         about.signer = Some(certificate::signer(verifier, findings, signer, signing_time, Some(signature.seal())));
     }
     about
+}
+
+fn signed(known: &SealFacts, signature: &SesSignature, key: &Sm2PublicKey, value: &Sm2Signature) -> bool {
+    let digest = known.signed_digest(key, signature.signed_bytes(), signature.seal_at());
+    digest.is_some_and(|e| sm::verify_digest(key, &e, value))
 }
 
 fn form(findings: &mut Findings, signature: &SesSignature, place: Place<'_>) {
