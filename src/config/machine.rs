@@ -11,8 +11,9 @@
 
 use std::path::PathBuf;
 
+use super::ConfigError;
 use super::file::{File, RegionFile};
-use super::{ConfigError, Origin};
+use crate::consent::Origin;
 
 /// One value of the registry: its name and its texts. Numbers come as their digits.
 #[derive(Clone, Debug, Eq, PartialEq)]
