@@ -10,10 +10,10 @@ use jiff::{SignedDuration, Timestamp};
 use sealagent::pki::seal_status::SealState::{Cancelled, Suspended, Valid};
 use sealagent::pki::seal_status::{StatusList, status_list};
 use sealagent::pki::signed::{DocumentKind, Envelope};
-use sealagent::pki::{Certificate, SignedTrustList};
+use sealagent::pki::{Certificate, Crl, SignedTrustList};
 use sealagent::sm::sm3;
 use sealauthority::store::Revocation;
-use sealauthority::{Counter, KeyProtection, Publication, Region, RegionError, Role, StoreError};
+use sealauthority::{Counter, KeyProtection, Publication, Region, RegionError, Role, SerialNumber, StoreError};
 
 use super::company::certificate;
 use super::rig::{Kind, Rig, codes, hours, now, seals};
@@ -46,6 +46,7 @@ pub const CASES: &[Case] = &[
         "changes_belong_to_the_full_list_that_is_published_beside_them",
         changes_belong_to_the_full_list_that_is_published_beside_them,
     ),
+    ("newest_of_the_revocation_lists_that_are_made_at_once_stays", newest_of_the_revocation_lists_that_are_made_at_once_stays),
     ("serial_number_that_was_used_is_refused", serial_number_that_was_used_is_refused),
     ("records_of_a_newer_program_are_refused", records_of_a_newer_program_are_refused),
 ];
@@ -278,6 +279,27 @@ fn changes_belong_to_the_full_list_that_is_published_beside_them(kind: Kind) {
         assert_eq!(base, number);
     }
     assert_eq!(list(&read("status.p7b")).len(), 1);
+}
+
+fn newest_of_the_revocation_lists_that_are_made_at_once_stays(kind: Kind) {
+    let rig = Rig::new(kind);
+    let mut region = rig.pilot(now());
+    let serial = |der: Vec<u8>| SerialNumber::new(Certificate::parse(&der).unwrap().serial()).unwrap();
+    let serials: Vec<_> = (0..24).map(|_| serial(certificate(&mut region, now()))).collect();
+    let path = rig.folder().join("crls/ca.crl");
+    let list = || Crl::parse(&std::fs::read(&path).unwrap()).unwrap();
+    std::thread::scope(|scope| {
+        for serials in serials.chunks(6) {
+            let (mut region, list) = (rig.opened(), &list);
+            scope.spawn(move || {
+                for serial in serials {
+                    region.revoke(serial, None, now()).unwrap();
+                    assert!(list().find(serial.as_bytes()).is_some(), "an older list was written over it");
+                }
+            });
+        }
+    });
+    assert_eq!(list().len(), 24);
 }
 
 fn serial_number_that_was_used_is_refused(kind: Kind) {

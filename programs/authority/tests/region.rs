@@ -154,6 +154,19 @@ fn revoked_certificate_stands_in_the_next_list_and_only_once() {
     assert!(matches!(region.revoke(&unknown, None, later), Err(RegionError::UnknownSerial(_))));
 }
 
+/// As of records that came from a backup, and know nothing of the lists that were made since.
+#[test]
+fn list_with_a_number_that_the_records_never_gave_is_replaced() {
+    let temp = tempfile::tempdir().unwrap();
+    let (mut region, mut other) = (pilot(&temp.path().join("r")), pilot(&temp.path().join("other")));
+    (0..9).for_each(|_| other.renew_crls(now()).unwrap());
+    let path = temp.path().join("r/crls/ca.crl");
+    std::fs::copy(temp.path().join("other/crls/ca.crl"), &path).unwrap();
+    region.renew_crls(now()).unwrap();
+    let list = Crl::parse(&std::fs::read(&path).unwrap()).unwrap();
+    assert!(list.verify(region.ca().certificate()).is_ok());
+}
+
 /// What the region's list of a day two years on says of certificates that were good for one.
 #[test]
 fn expired_certificates_stay_judgeable_by_later_lists() {
