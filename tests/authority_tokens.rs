@@ -23,8 +23,8 @@ use sealagent::ses::Seal;
 use sealagent::sm::{self, verify};
 use sealauthority::token::{DriverWords, PinQuestion, fingerprint};
 use sealauthority::{
-    CertificateProfile, CertificationRequest, InitOptions, IssueError, KeyError, KeyProtection, Name, PrivateKey, Publication,
-    Region, RegionError, RegionNames, Role, SerialNumber, TokenError, Tokens, pem,
+    CertificateProfile, CertificationRequest, Counter, InitOptions, IssueError, KeyError, KeyProtection, Name, PrivateKey,
+    Publication, Region, RegionError, RegionNames, Role, SerialNumber, TokenError, Tokens, pem,
 };
 use terminal::Terminal;
 use ukey::{Credential, DriverError, KeyUsage, Pin, Sm2PublicKey};
@@ -138,6 +138,7 @@ fn pin_is_asked_once_for_all_keys_of_a_token_in_a_run() {
     let (mut region, asked) = desk.opened(PIN);
     region.publish(&desk.path("out"), &Publication::default(), now() + SignedDuration::from_hours(1)).unwrap();
     assert_eq!(asked.load(Ordering::SeqCst), 0, "revocation lists that are young enough stay");
+    assert_eq!(region.store().counter(Counter::Crl).unwrap(), 2, "lists that are not made use up no number");
     region.revoke(&serial, None, now() + SignedDuration::from_hours(2)).unwrap();
     assert_eq!(asked.load(Ordering::SeqCst), 1);
     region.publish(&desk.path("out"), &Publication::default(), now() + SignedDuration::from_hours(24 * 16)).unwrap();
@@ -155,12 +156,14 @@ fn wrong_pin_is_sent_once_and_nothing_is_issued() {
     let error = token_error(issue(&mut region));
     assert!(matches!(error, TokenError::Driver(DriverError::PinIncorrect { .. })), "{error:?}");
     assert_eq!((asked.load(Ordering::SeqCst), desk.tries_left()), (1, Some(before - 1)));
+    assert!(matches!(region.renew_crls(now()), Err(RegionError::Key(KeyError::Token(TokenError::Driver(_))))));
+    assert_eq!(region.store().counter(Counter::Crl).unwrap(), 2, "no list is made, and no number used up");
     drop(region);
     // Nobody there: not a try is spent.
     let mut region = Region::open(&desk.path("r"), None).unwrap();
     let driver_is_there = token_error(issue(&mut region));
     assert!(matches!(driver_is_there, TokenError::NoPin | TokenError::Worker { .. }), "{driver_is_there:?}");
-    assert_eq!(desk.tries_left(), Some(before - 1));
+    assert_eq!(desk.tries_left(), Some(before - 2));
 }
 
 #[test]

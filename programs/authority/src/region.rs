@@ -583,12 +583,13 @@ fn read_identity(folder: &Path, role: Role, access: &Access) -> Result<Identity,
     Ok(Identity::new(key, &read_certificate(&certificate_path(folder, role))?)?)
 }
 
-/// Makes new revocation lists of these issuers. Nobody else waits while a person is asked for a PIN: they are signed first, and each is
-/// written when it is this process's turn.
+/// Makes new revocation lists of these issuers. Nobody else waits while a person is asked for a PIN: each is signed first, and written when
+/// it is this process's turn. A PIN that is wrong or not given uses up no number.
 fn write_crls(folder: &Path, store: &Store, issuers: &[(Role, &Identity)], now: Timestamp) -> Result<(), RegionError> {
     store.check_clock(now)?;
-    let (number, revocations) = store.take_crl_number()?;
     for &(role, issuer) in issuers {
+        issuer.key().unlock()?;
+        let (number, revocations) = store.take_crl_number()?;
         let mut revoked = Vec::new();
         for revocation in revocations.iter().filter(|revocation| revocation.issuer == role.as_str()) {
             let serial = revocation.serial.parse().map_err(|_| StoreError::Malformed(revocation.serial.clone()))?;

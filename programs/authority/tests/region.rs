@@ -145,7 +145,7 @@ fn revoked_certificate_stands_in_the_next_list_and_only_once() {
     assert!(!text.contains(&heading(&good)));
     assert!(text.contains("Revocation Date: Nov 24 08:00:00 2026 GMT") && text.contains("Key Compromise"), "{text}");
     assert!(
-        text.contains("Last Update: Nov 24 08:00:00 2026 GMT") && text.contains("CRL Number: \n                2\n"),
+        text.contains("Last Update: Nov 24 08:00:00 2026 GMT") && text.contains("CRL Number: \n                3\n"),
         "{text}"
     );
     assert!(crl_text(&folder.join("crls/root.crl")).contains("No Revoked Certificates"));
