@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
+use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
@@ -20,20 +21,27 @@ pub const CASES: &[(&str, fn())] = &[
     ("commit_that_did_not_arrive_is_done_again", commit_that_did_not_arrive_is_done_again),
     ("commit_whose_answer_was_lost_is_not_done_again", commit_whose_answer_was_lost_is_not_done_again),
     ("connections_that_are_cut_while_issuing_lose_and_double_nothing", connections_that_are_cut_while_issuing),
+    ("commit_that_a_fail_over_lost_is_done_again_on_the_new_server", fail_over_that_lost_the_commit),
     ("files_are_given_out_while_the_database_is_gone_and_answers_come_when_it_is_back", files_without_the_database),
     ("full_disk_of_the_server_changes_nothing_and_is_named", full_disk_of_the_server),
+    ("marks_of_transactions_are_cleared_away", marks_are_cleared),
     ("server_that_is_gone_is_named_and_nothing_is_half_done", server_that_is_gone),
     ("service_answers_again_after_its_connection_was_cut", service_answers_again),
 ];
+
+/// From now on the authority of `rig` reaches its server through this.
+fn proxied(rig: &Rig, socket: PathBuf) -> Proxy {
+    let proxy = Proxy::new(socket);
+    let through = format!("postgres://{}@127.0.0.1:{}/{}", cluster::user(), proxy.port(), rig.database_name());
+    std::fs::write(rig.folder().join("database.json"), format!("{{\"database\": \"{through}\"}}")).unwrap();
+    proxy
+}
 
 /// Everything that writes, once, through a connection that breaks when it commits.
 fn each_write_once(cut: Cut) {
     let rig = Rig::new(Kind::Postgres);
     let code = seals(&mut rig.pilot(now()), 1).remove(0);
-    let database = rig.database_name();
-    let proxy = Proxy::new(cluster::shared(Cluster::socket));
-    let through = format!("postgres://{}@127.0.0.1:{}/{database}", cluster::user(), proxy.port());
-    std::fs::write(rig.folder().join("database.json"), format!("{{\"database\": \"{through}\"}}")).unwrap();
+    let proxy = proxied(&rig, cluster::shared(Cluster::socket));
     let region = rig.opened();
     let store = region.store();
     let broken = |what: &str, write: &dyn Fn()| {
@@ -60,6 +68,43 @@ fn commit_that_did_not_arrive_is_done_again() {
 
 fn commit_whose_answer_was_lost_is_not_done_again() {
     each_write_once(Cut::After);
+}
+
+/// The transaction is on the server that is lost, and on the new one its number is given to another transaction.
+fn fail_over_that_lost_the_commit() {
+    let server = Cluster::start(&[]);
+    let rig = Rig::at(&server.address(&server.database()));
+    rig.pilot(now());
+    let proxy = proxied(&rig, server.socket());
+    let region = rig.opened();
+    let store = region.store();
+    store.set_text("before", "b").unwrap();
+    let standby = server.fail_over();
+    for _ in 0..50 {
+        standby.psql(rig.database_name(), "SELECT pg_current_xact_id()");
+    }
+    proxy.turn_to(standby.socket());
+    proxy.arm(Cut::After);
+    assert!(store.set_text_once("a", "b").unwrap());
+    assert!(proxy.has_cut());
+    let there = |server: &Cluster, name| {
+        let statement = format!("SELECT count(*) FROM sealauthority.text WHERE name = '{name}'");
+        server.psql(rig.database_name(), &statement)
+    };
+    assert_eq!([there(&standby, "before"), there(&server, "a"), there(&standby, "a")], ["1", "1", "1"]);
+}
+
+/// A store leaves nothing behind but its records.
+fn marks_are_cleared() {
+    let rig = Rig::new(Kind::Postgres);
+    let store = rig.store();
+    let marks = "SELECT count(*) FROM sealauthority.text WHERE name LIKE 'mark:%'";
+    let marks = || cluster::shared(|cluster| cluster.psql(rig.database_name(), marks));
+    store.set_text("a", "b").unwrap();
+    store.set_text("a", "c").unwrap();
+    assert_eq!(marks(), "1", "one row, however many transactions");
+    drop(store);
+    assert_eq!(marks(), "0");
 }
 
 /// The statement that ends every connection of this authority.
