@@ -16,7 +16,7 @@ use sealauthority::store::Revocation;
 use sealauthority::{Counter, KeyProtection, Publication, Region, RegionError, Role, SerialNumber, StoreError};
 
 use super::company::certificate;
-use super::rig::{Kind, Rig, codes, hours, now, seals};
+use super::rig::{Given, Kind, Rig, codes, fill, goes_on, hours, now, seals};
 
 /// A case and its name.
 pub type Case = (&'static str, fn(Kind));
@@ -74,13 +74,9 @@ fn killed_while_making_seals_it_loses_none_and_makes_none_twice(kind: Kind) {
     }
     assert!(printed.len() >= 6);
     let region = Region::open(&rig.folder(), None).unwrap();
-    let mut given = BTreeSet::new();
-    for (first, last) in printed {
-        for code in first..=last {
-            assert!(given.insert(code), "{code} was given twice");
-            assert!(region.store().knows_seal(&code.to_string(), None).unwrap(), "{code} is lost");
-        }
-    }
+    let mut given = Given::default();
+    printed.into_iter().for_each(|codes| given.add(codes));
+    given.are_in(region.store());
     // Steps that were cut off are not there by half.
     assert_eq!(region.store().seal_count().unwrap() % 1000, 0);
 }
@@ -199,16 +195,11 @@ fn several_processes_issue_at_once_and_give_no_code_and_no_serial_number_twice(k
     assert_eq!(counted.len(), 75);
     let store = rig.opened();
     assert!(serials.iter().all(|serial| store.store().certificate(serial).unwrap().is_some()));
-    let mut given = BTreeSet::new();
+    let mut given = Given::default();
     for child in children {
         let output = child.wait_with_output().unwrap();
         assert!(output.status.success());
-        for line in String::from_utf8(output.stdout).unwrap().lines() {
-            let (first, last) = codes(line);
-            for code in first..=last {
-                assert!(given.insert(code), "{code} was given twice");
-            }
-        }
+        String::from_utf8(output.stdout).unwrap().lines().for_each(|line| given.add(codes(line)));
     }
     assert_eq!((given.len(), store.store().seal_count().unwrap()), (12_000, 12_000));
 }
@@ -340,19 +331,7 @@ pub fn disk_that_is_full_changes_nothing_and_is_named() {
     let rig = Rig::new(Kind::Sqlite);
     let store = rig.store();
     store.limit_pages(40).unwrap();
-    let batch = |from: u32| (from..from + 200).map(|n| (format!("{n:014}"), sm3(&n.to_be_bytes()))).collect::<Vec<_>>();
-    let mut kept = 0;
-    let error = loop {
-        match store.add_seals(&batch(kept), now()) {
-            Ok(()) => kept += 200,
-            Err(error) => break error,
-        }
-    };
-    assert!(matches!(error, StoreError::DiskFull), "{error:?}");
-    assert!(kept >= 200);
-    assert_eq!(store.seal_count().unwrap(), u64::from(kept), "no half of a batch");
-    // With room again, it goes on.
+    let kept = fill(&store, 200);
     store.limit_pages(10_000).unwrap();
-    store.add_seals(&batch(kept), now()).unwrap();
-    assert_eq!(store.seal_count().unwrap(), u64::from(kept) + 200);
+    goes_on(&store, kept, 200);
 }
