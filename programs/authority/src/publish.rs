@@ -30,6 +30,8 @@ use crate::region::{
 use crate::statement::{issue_licence, issue_status_answer, issue_status_list, issue_trust_list};
 use crate::store::Counter;
 
+/// The files that are published.
+pub(crate) const FILES: [&str; 5] = ["trust-list.p7b", "status.p7b", "changes.p7b", "root.crl", "ca.crl"];
 /// A trust list is replaced within this time, in days.
 const LIST_DAYS: i64 = 30;
 /// A full status list is made anew after this time, in days.
@@ -287,14 +289,13 @@ fn withdrawn_key(role: Role) -> String {
     format!("withdrawn:{}", role.as_str())
 }
 
-/// Published files are for everybody; temporary files, of which they are made, are for their owner alone.
+/// Published files are for everybody; temporary files, of which they are made, are for their owner alone. What else lies there stays as
+/// it is.
 fn readable(out: &Path) -> Result<(), RegionError> {
     #[cfg(unix)]
-    for entry in fs::read_dir(out).map_err(io_at(out))?.flatten() {
+    for path in FILES.map(|file| out.join(file)).iter().filter(|path| path.is_file()) {
         use std::os::unix::fs::PermissionsExt as _;
-        if entry.path().is_file() {
-            fs::set_permissions(entry.path(), fs::Permissions::from_mode(0o644)).map_err(io_at(&entry.path()))?;
-        }
+        fs::set_permissions(path, fs::Permissions::from_mode(0o644)).map_err(io_at(path))?;
     }
     let _ = out;
     Ok(())

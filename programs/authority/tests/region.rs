@@ -8,8 +8,8 @@ use jiff::{SignedDuration, Timestamp};
 use sealagent::pki::revocation::{self, Moment, Revocation};
 use sealagent::pki::{Certificate, Crl, Enclosed, TrustFile, TrustRole, TrustStore};
 use sealauthority::{
-    CertificateProfile, KeyError, KeyProtection, Name, PrivateKey, Region, RegionError, RegionNames, RevocationReason,
-    SerialNumber,
+    CertificateProfile, KeyError, KeyProtection, Name, PrivateKey, Publication, Region, RegionError, RegionNames,
+    RevocationReason, SerialNumber,
 };
 use zeroize::Zeroizing;
 
@@ -204,6 +204,21 @@ fn revoked_ca_stands_in_the_list_of_the_root() {
     region.revoke(&ca, Some(RevocationReason::CaCompromise), now()).unwrap();
     assert!(crl_text(&folder.join("crls/root.crl")).contains(&ca.to_string().to_uppercase()));
     assert!(crl_text(&folder.join("crls/ca.crl")).contains("No Revoked Certificates"));
+}
+
+#[cfg(unix)]
+#[test]
+fn publishing_opens_its_own_files_to_everybody_and_no_others() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let temp = tempfile::tempdir().unwrap();
+    let mut region = pilot(&temp.path().join("r"));
+    let secret = temp.path().join("secret.key");
+    std::fs::write(&secret, "somebody's").unwrap();
+    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).unwrap();
+    region.publish(temp.path(), &Publication::default(), now()).unwrap();
+    let mode = |name: &str| std::fs::metadata(temp.path().join(name)).unwrap().permissions().mode() & 0o777;
+    assert_eq!(["trust-list.p7b", "status.p7b", "changes.p7b", "root.crl", "ca.crl"].map(mode), [0o644; 5]);
+    assert_eq!(mode("secret.key"), 0o600);
 }
 
 #[test]
