@@ -13,7 +13,7 @@ use sealagent::pki::signed::{DocumentKind, Envelope};
 use sealagent::pki::{Certificate, Crl, SignedTrustList};
 use sealagent::sm::sm3;
 use sealauthority::store::Revocation;
-use sealauthority::{Counter, KeyProtection, Publication, Region, RegionError, Role, SerialNumber, StoreError};
+use sealauthority::{Counter, Publication, Region, RegionError, Role, SerialNumber, StoreError};
 
 use super::company::certificate;
 use super::rig::{Given, Kind, Rig, codes, fill, goes_on, hours, now, seals};
@@ -148,8 +148,8 @@ fn list_key_rolls_over_in_two_steps_that_readers_follow(kind: Kind) {
     let region = rig.pilot(now());
     let list = |at| SignedTrustList::parse(&region.trust_list(&Publication::default(), at).unwrap()).unwrap();
     let first = list(hours(1));
-    let announced = region.announce_list_key(&KeyProtection::PlainForPilot, hours(2)).unwrap();
-    assert_eq!(region.announce_list_key(&KeyProtection::PlainForPilot, hours(2)).unwrap(), announced, "made once");
+    let announced = region.announce_list_key(hours(2)).unwrap();
+    assert_eq!(region.announce_list_key(hours(2)).unwrap(), announced, "made once");
     let second = list(hours(3));
     assert_eq!(second.signer().der(), first.signer().der());
     assert_eq!(second.list().signers.len(), 2);

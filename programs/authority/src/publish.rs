@@ -24,8 +24,8 @@ use crate::crl::RevocationReason;
 use crate::identity::{Identity, IdentityError};
 use crate::ocsp::{CertificateStatus, SingleResponse, issue_ocsp_response};
 use crate::region::{
-    KeyProtection, Region, RegionError, Role, certificate_path, crl_path, io_at, key_path, read_certificate, read_file,
-    sync_folder, turn, write_whole,
+    Region, RegionError, Role, certificate_path, crl_path, io_at, key_path, read_certificate, read_file, sync_folder, turn,
+    write_whole,
 };
 use crate::statement::{issue_licence, issue_status_answer, issue_status_list, issue_trust_list};
 use crate::store::Counter;
@@ -146,12 +146,12 @@ impl Region {
     }
 
     /// First half of a roll-over: makes the next list key. Lists are still signed with the old one and name both, until every reader
-    /// has had such a list.
-    pub fn announce_list_key(&self, protection: &KeyProtection, now: Timestamp) -> Result<Certificate, RegionError> {
+    /// has had such a list. It lies on the disk as the other keys do: one passphrase opens them all.
+    pub fn announce_list_key(&self, now: Timestamp) -> Result<Certificate, RegionError> {
         if let Some(announced) = self.next_list_certificate()? {
             return Ok(announced);
         }
-        self.make_identity(Role::NextList, protection, now)?;
+        self.make_identity(Role::NextList, now)?;
         self.certificate(Role::NextList)
     }
 

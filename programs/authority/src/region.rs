@@ -412,13 +412,17 @@ impl Region {
     }
 
     /// Makes key and certificate for one more role.
-    pub(crate) fn make_identity(&self, role: Role, protection: &KeyProtection, now: Timestamp) -> Result<(), RegionError> {
+    pub(crate) fn make_identity(&self, role: Role, now: Timestamp) -> Result<(), RegionError> {
         let (profile, who, for_days) = role.profile();
         let name = service_name(&self.names.name, who);
         let serial = next_serial(&self.store)?;
         let key = Key::File(PrivateKey::generate()?);
         let identity = below(&self.ca, profile, key, &name, days(now, for_days), &serial)?;
-        write_identity(&self.folder, role, &identity, protection)
+        let protection = match &self.access.passphrase {
+            Some(passphrase) => KeyProtection::Passphrase(passphrase.clone()),
+            None => KeyProtection::PlainForPilot,
+        };
+        write_identity(&self.folder, role, &identity, &protection)
     }
 
     /// Whether the CA issued a certificate with this serial number.
