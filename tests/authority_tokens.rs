@@ -13,16 +13,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::channel;
+use std::time::Duration;
 
 use command::library;
 use jiff::{SignedDuration, Timestamp};
-use sealagent::pki::Certificate;
+use sealagent::pki::{Certificate, Crl};
 use sealagent::ses::Seal;
 use sealagent::sm::{self, verify};
 use sealauthority::token::{DriverWords, PinQuestion, fingerprint};
 use sealauthority::{
-    CertificateProfile, CertificationRequest, InitOptions, IssueError, KeyError, KeyProtection, Name, PrivateKey, Publication,
-    Region, RegionError, RegionNames, Role, SerialNumber, TokenError, Tokens, pem,
+    CertificateProfile, CertificationRequest, Counter, InitOptions, IssueError, KeyError, KeyProtection, Name, PrivateKey,
+    Publication, Region, RegionError, RegionNames, Role, SerialNumber, TokenError, Tokens, pem,
 };
 use terminal::Terminal;
 use ukey::{Credential, DriverError, KeyUsage, Pin, Sm2PublicKey};
@@ -136,10 +138,11 @@ fn pin_is_asked_once_for_all_keys_of_a_token_in_a_run() {
     let (mut region, asked) = desk.opened(PIN);
     region.publish(&desk.path("out"), &Publication::default(), now() + SignedDuration::from_hours(1)).unwrap();
     assert_eq!(asked.load(Ordering::SeqCst), 0, "revocation lists that are young enough stay");
+    assert_eq!(region.store().counter(Counter::Crl).unwrap(), 2, "lists that are not made use up no number");
     region.revoke(&serial, None, now() + SignedDuration::from_hours(2)).unwrap();
     assert_eq!(asked.load(Ordering::SeqCst), 1);
     region.publish(&desk.path("out"), &Publication::default(), now() + SignedDuration::from_hours(24 * 16)).unwrap();
-    let list = sealagent::pki::Crl::parse(&fs::read(desk.path("out/ca.crl")).unwrap()).unwrap();
+    let list = Crl::parse(&fs::read(desk.path("out/ca.crl")).unwrap()).unwrap();
     assert_eq!((list.len(), list.this_update()), (1, now() + SignedDuration::from_hours(24 * 16)), "half of its time is over");
     assert!(list.verify(region.ca().certificate()).is_ok());
 }
@@ -153,12 +156,39 @@ fn wrong_pin_is_sent_once_and_nothing_is_issued() {
     let error = token_error(issue(&mut region));
     assert!(matches!(error, TokenError::Driver(DriverError::PinIncorrect { .. })), "{error:?}");
     assert_eq!((asked.load(Ordering::SeqCst), desk.tries_left()), (1, Some(before - 1)));
+    assert!(matches!(region.renew_crls(now()), Err(RegionError::Key(KeyError::Token(TokenError::Driver(_))))));
+    assert_eq!(region.store().counter(Counter::Crl).unwrap(), 2, "no list is made, and no number used up");
     drop(region);
     // Nobody there: not a try is spent.
     let mut region = Region::open(&desk.path("r"), None).unwrap();
     let driver_is_there = token_error(issue(&mut region));
     assert!(matches!(driver_is_there, TokenError::NoPin | TokenError::Worker { .. }), "{driver_is_there:?}");
-    assert_eq!(desk.tries_left(), Some(before - 1));
+    assert_eq!(desk.tries_left(), Some(before - 2));
+}
+
+#[test]
+fn another_run_revokes_while_a_person_is_asked_for_a_pin() {
+    let desk = Arc::new(Desk::new());
+    let mut region = desk.region(&desk.person(PIN).0);
+    let serials =
+        [(); 2].map(|()| SerialNumber::new(Certificate::parse(&issue(&mut region).unwrap()).unwrap().serial()).unwrap());
+    drop(region);
+    let listed = |desk: &Desk| {
+        let list = Crl::parse(&fs::read(desk.path("r/crls/ca.crl")).unwrap()).unwrap();
+        serials.clone().map(|serial| list.find(serial.as_bytes()).is_some())
+    };
+    let (colleagues, second) = (Arc::clone(&desk), serials[1].clone());
+    // Looks for the PIN, while a colleague with another copy of the token revokes the second certificate.
+    let ask = move |_: &PinQuestion| {
+        let (desk, second, (done, is_done)) = (Arc::clone(&colleagues), second.clone(), channel());
+        std::thread::spawn(move || done.send(desk.opened(PIN).0.revoke(&second, None, now())));
+        is_done.recv_timeout(Duration::from_secs(60)).expect("nobody waits for a person").unwrap();
+        Some(Credential::Pin(pin(PIN)))
+    };
+    let access = sealauthority::Access { tokens: Tokens::new(program("sealagent-worker"), ask), ..Default::default() };
+    let mut region = Region::open_with(&desk.path("r"), access).unwrap();
+    region.revoke(&serials[0], None, now()).unwrap();
+    assert_eq!(listed(&desk), [true, true], "the newest list is the one that stays");
 }
 
 #[test]

@@ -245,21 +245,19 @@ pub async fn served(private: bool) -> Served {
     let temp = tempfile::tempdir().unwrap();
     let (folder, published) = (temp.path().join("authority"), temp.path().join("published"));
     let names = RegionNames { id: "shenzhen".into(), name: "深圳".into(), division: "440300".into() };
-    let mut region = sealauthority::Region::init(&folder, &names, &KeyProtection::PlainForPilot, Timestamp::now()).unwrap();
-    let probe = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = probe.local_addr().unwrap();
-    drop(probe);
-    let publication = Publication { base_url: Some(format!("http://{address}")), private, ..Publication::default() };
-    region.publish(&published, &publication, Timestamp::now()).unwrap();
+    let region = sealauthority::Region::init(&folder, &names, &KeyProtection::PlainForPilot, Timestamp::now()).unwrap();
+    std::fs::create_dir(&published).unwrap();
     let service = Service { published: published.clone(), fresh_for: SignedDuration::from_hours(1) };
     let (tell, told) = tokio::sync::oneshot::channel();
     let task = tokio::spawn(async move {
-        let bound = move |_| {
-            let _ = tell.send(());
-        };
-        serve(region, service, address, bound).await.unwrap();
+        let bound = move |address| tell.send(address).unwrap();
+        serve(region, service, "127.0.0.1:0".parse().unwrap(), bound).await.unwrap();
     });
-    told.await.unwrap();
+    // The list names the port, which is known now.
+    let publication =
+        Publication { base_url: Some(format!("http://{}", told.await.unwrap())), private, ..Publication::default() };
+    let mut region = sealauthority::Region::open(&folder, None).unwrap();
+    region.publish(&published, &publication, Timestamp::now()).unwrap();
     Served { _temp: temp, folder, published, publication, task }
 }
 

@@ -84,6 +84,22 @@ impl Cluster {
         cluster
     }
 
+    /// A standby that has seen all up to now and nothing since, and takes over.
+    pub fn fail_over(&self) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut copy = Command::new(programs().unwrap().join("pg_basebackup"));
+        copy.args(["--write-recovery-conf", "--no-sync", "--checkpoint=fast", "-p", &self.port.to_string(), "-D"]);
+        said(copy.arg(folder.path().join("data")).arg("-h").arg(self.socket_folder()).output().unwrap());
+        if user() == "root" {
+            said(Command::new("chown").arg("-R").arg("postgres").arg(folder.path()).output().unwrap());
+        }
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut standby = Self { folder, server: Command::new("true").spawn().unwrap(), port, limits: Vec::new() };
+        standby.start_again();
+        assert_eq!(standby.psql("postgres", "SELECT pg_promote()"), "t");
+        standby
+    }
+
     /// Starts the server that was stopped.
     pub fn start_again(&mut self) {
         self.server.wait().unwrap();

@@ -4,8 +4,8 @@ use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex};
 
 /// What becomes of the next COMMIT.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +20,8 @@ pub enum Cut {
 pub struct Proxy {
     port: u16,
     cut: Arc<AtomicU8>,
+    /// Of the server to which connections go.
+    socket: Arc<Mutex<PathBuf>>,
 }
 
 impl Proxy {
@@ -28,12 +30,19 @@ impl Proxy {
         let port = listener.local_addr().unwrap().port();
         let cut = Arc::new(AtomicU8::new(0));
         let armed = Arc::clone(&cut);
+        let socket = Arc::new(Mutex::new(socket));
+        let server = Arc::clone(&socket);
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
-                relay(client, &socket, Arc::clone(&armed));
+                relay(client, &server.lock().unwrap().clone(), Arc::clone(&armed));
             }
         });
-        Self { port, cut }
+        Self { port, cut, socket }
+    }
+
+    /// New connections go to another server. The old ones stay.
+    pub fn turn_to(&self, socket: PathBuf) {
+        *self.socket.lock().unwrap() = socket;
     }
 
     pub fn port(&self) -> u16 {

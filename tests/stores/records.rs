@@ -10,13 +10,13 @@ use jiff::{SignedDuration, Timestamp};
 use sealagent::pki::seal_status::SealState::{Cancelled, Suspended, Valid};
 use sealagent::pki::seal_status::{StatusList, status_list};
 use sealagent::pki::signed::{DocumentKind, Envelope};
-use sealagent::pki::{Certificate, SignedTrustList};
+use sealagent::pki::{Certificate, Crl, SignedTrustList};
 use sealagent::sm::sm3;
 use sealauthority::store::Revocation;
-use sealauthority::{Counter, KeyProtection, Publication, Region, RegionError, Role, StoreError};
+use sealauthority::{Counter, Publication, Region, RegionError, Role, SerialNumber, StoreError};
 
 use super::company::certificate;
-use super::rig::{Kind, Rig, codes, hours, now, seals};
+use super::rig::{Given, Kind, Rig, codes, fill, goes_on, hours, now, seals};
 
 /// A case and its name.
 pub type Case = (&'static str, fn(Kind));
@@ -46,6 +46,7 @@ pub const CASES: &[Case] = &[
         "changes_belong_to_the_full_list_that_is_published_beside_them",
         changes_belong_to_the_full_list_that_is_published_beside_them,
     ),
+    ("newest_of_the_revocation_lists_that_are_made_at_once_stays", newest_of_the_revocation_lists_that_are_made_at_once_stays),
     ("serial_number_that_was_used_is_refused", serial_number_that_was_used_is_refused),
     ("records_of_a_newer_program_are_refused", records_of_a_newer_program_are_refused),
 ];
@@ -73,13 +74,9 @@ fn killed_while_making_seals_it_loses_none_and_makes_none_twice(kind: Kind) {
     }
     assert!(printed.len() >= 6);
     let region = Region::open(&rig.folder(), None).unwrap();
-    let mut given = BTreeSet::new();
-    for (first, last) in printed {
-        for code in first..=last {
-            assert!(given.insert(code), "{code} was given twice");
-            assert!(region.store().knows_seal(&code.to_string(), None).unwrap(), "{code} is lost");
-        }
-    }
+    let mut given = Given::default();
+    printed.into_iter().for_each(|codes| given.add(codes));
+    given.are_in(region.store());
     // Steps that were cut off are not there by half.
     assert_eq!(region.store().seal_count().unwrap() % 1000, 0);
 }
@@ -151,8 +148,8 @@ fn list_key_rolls_over_in_two_steps_that_readers_follow(kind: Kind) {
     let region = rig.pilot(now());
     let list = |at| SignedTrustList::parse(&region.trust_list(&Publication::default(), at).unwrap()).unwrap();
     let first = list(hours(1));
-    let announced = region.announce_list_key(&KeyProtection::PlainForPilot, hours(2)).unwrap();
-    assert_eq!(region.announce_list_key(&KeyProtection::PlainForPilot, hours(2)).unwrap(), announced, "made once");
+    let announced = region.announce_list_key(hours(2)).unwrap();
+    assert_eq!(region.announce_list_key(hours(2)).unwrap(), announced, "made once");
     let second = list(hours(3));
     assert_eq!(second.signer().der(), first.signer().der());
     assert_eq!(second.list().signers.len(), 2);
@@ -198,16 +195,11 @@ fn several_processes_issue_at_once_and_give_no_code_and_no_serial_number_twice(k
     assert_eq!(counted.len(), 75);
     let store = rig.opened();
     assert!(serials.iter().all(|serial| store.store().certificate(serial).unwrap().is_some()));
-    let mut given = BTreeSet::new();
+    let mut given = Given::default();
     for child in children {
         let output = child.wait_with_output().unwrap();
         assert!(output.status.success());
-        for line in String::from_utf8(output.stdout).unwrap().lines() {
-            let (first, last) = codes(line);
-            for code in first..=last {
-                assert!(given.insert(code), "{code} was given twice");
-            }
-        }
+        String::from_utf8(output.stdout).unwrap().lines().for_each(|line| given.add(codes(line)));
     }
     assert_eq!((given.len(), store.store().seal_count().unwrap()), (12_000, 12_000));
 }
@@ -280,6 +272,27 @@ fn changes_belong_to_the_full_list_that_is_published_beside_them(kind: Kind) {
     assert_eq!(list(&read("status.p7b")).len(), 1);
 }
 
+fn newest_of_the_revocation_lists_that_are_made_at_once_stays(kind: Kind) {
+    let rig = Rig::new(kind);
+    let mut region = rig.pilot(now());
+    let serial = |der: Vec<u8>| SerialNumber::new(Certificate::parse(&der).unwrap().serial()).unwrap();
+    let serials: Vec<_> = (0..24).map(|_| serial(certificate(&mut region, now()))).collect();
+    let path = rig.folder().join("crls/ca.crl");
+    let list = || Crl::parse(&std::fs::read(&path).unwrap()).unwrap();
+    std::thread::scope(|scope| {
+        for serials in serials.chunks(6) {
+            let (mut region, list) = (rig.opened(), &list);
+            scope.spawn(move || {
+                for serial in serials {
+                    region.revoke(serial, None, now()).unwrap();
+                    assert!(list().find(serial.as_bytes()).is_some(), "an older list was written over it");
+                }
+            });
+        }
+    });
+    assert_eq!(list().len(), 24);
+}
+
 fn serial_number_that_was_used_is_refused(kind: Kind) {
     let rig = Rig::new(kind);
     let store = rig.store();
@@ -318,19 +331,7 @@ pub fn disk_that_is_full_changes_nothing_and_is_named() {
     let rig = Rig::new(Kind::Sqlite);
     let store = rig.store();
     store.limit_pages(40).unwrap();
-    let batch = |from: u32| (from..from + 200).map(|n| (format!("{n:014}"), sm3(&n.to_be_bytes()))).collect::<Vec<_>>();
-    let mut kept = 0;
-    let error = loop {
-        match store.add_seals(&batch(kept), now()) {
-            Ok(()) => kept += 200,
-            Err(error) => break error,
-        }
-    };
-    assert!(matches!(error, StoreError::DiskFull), "{error:?}");
-    assert!(kept >= 200);
-    assert_eq!(store.seal_count().unwrap(), u64::from(kept), "no half of a batch");
-    // With room again, it goes on.
+    let kept = fill(&store, 200);
     store.limit_pages(10_000).unwrap();
-    store.add_seals(&batch(kept), now()).unwrap();
-    assert_eq!(store.seal_count().unwrap(), u64::from(kept) + 200);
+    goes_on(&store, kept, 200);
 }

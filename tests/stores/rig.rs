@@ -1,10 +1,12 @@
 //! An authority of a test, on either store.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use jiff::{SignedDuration, Timestamp};
 use sealagent::ses::Version;
+use sealagent::sm::{Sm3Digest, sm3};
 use sealauthority::region::write_whole;
 use sealauthority::{Address, Database, InitOptions, KeyProtection, Region, RegionError, RegionNames, Store, StoreError, pem};
 
@@ -120,6 +122,52 @@ pub fn sealauthority() -> Command {
     let mut command = Command::new(program);
     command.env("LC_ALL", "C.UTF-8");
     command
+}
+
+/// Records seals, so many at once, until the disk is full: that is named, and leaves nothing of the last batch. Gives how many there are.
+pub fn fill(store: &Store, at_once: u32) -> u32 {
+    let mut kept = 0;
+    let error = loop {
+        assert!(kept < 200_000, "the disk does not fill");
+        match store.add_seals(&batch(kept, at_once), now()) {
+            Ok(()) => kept += at_once,
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(error, StoreError::DiskFull), "{error:?}");
+    assert!(kept >= at_once);
+    assert_eq!(store.seal_count().unwrap(), u64::from(kept), "no half of a batch");
+    kept
+}
+
+/// With room again, it goes on.
+pub fn goes_on(store: &Store, kept: u32, at_once: u32) {
+    store.add_seals(&batch(kept, at_once), now()).unwrap();
+    assert_eq!(store.seal_count().unwrap(), u64::from(kept + at_once));
+}
+
+fn batch(from: u32, count: u32) -> Vec<(String, Sm3Digest)> {
+    (from..from + count).map(|n| (format!("{n:014}"), sm3(&n.to_be_bytes()))).collect()
+}
+
+/// Codes, each of which may be given out once.
+#[derive(Default)]
+pub struct Given(BTreeSet<u64>);
+
+impl Given {
+    /// Notes the codes from the first to the last.
+    pub fn add(&mut self, (first, last): (u64, u64)) {
+        (first..=last).for_each(|code| assert!(self.0.insert(code), "{code} was given twice"));
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Each of them is recorded.
+    pub fn are_in(&self, store: &Store) {
+        self.0.iter().for_each(|code| assert!(store.knows_seal(&code.to_string(), None).unwrap(), "{code} is lost"));
+    }
 }
 
 /// The first and last code of a line that `seals` printed.

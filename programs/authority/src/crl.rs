@@ -1,7 +1,9 @@
 //! Revocation lists: X.509 v2 CRLs, signed with SM2 and SM3 (RFC 5280 clause 5, GB/T 20518 clause 5.3).
 
 use jiff::Timestamp;
-use sealagent::asn1::{ENUMERATED, context, context_primitive, der, der_of, integer, sequence};
+use sealagent::asn1::{
+    ENUMERATED, INTEGER, OCTET_STRING, OID, SEQUENCE, Tlv, context, context_primitive, der, der_of, integer, sequence,
+};
 
 use crate::certificate::{SerialNumber, extension, identifier_of};
 use crate::identity::Identity;
@@ -92,6 +94,20 @@ pub fn issue_crl(issuer: &Identity, contents: &CrlContents) -> Result<Vec<u8>, K
         &der_of(context(0), &[&extensions]),
     ]);
     issuer.key().signed(&tbs)
+}
+
+/// The number of a list that [`issue_crl`] made; `None` for anything else.
+pub(crate) fn crl_number(list: &[u8]) -> Option<u64> {
+    let tbs = Tlv::read_all(list).ok()?.expect(SEQUENCE).ok()?.elements().next(SEQUENCE).ok()?;
+    let extensions = tbs.children().ok()?.last()?.expect(context(0)).ok()?;
+    for extension in Tlv::read_all(extensions.value).ok()?.expect(SEQUENCE).ok()?.children().ok()? {
+        let mut fields = extension.elements();
+        if fields.next(OID).ok()?.oid().ok()? == oid::CRL_NUMBER {
+            let number = Tlv::read_all(fields.next(OCTET_STRING).ok()?.value).ok()?.expect(INTEGER).ok()?;
+            return number.small_integer().ok();
+        }
+    }
+    None
 }
 
 fn entry(revoked: &RevokedCertificate) -> Vec<u8> {

@@ -68,6 +68,14 @@ impl Key {
         }
     }
 
+    /// Asks for the PIN that the next signature needs, if it needs one.
+    pub fn unlock(&self) -> Result<(), KeyError> {
+        match self {
+            Self::File(_) => Ok(()),
+            Self::Token(key) => Ok(key.unlock()?),
+        }
+    }
+
     /// Signs under the default id (GB/T 32918.2, id of GM/T 0009).
     pub fn sign(&self, message: &[u8]) -> Result<Sm2Signature, KeyError> {
         match self {

@@ -24,12 +24,14 @@ use crate::crl::RevocationReason;
 use crate::identity::{Identity, IdentityError};
 use crate::ocsp::{CertificateStatus, SingleResponse, issue_ocsp_response};
 use crate::region::{
-    KeyProtection, Region, RegionError, Role, certificate_path, crl_path, io_at, key_path, read_certificate, read_file,
-    sync_folder, turn, write_whole,
+    Region, RegionError, Role, certificate_path, crl_path, io_at, key_path, read_certificate, read_file, sync_folder, turn,
+    write_whole,
 };
 use crate::statement::{issue_licence, issue_status_answer, issue_status_list, issue_trust_list};
 use crate::store::Counter;
 
+/// The files that are published.
+pub(crate) const FILES: [&str; 5] = ["trust-list.p7b", "status.p7b", "changes.p7b", "root.crl", "ca.crl"];
 /// A trust list is replaced within this time, in days.
 const LIST_DAYS: i64 = 30;
 /// A full status list is made anew after this time, in days.
@@ -144,12 +146,12 @@ impl Region {
     }
 
     /// First half of a roll-over: makes the next list key. Lists are still signed with the old one and name both, until every reader
-    /// has had such a list.
-    pub fn announce_list_key(&self, protection: &KeyProtection, now: Timestamp) -> Result<Certificate, RegionError> {
+    /// has had such a list. It lies on the disk as the other keys do: one passphrase opens them all.
+    pub fn announce_list_key(&self, now: Timestamp) -> Result<Certificate, RegionError> {
         if let Some(announced) = self.next_list_certificate()? {
             return Ok(announced);
         }
-        self.make_identity(Role::NextList, protection, now)?;
+        self.make_identity(Role::NextList, now)?;
         self.certificate(Role::NextList)
     }
 
@@ -287,14 +289,13 @@ fn withdrawn_key(role: Role) -> String {
     format!("withdrawn:{}", role.as_str())
 }
 
-/// Published files are for everybody; temporary files, of which they are made, are for their owner alone.
+/// Published files are for everybody; temporary files, of which they are made, are for their owner alone. What else lies there stays as
+/// it is.
 fn readable(out: &Path) -> Result<(), RegionError> {
     #[cfg(unix)]
-    for entry in fs::read_dir(out).map_err(io_at(out))?.flatten() {
+    for path in FILES.map(|file| out.join(file)).iter().filter(|path| path.is_file()) {
         use std::os::unix::fs::PermissionsExt as _;
-        if entry.path().is_file() {
-            fs::set_permissions(entry.path(), fs::Permissions::from_mode(0o644)).map_err(io_at(&entry.path()))?;
-        }
+        fs::set_permissions(path, fs::Permissions::from_mode(0o644)).map_err(io_at(path))?;
     }
     let _ = out;
     Ok(())

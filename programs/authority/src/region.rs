@@ -25,7 +25,7 @@ use sealagent::sm::{Sm2PublicKey, sm3};
 use zeroize::Zeroizing;
 
 use crate::certificate::{CertificateProfile, IssueError, SerialNumber, Validity, issue_certificate, self_signed};
-use crate::crl::{CrlContents, RevocationReason, RevokedCertificate, issue_crl};
+use crate::crl::{CrlContents, RevocationReason, RevokedCertificate, crl_number, issue_crl};
 use crate::identity::{Identity, IdentityError};
 use crate::key::{Key, KeyError, PrivateKey};
 use crate::name::Name;
@@ -412,13 +412,17 @@ impl Region {
     }
 
     /// Makes key and certificate for one more role.
-    pub(crate) fn make_identity(&self, role: Role, protection: &KeyProtection, now: Timestamp) -> Result<(), RegionError> {
+    pub(crate) fn make_identity(&self, role: Role, now: Timestamp) -> Result<(), RegionError> {
         let (profile, who, for_days) = role.profile();
         let name = service_name(&self.names.name, who);
         let serial = next_serial(&self.store)?;
         let key = Key::File(PrivateKey::generate()?);
         let identity = below(&self.ca, profile, key, &name, days(now, for_days), &serial)?;
-        write_identity(&self.folder, role, &identity, protection)
+        let protection = match &self.access.passphrase {
+            Some(passphrase) => KeyProtection::Passphrase(passphrase.clone()),
+            None => KeyProtection::PlainForPilot,
+        };
+        write_identity(&self.folder, role, &identity, &protection)
     }
 
     /// Whether the CA issued a certificate with this serial number.
@@ -583,13 +587,13 @@ fn read_identity(folder: &Path, role: Role, access: &Access) -> Result<Identity,
     Ok(Identity::new(key, &read_certificate(&certificate_path(folder, role))?)?)
 }
 
-/// Makes new revocation lists of these issuers.
+/// Makes new revocation lists of these issuers. Nobody else waits while a person is asked for a PIN: each is signed first, and written when
+/// it is this process's turn. A PIN that is wrong or not given uses up no number.
 fn write_crls(folder: &Path, store: &Store, issuers: &[(Role, &Identity)], now: Timestamp) -> Result<(), RegionError> {
-    let _turn = turn(folder)?;
     store.check_clock(now)?;
-    let number = store.take_number(Counter::Crl)?;
-    let revocations = store.revocations(None)?;
     for &(role, issuer) in issuers {
+        issuer.key().unlock()?;
+        let (number, revocations) = store.take_crl_number()?;
         let mut revoked = Vec::new();
         for revocation in revocations.iter().filter(|revocation| revocation.issuer == role.as_str()) {
             let serial = revocation.serial.parse().map_err(|_| StoreError::Malformed(revocation.serial.clone()))?;
@@ -600,12 +604,25 @@ fn write_crls(folder: &Path, store: &Store, issuers: &[(Role, &Identity)], now: 
         // No revocation is ever taken off a list.
         let expired_since = Some(issuer.certificate().not_before());
         let contents = CrlContents { number, this_update: now, next_update, expired_since, revoked };
-        write_whole(&crl_path(folder, role), &issue_crl(issuer, &contents)?)?;
+        write_crl(folder, role, store, number, &issue_crl(issuer, &contents)?)?;
     }
     Ok(())
 }
 
-/// Waits until no other process writes lists into this folder: of two lists the one with the higher number is written last.
+/// Writes a revocation list, unless a newer one was written meanwhile: that has every revocation of this one.
+fn write_crl(folder: &Path, role: Role, store: &Store, number: u64, list: &[u8]) -> Result<(), RegionError> {
+    let path = crl_path(folder, role);
+    let _turn = turn(folder)?;
+    // A number that the records never gave is another store's, as where one came from a backup.
+    let last = store.counter(Counter::Crl)?;
+    let there = read_file(&path).ok().and_then(|list| crl_number(&list));
+    match there {
+        Some(there) if there > number && there <= last => Ok(()),
+        _ => write_whole(&path, list),
+    }
+}
+
+/// Waits until no other process writes lists into this folder. It is never held while a person is asked for something.
 pub(crate) fn turn(folder: &Path) -> Result<File, RegionError> {
     let path = folder.join(".turn");
     let file = File::options().create(true).truncate(false).read(true).write(true).open(&path).map_err(io_at(&path))?;

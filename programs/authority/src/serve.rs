@@ -25,6 +25,7 @@ use tokio::time::MissedTickBehavior;
 
 use crate::certificate::SerialNumber;
 use crate::identity::Identity;
+use crate::publish::FILES;
 use crate::region::{Region, RegionError, Role};
 use crate::store::Counter;
 use crate::timestamp::issue_time_stamp;
@@ -43,8 +44,6 @@ const MAX_ANSWERS: usize = 16;
 const MAX_QUESTION: usize = 16 << 10;
 /// Certificates that one OCSP question may name.
 const MAX_SERIALS: usize = 16;
-/// The files that are given out.
-const FILES: [&str; 5] = ["trust-list.p7b", "status.p7b", "changes.p7b", "root.crl", "ca.crl"];
 
 /// How to serve.
 #[derive(Clone, Debug)]

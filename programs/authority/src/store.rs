@@ -297,13 +297,7 @@ impl Store {
 
     /// Uses up `count` numbers and gives the first.
     pub fn take_numbers(&self, counter: Counter, count: u64) -> Result<u64, StoreError> {
-        let statement = "INSERT INTO counter VALUES ($1, $2)
-            ON CONFLICT (name) DO UPDATE SET value = counter.value + excluded.value RETURNING value";
-        self.transaction(|sql| {
-            let row = sql.first(statement, &[Value::Text(counter.name()), Value::Integer(count as i64)])?;
-            let last = row.ok_or_else(|| StoreError::Malformed(format!("counter {}", counter.name())))?.integer(0)?;
-            Ok((last as u64).saturating_sub(count) + 1)
-        })
+        self.transaction(|sql| take(sql, counter, count))
     }
 
     /// Uses up the next number.
@@ -374,14 +368,19 @@ impl Store {
             Some(serial) => {
                 self.query("SELECT serial, issuer, at, reason FROM revocation WHERE serial = $1", &[Value::Text(serial)])
             }
-            None => self.query("SELECT serial, issuer, at, reason FROM revocation ORDER BY serial", &[]),
+            None => self.query(REVOCATIONS, &[]),
         }?;
-        let revocation = |row: &Row| {
-            let reason = row.optional_integer(3)?.and_then(|reason| u8::try_from(reason).ok());
-            let (serial, issuer) = (row.text(0)?.to_owned(), row.text(1)?.to_owned());
-            Ok(Revocation { serial, issuer, at: moment(row.integer(2)?), reason })
-        };
         rows.iter().map(revocation).collect()
+    }
+
+    /// Uses up the next cRLNumber, and gives all revocations that a list with it has. A list with a higher number has these, too: the
+    /// counter is held until they are read.
+    pub fn take_crl_number(&self) -> Result<(u64, Vec<Revocation>), StoreError> {
+        self.transaction(|sql| {
+            let number = take(sql, Counter::Crl, 1)?;
+            let rows = sql.query(REVOCATIONS, &[])?;
+            Ok((number, rows.iter().map(revocation).collect::<Result<_, _>>()?))
+        })
     }
 
     /// Records seals that are about to be handed out, all or none. Their createDate is whoever's who ordered them, so it is not held
@@ -471,6 +470,7 @@ impl Store {
     }
 }
 
+const REVOCATIONS: &str = "SELECT serial, issuer, at, reason FROM revocation ORDER BY serial";
 const HISTORY: &str = "SELECT at, state FROM change WHERE es_id = $1 ORDER BY at";
 
 fn check_clock(sql: &mut dyn Sql, now: Timestamp) -> Result<(), StoreError> {
@@ -487,10 +487,26 @@ fn check_clock(sql: &mut dyn Sql, now: Timestamp) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Uses up `count` numbers and gives the first.
+fn take(sql: &mut dyn Sql, counter: Counter, count: u64) -> Result<u64, StoreError> {
+    let statement = "INSERT INTO counter VALUES ($1, $2)
+        ON CONFLICT (name) DO UPDATE SET value = counter.value + excluded.value RETURNING value";
+    let row = sql.first(statement, &[Value::Text(counter.name()), Value::Integer(count as i64)])?;
+    let last = row.ok_or_else(|| StoreError::Malformed(format!("counter {}", counter.name())))?.integer(0)?;
+    Ok((last as u64).saturating_sub(count) + 1)
+}
+
 /// A counter that nobody else changes until this transaction ends.
 fn locked(sql: &mut dyn Sql, counter: Counter) -> Result<i64, StoreError> {
     let statement = format!("SELECT value FROM counter WHERE name = $1{}", sql.for_update());
     sql.first(&statement, &[Value::Text(counter.name())])?.map_or(Ok(0), |row| row.integer(0))
+}
+
+/// A row of [`REVOCATIONS`].
+fn revocation(row: &Row) -> Result<Revocation, StoreError> {
+    let reason = row.optional_integer(3)?.and_then(|reason| u8::try_from(reason).ok());
+    let (serial, issuer) = (row.text(0)?.to_owned(), row.text(1)?.to_owned());
+    Ok(Revocation { serial, issuer, at: moment(row.integer(2)?), reason })
 }
 
 /// The changes in rows that begin with time and state.

@@ -191,6 +191,11 @@ impl TokenKey {
         &self.place
     }
 
+    /// Logs in to the token, unless this key is logged in. Asks for the PIN the first time.
+    pub fn unlock(&self) -> Result<(), TokenError> {
+        self.tokens.with(|state| state.unlock(&self.place))
+    }
+
     /// Signs under the default id. Asks for the PIN the first time.
     pub fn sign(&self, message: &[u8]) -> Result<Sm2Signature, TokenError> {
         self.tokens.with(|state| state.sign(&self.place, message))
@@ -219,10 +224,15 @@ impl State {
         Ok(found)
     }
 
-    fn sign(&mut self, place: &TokenPlace, message: &[u8]) -> Result<Sm2Signature, TokenError> {
-        if self.worker(&place.driver)?.logged_in.as_ref() != Some(&(place.token.clone(), place.key.clone())) {
-            self.log_in(place)?;
+    fn unlock(&mut self, place: &TokenPlace) -> Result<(), TokenError> {
+        if self.worker(&place.driver)?.logged_in.as_ref() == Some(&(place.token.clone(), place.key.clone())) {
+            return Ok(());
         }
+        self.log_in(place)
+    }
+
+    fn sign(&mut self, place: &TokenPlace, message: &[u8]) -> Result<Sm2Signature, TokenError> {
+        self.unlock(place)?;
         let request = Request::Message { bytes: Bytes(message.to_vec()), id: DEFAULT_ID.to_owned() };
         let worker = self.worker(&place.driver)?;
         let Answer::Signed { signature } = worker.ask(&request, &[], SIGN)? else { return Err(worker.nonsense()) };

@@ -147,6 +147,19 @@ fn second_init_is_refused_before_a_passphrase_is_asked_for() {
 }
 
 #[test]
+fn next_list_key_is_opened_by_the_passphrase_of_the_others() {
+    let temp = tempfile::tempdir().unwrap();
+    let with_passphrase = |words: &[&str]| good(temp.path(), &[words, &["--passphrase-fd", "0"]].concat(), "a long passphrase\n");
+    with_passphrase(&["init", "r", "--region", "shenzhen", "--name", "深圳"]);
+    let announced = with_passphrase(&["list-key", "r", "announce"]);
+    let key = std::fs::read_to_string(temp.path().join("r/keys/list-next.key")).unwrap();
+    assert!(key.starts_with("-----BEGIN ENCRYPTED PRIVATE KEY-----"));
+    assert_eq!(with_passphrase(&["list-key", "r", "switch"]), announced);
+    with_passphrase(&["publish", "r", "out"]);
+    assert!(temp.path().join("out/trust-list.p7b").is_file());
+}
+
+#[test]
 fn passphrase_comes_from_a_descriptor_and_never_from_an_argument() {
     let temp = tempfile::tempdir().unwrap();
     let init = ["init", "r", "--region", "shenzhen", "--name", "深圳", "--passphrase-fd", "0"];

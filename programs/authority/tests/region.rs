@@ -8,8 +8,8 @@ use jiff::{SignedDuration, Timestamp};
 use sealagent::pki::revocation::{self, Moment, Revocation};
 use sealagent::pki::{Certificate, Crl, Enclosed, TrustFile, TrustRole, TrustStore};
 use sealauthority::{
-    CertificateProfile, KeyError, KeyProtection, Name, PrivateKey, Region, RegionError, RegionNames, RevocationReason,
-    SerialNumber,
+    CertificateProfile, KeyError, KeyProtection, Name, PrivateKey, Publication, Region, RegionError, RegionNames,
+    RevocationReason, SerialNumber,
 };
 use zeroize::Zeroizing;
 
@@ -145,13 +145,26 @@ fn revoked_certificate_stands_in_the_next_list_and_only_once() {
     assert!(!text.contains(&heading(&good)));
     assert!(text.contains("Revocation Date: Nov 24 08:00:00 2026 GMT") && text.contains("Key Compromise"), "{text}");
     assert!(
-        text.contains("Last Update: Nov 24 08:00:00 2026 GMT") && text.contains("CRL Number: \n                2\n"),
+        text.contains("Last Update: Nov 24 08:00:00 2026 GMT") && text.contains("CRL Number: \n                3\n"),
         "{text}"
     );
     assert!(crl_text(&folder.join("crls/root.crl")).contains("No Revoked Certificates"));
 
     let unknown = "0badc0de".parse().unwrap();
     assert!(matches!(region.revoke(&unknown, None, later), Err(RegionError::UnknownSerial(_))));
+}
+
+/// As of records that came from a backup, and know nothing of the lists that were made since.
+#[test]
+fn list_with_a_number_that_the_records_never_gave_is_replaced() {
+    let temp = tempfile::tempdir().unwrap();
+    let (mut region, mut other) = (pilot(&temp.path().join("r")), pilot(&temp.path().join("other")));
+    (0..9).for_each(|_| other.renew_crls(now()).unwrap());
+    let path = temp.path().join("r/crls/ca.crl");
+    std::fs::copy(temp.path().join("other/crls/ca.crl"), &path).unwrap();
+    region.renew_crls(now()).unwrap();
+    let list = Crl::parse(&std::fs::read(&path).unwrap()).unwrap();
+    assert!(list.verify(region.ca().certificate()).is_ok());
 }
 
 /// What the region's list of a day two years on says of certificates that were good for one.
@@ -191,6 +204,21 @@ fn revoked_ca_stands_in_the_list_of_the_root() {
     region.revoke(&ca, Some(RevocationReason::CaCompromise), now()).unwrap();
     assert!(crl_text(&folder.join("crls/root.crl")).contains(&ca.to_string().to_uppercase()));
     assert!(crl_text(&folder.join("crls/ca.crl")).contains("No Revoked Certificates"));
+}
+
+#[cfg(unix)]
+#[test]
+fn publishing_opens_its_own_files_to_everybody_and_no_others() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let temp = tempfile::tempdir().unwrap();
+    let mut region = pilot(&temp.path().join("r"));
+    let secret = temp.path().join("secret.key");
+    std::fs::write(&secret, "somebody's").unwrap();
+    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).unwrap();
+    region.publish(temp.path(), &Publication::default(), now()).unwrap();
+    let mode = |name: &str| std::fs::metadata(temp.path().join(name)).unwrap().permissions().mode() & 0o777;
+    assert_eq!(["trust-list.p7b", "status.p7b", "changes.p7b", "root.crl", "ca.crl"].map(mode), [0o644; 5]);
+    assert_eq!(mode("secret.key"), 0o600);
 }
 
 #[test]

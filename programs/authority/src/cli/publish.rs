@@ -9,10 +9,10 @@ use sealagent::sm::sm3;
 use sealauthority::key::PLAIN_KEY_WARNING;
 use sealauthority::region::{read_certificate, read_file, write_whole};
 use sealauthority::serve::Service;
-use sealauthority::{KeyProtection, Publication, Region, Role};
+use sealauthority::{Publication, Region, Role};
 
 use super::arguments::{self, CompanyState, ListKeyStep, Open, Publish, Seals};
-use super::{Failure, draft, open, secret};
+use super::{Failure, draft, open};
 
 /// Seals of one transaction.
 const STEP: u64 = 1_000;
@@ -101,14 +101,10 @@ pub fn list_key(arguments: &Open, step: ListKeyStep, now: Timestamp) -> Result<S
     let region = open(arguments)?;
     let certificate = match step {
         ListKeyStep::Announce => {
-            let protection = match Region::needs_passphrase(&arguments.folder) {
-                true => KeyProtection::Passphrase(secret::new_passphrase(arguments.passphrase_fd)?),
-                false => {
-                    eprint!("{PLAIN_KEY_WARNING}");
-                    KeyProtection::PlainForPilot
-                }
-            };
-            region.announce_list_key(&protection, now)?
+            if !Region::needs_passphrase(&arguments.folder) {
+                eprint!("{PLAIN_KEY_WARNING}");
+            }
+            region.announce_list_key(now)?
         }
         ListKeyStep::Switch => region.switch_list_key()?,
     };

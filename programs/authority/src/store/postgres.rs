@@ -4,21 +4,23 @@
 //! is on disk. PostgreSQL's own sequences give a number before that, so after a crash they may give it again.
 //!
 //! A connection that breaks is made anew, and what was in work is done again from its beginning, since an unfinished transaction
-//! leaves nothing. One that broke while its COMMIT was on the way may have counted: then the server is asked for the fate of that very
-//! transaction (`pg_xact_status`), so that nothing is done twice and nothing that was done is reported as failed.
+//! leaves nothing. One that broke while its COMMIT was on the way may have counted: each transaction leaves its mark in the records,
+//! and then the mark is looked for, so that nothing is done twice and nothing that was done is reported as failed. The server's own
+//! answer (`pg_xact_status`) would not do: after a crash, and on a standby that took over without having seen the transaction, its
+//! number is given once more, and the answer is about another one.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use postgres::error::{DbError, Severity, SqlState};
 use postgres::types::{ToSql, Type};
-use postgres::{Client, NoTls, SimpleQueryMessage, Statement};
+use postgres::{Client, NoTls, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use zeroize::Zeroizing;
 
 use super::address::{Address, said};
-use super::sql::{Cell, Row, Sql, Value, Work};
+use super::sql::{self, Row, Sql, Value, Work};
 use super::{Counter, StoreError, TABLES, VERSION, check_version};
 
 /// How long a connection may take to come about, where the address does not say.
@@ -35,7 +37,7 @@ const PAUSES: [Duration; 5] = [
 ];
 /// How long the fate of a transaction is asked for. Longer than the thirty seconds after which the server drops what was left lying.
 const DOUBT: Duration = Duration::from_secs(40);
-/// Oldest server: `pg_xact_status` with 64-bit numbers is PostgreSQL 13's.
+/// Oldest server that is tried.
 const OLDEST: i64 = 130_000;
 /// The schema that the tables stand in. One database holds one authority.
 const SCHEMA: &str = "sealauthority";
@@ -54,17 +56,27 @@ pub struct Postgres {
     /// Typed by a person, for this run.
     password: Option<Zeroizing<String>>,
     session: RefCell<Option<Session>>,
+    /// Nobody else has this number.
+    mark: i64,
+    /// How many transactions were begun.
+    begun: Cell<u64>,
 }
 
 impl Postgres {
+    fn new(address: Address, password: Option<Zeroizing<String>>) -> Result<Self, StoreError> {
+        let mut mark = [0; 8];
+        getrandom::fill(&mut mark).map_err(|error| StoreError::Unsuitable(error.to_string()))?;
+        Ok(Self { address, password, session: RefCell::new(None), mark: i64::from_ne_bytes(mark), begun: Cell::new(0) })
+    }
+
     /// Makes the tables of a new authority.
     pub fn create(address: Address, password: Option<Zeroizing<String>>) -> Result<Self, StoreError> {
-        let store = Self { address, password, session: RefCell::new(None) };
+        let store = Self::new(address, password)?;
         let mut rows: Vec<String> = Counter::ALL.iter().map(|counter| format!("('{}', 0)", counter.name())).collect();
         rows.push(format!("('version', {VERSION})"));
         let statements = format!("CREATE SCHEMA {SCHEMA}; {}; INSERT INTO counter VALUES {}", tables(), rows.join(", "));
         store.within(|session| {
-            session.transaction(&mut |session| match session.client.batch_execute(&statements) {
+            session.transaction(store.next_mark(), &mut |session| match session.client.batch_execute(&statements) {
                 Ok(()) => Ok(()),
                 Err(error) => Err(match error.code() {
                     // Another one that is made at the same moment shows as a name that is there twice.
@@ -78,7 +90,7 @@ impl Postgres {
 
     /// Opens the records that are there.
     pub fn open(address: Address, password: Option<Zeroizing<String>>) -> Result<Self, StoreError> {
-        let store = Self { address, password, session: RefCell::new(None) };
+        let store = Self::new(address, password)?;
         let mut version = None;
         store.read(&mut |sql| {
             let there = "SELECT CAST(count(*) AS BIGINT) FROM pg_namespace WHERE nspname = $1";
@@ -102,7 +114,12 @@ impl Postgres {
 
     /// Runs `work` as one transaction, again when the connection broke under it.
     pub fn transaction(&self, work: Work<'_>) -> Result<(), StoreError> {
-        self.within(|session| session.transaction(&mut |session| work(session)))
+        self.within(|session| session.transaction(self.next_mark(), &mut |session| work(session)))
+    }
+
+    fn next_mark(&self) -> Mark {
+        self.begun.set(self.begun.get() + 1);
+        Mark { whose: self.mark, number: self.begun.get() }
     }
 
     /// Runs `work`, which changes nothing, again when the connection broke under it.
@@ -116,7 +133,7 @@ impl Postgres {
         loop {
             let error = match self.with_session(&mut attempt) {
                 Ok(()) => return Ok(()),
-                Err(Broken::AtCommit { number, .. }) if self.counted(&number)? => return Ok(()),
+                Err(Broken::AtCommit { mark, .. }) if self.counted(mark)? => return Ok(()),
                 Err(Broken::AtCommit { error, .. } | Broken::Before(error)) => error,
             };
             let again = matches!(error, StoreError::Unreachable(_) | StoreError::Conflict);
@@ -140,24 +157,29 @@ impl Postgres {
         done
     }
 
-    /// Whether the transaction with this number was committed.
-    fn counted(&self, number: &str) -> Result<bool, StoreError> {
+    /// Whether the transaction with this mark was committed.
+    fn counted(&self, mark: Mark) -> Result<bool, StoreError> {
         let end = Instant::now() + DOUBT;
         while Instant::now() < end {
-            let mut fate = None;
+            let mut found = Vec::new();
             let asked = self.with_session(&mut |session| {
-                let rows = session.query("SELECT pg_xact_status(CAST(CAST($1 AS TEXT) AS xid8))", &[Value::Text(number)]);
-                fate = rows.map_err(Broken::Before)?.into_iter().next();
+                // Waits until the transaction is over: its COMMIT may still arrive.
+                session.client.batch_execute(&mark.lock()).map_err(|error| session.failed(error))?;
+                found = session.query("SELECT value FROM text WHERE name = $1", &[Value::Text(&mark.name())])?;
                 Ok(())
             });
-            match fate.as_ref().map(|row| row.text(0)) {
-                Some(Ok("committed")) => return Ok(true),
-                Some(Ok("aborted")) => return Ok(false),
-                Some(Ok("in progress")) | None => {}
-                Some(_) => return Err(StoreError::InDoubt), // too long ago: the server forgot it
-            }
             match asked {
-                Ok(()) | Err(Broken::Before(StoreError::Unreachable(_))) => std::thread::sleep(Duration::from_millis(100)),
+                Ok(()) => {
+                    let last = found.first().map_or(Ok(""), |row| row.text(0))?;
+                    return Ok(last == mark.number.to_string());
+                }
+                // The tables themselves were to be made.
+                Err(Broken::Before(StoreError::Postgres { code, .. })) if code == SqlState::UNDEFINED_TABLE.code() => {
+                    return Ok(false);
+                }
+                Err(Broken::Before(StoreError::Busy | StoreError::Unreachable(_))) => {
+                    std::thread::sleep(Duration::from_millis(100));
+                }
                 Err(_) => return Err(StoreError::InDoubt),
             }
         }
@@ -206,6 +228,44 @@ impl Postgres {
     }
 }
 
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        if let Some(mut session) = self.session.take().filter(|_| self.begun.get() > 0) {
+            // A mark that stays, because the connection breaks now, is a row that nobody looks at.
+            let name = Mark { whose: self.mark, number: 0 }.name();
+            let _ = session.execute("DELETE FROM text WHERE name = $1", &[Value::Text(&name)]);
+        }
+    }
+}
+
+/// What tells a transaction from all others.
+#[derive(Clone, Copy, Debug)]
+struct Mark {
+    /// Of the store.
+    whose: i64,
+    /// Of the transaction: a store has one after the other.
+    number: u64,
+}
+
+impl Mark {
+    /// The row of the store's last transaction.
+    fn name(self) -> String {
+        format!("mark:{}", self.whose)
+    }
+
+    /// Held by this transaction from its beginning to its end.
+    fn lock(self) -> String {
+        format!("SELECT pg_advisory_xact_lock({})", self.whose.wrapping_add_unsigned(self.number))
+    }
+
+    /// Leaves the mark and commits.
+    fn commit(self) -> String {
+        let Self { number, .. } = self;
+        let name = self.name();
+        format!("INSERT INTO text VALUES ('{name}', '{number}') ON CONFLICT (name) DO UPDATE SET value = excluded.value; COMMIT")
+    }
+}
+
 /// Whether the server's certificate is the reason, which does not pass by waiting.
 fn refuses_certificate(error: &postgres::Error) -> bool {
     let mut cause = std::error::Error::source(error);
@@ -234,8 +294,8 @@ enum Broken {
     Before(StoreError),
     /// It is unknown whether it was done.
     AtCommit {
-        /// The server's number of the transaction.
-        number: String,
+        /// The transaction's.
+        mark: Mark,
         /// What broke.
         error: StoreError,
     },
@@ -279,34 +339,32 @@ impl Session {
         self.first(statement, &[])?.ok_or_else(|| StoreError::Malformed("an empty answer".to_owned()))
     }
 
-    fn transaction(&mut self, work: &mut dyn FnMut(&mut Self) -> Result<(), StoreError>) -> Result<(), Broken> {
-        // The number is given now, so that the fate of the transaction can be asked for whatever happens to this connection.
-        let begun = self.client.simple_query("BEGIN ISOLATION LEVEL READ COMMITTED; SELECT CAST(pg_current_xact_id() AS TEXT)");
-        let begun = begun.map_err(|error| {
+    fn transaction(&mut self, mark: Mark, work: &mut dyn FnMut(&mut Self) -> Result<(), StoreError>) -> Result<(), Broken> {
+        let begun = self.client.batch_execute(&format!("BEGIN ISOLATION LEVEL READ COMMITTED; {}", mark.lock()));
+        begun.map_err(|error| {
             let error = self.failed(error);
-            // A refusal of the second statement, as by a standby, leaves a failed transaction open: the connection is not used again.
+            // A refusal of the second statement leaves a failed transaction open: the connection is not used again.
             self.is_broken = true;
             error
         })?;
-        let number = begun.iter().find_map(|message| match message {
-            SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
-            _ => None,
-        });
-        let number = number.ok_or_else(|| StoreError::Malformed("a transaction without a number".to_owned()))?;
         if let Err(error) = work(self) {
-            // Where this fails too, the server rolls back on its own: the connection is not used again.
-            let rolled_back = if self.is_broken { Ok(()) } else { self.client.batch_execute("ROLLBACK") };
-            self.is_broken |= rolled_back.is_err();
-            return Err(Broken::Before(error));
+            return Err(Broken::Before(self.rolled_back(error)));
         }
-        match self.client.batch_execute("COMMIT") {
+        match self.client.batch_execute(&mark.commit()) {
             Ok(()) => Ok(()),
             Err(error) => {
                 let error = self.failed(error);
                 // The server's "no" is certain. Silence is not.
-                Err(if self.is_broken { Broken::AtCommit { number, error } } else { Broken::Before(error) })
+                Err(if self.is_broken { Broken::AtCommit { mark, error } } else { Broken::Before(self.rolled_back(error)) })
             }
         }
+    }
+
+    /// Ends a transaction that failed. Where this fails too, the server rolls back on its own: the connection is not used again.
+    fn rolled_back(&mut self, error: StoreError) -> StoreError {
+        let rolled_back = if self.is_broken { Ok(()) } else { self.client.batch_execute("ROLLBACK") };
+        self.is_broken |= rolled_back.is_err();
+        error
     }
 
     fn prepared(&mut self, statement: &str) -> Result<Statement, StoreError> {
@@ -382,11 +440,11 @@ fn parameters<'a>(values: &'a [Value<'a>]) -> Vec<&'a (dyn ToSql + Sync)> {
 fn row(row: &postgres::Row) -> Result<Row, StoreError> {
     let cell = |(at, column): (usize, &postgres::Column)| {
         let cell = match *column.type_() {
-            Type::INT8 => row.try_get::<_, Option<i64>>(at).map(|value| value.map(Cell::Integer)),
-            Type::BYTEA => row.try_get::<_, Option<Vec<u8>>>(at).map(|value| value.map(Cell::Bytes)),
-            _ => row.try_get::<_, Option<String>>(at).map(|value| value.map(Cell::Text)),
+            Type::INT8 => row.try_get::<_, Option<i64>>(at).map(|value| value.map(sql::Cell::Integer)),
+            Type::BYTEA => row.try_get::<_, Option<Vec<u8>>>(at).map(|value| value.map(sql::Cell::Bytes)),
+            _ => row.try_get::<_, Option<String>>(at).map(|value| value.map(sql::Cell::Text)),
         };
-        cell.map(|cell| cell.unwrap_or(Cell::Null)).map_err(|error| StoreError::Malformed(said(&error)))
+        cell.map(|cell| cell.unwrap_or(sql::Cell::Null)).map_err(|error| StoreError::Malformed(said(&error)))
     };
     row.columns().iter().enumerate().map(cell).collect::<Result<_, _>>().map(Row)
 }
