@@ -144,6 +144,14 @@ impl Hash {
         })
     }
 
+    /// Whether nobody can make two contents with one digest, so that a signature over the digest is about one content only.
+    pub const fn resists_collisions(self) -> bool {
+        match self {
+            Self::Sm3 | Self::Sha256 | Self::Sha384 | Self::Sha512 => true,
+            Self::Sha1 => false,
+        }
+    }
+
     /// The digest of `bytes`.
     pub fn digest(self, bytes: &[u8]) -> Vec<u8> {
         let mut hasher = self.hasher();

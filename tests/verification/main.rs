@@ -9,6 +9,7 @@ mod dss;
 mod ecdsa;
 mod enclosed;
 mod findings;
+mod foreign_stamps;
 mod forge;
 mod known;
 mod paths;
