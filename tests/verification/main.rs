@@ -15,3 +15,4 @@ mod known;
 mod paths;
 mod pdf;
 mod regions;
+mod without_attributes;
