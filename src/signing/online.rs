@@ -30,7 +30,7 @@ impl Signer {
         let looked_up = fetcher.is_some().then(|| Arc::new(LookedUp::default()));
         let report = self.judge_once(bytes, at, looked_up.clone()).await?;
         let (Some(fetcher), Some(looked_up)) = (fetcher, looked_up) else { return Ok(report) };
-        let asked = self.trust.ask(&fetcher, looked_up.take(), FOR_A_REPORT, (self.clock)()).await;
+        let asked = self.trust.ask(&fetcher, looked_up.take(), FOR_A_REPORT, (self.clock)(), None).await;
         if asked.is_empty() {
             return Ok(report);
         }
@@ -70,7 +70,7 @@ impl Signer {
             && !lookups.is_empty()
         {
             // What was not answered is in the log.
-            self.trust.ask(&fetcher, lookups, BEFORE_SIGNING, now).await;
+            self.trust.ask(&fetcher, lookups, BEFORE_SIGNING, now, None).await;
         }
     }
 }
