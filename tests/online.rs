@@ -159,12 +159,18 @@ fn service_that_is_gone_stops_no_signature_and_nobody_is_asked_unless_fetching_i
     let services = Services::new();
     services.gone.store(true, Ordering::SeqCst);
     let rig = rig(&services, true, false);
-    assert_eq!(sign(&rig).0["state"], "done");
+    let (status, _) = sign(&rig);
+    assert_eq!((&status["state"], &status["items"][0]["warning"]), (&json!("done"), &json!("seal_status_unanswered")));
     assert_ne!(services.asked(), 0);
+    let told = |rig: &Rig| rig.person.shown().last().unwrap().items[0].seal.unanswered.as_ref().map(ToString::to_string);
+    assert_eq!(told(&rig).as_deref(), Some("127.0.0.1"), "the person is told before they agree");
+    services.gone.store(false, Ordering::SeqCst);
+    let (status, _) = sign(&rig);
+    assert_eq!((&status["state"], status["items"][0].get("warning"), told(&rig)), (&json!("done"), None, None));
     let off = Services::new();
     let rig = self::rig(&off, false, true);
     let (status, signed) = sign(&rig);
-    assert_eq!(status["state"], "done");
+    assert_eq!((&status["state"], status["items"][0].get("warning"), told(&rig)), (&json!("done"), None, None));
     assert!(verify(&rig, &signed.unwrap(), "").get("asked").is_none());
     assert_eq!(off.asked(), 0);
 }
