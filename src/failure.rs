@@ -139,6 +139,8 @@ codes! {
     SealNotYetValid = "seal_not_yet_valid",
     /// The seal's picture cannot be drawn whole, so it is not put into this format.
     SealPictureUnsupported = "seal_picture_unsupported",
+    /// Signed, but the region could not be asked beforehand whether the seal is suspended or cancelled (a warning only).
+    SealStatusUnanswered = "seal_status_unanswered",
     /// The session of the agent's own page has ended, or there was none.
     SessionEnded = "session_ended",
     /// The seal would land outside the page.

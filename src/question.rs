@@ -157,6 +157,9 @@ pub struct Seal {
     /// What the company's registry says of it, where a statement is at hand and agrees.
     #[serde(default)]
     pub licence: Option<String>,
+    /// The host that could not be asked just now whether the seal is suspended or cancelled.
+    #[serde(default)]
+    pub unanswered: Option<String>,
     /// Its picture.
     pub picture: Option<Picture>,
 }

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use crate::fetch::Fetcher;
 use crate::pki::TrustStore;
-use crate::regions::{Presets, Regions};
+use crate::regions::{Presets, Regions, Said};
 use crate::signing::pipeline::Clock;
 use crate::trust_dir::{self, TrustDirError};
 use crate::verify::looked_up::Lookups;
@@ -61,8 +61,16 @@ impl Trusted {
     }
 
     /// Asks the services of accepted regions about what was looked up ([`Regions::ask`]); what they answer is part of the trust from then on.
-    pub async fn ask(&self, fetcher: &Fetcher, lookups: Lookups, patience: Duration, now: Timestamp) -> Vec<Asked> {
-        let asked = self.regions.ask(fetcher, lookups, patience, now).await;
+    /// `said` serves whoever judges many files in one run; whoever is about to sign asks anew.
+    pub async fn ask(
+        &self,
+        fetcher: &Fetcher,
+        lookups: Lookups,
+        patience: Duration,
+        now: Timestamp,
+        said: Option<&Said>,
+    ) -> Vec<Asked> {
+        let asked = self.regions.ask(fetcher, lookups, patience, now, said).await;
         for one in asked.iter().filter(|one| one.outcome != Outcome::Answered) {
             let detail = one.detail.as_deref().unwrap_or("the region names no place to ask");
             tracing::warn!(region = one.region, question = ?one.question, detail, "not answered; what is here counts by its dates");

@@ -672,7 +672,7 @@ fn codes_and_statuses_are_those_of_the_contract() {
         }
     }
     let items = "token_absent token_removed token_busy pin_blocked driver_timeout driver_crashed token_signature_invalid \
-                 timestamp_failed preview_unavailable prompt_unavailable pin_change_unsupported pin_incorrect pin_last_try pin_unacceptable";
+                 timestamp_failed seal_status_unanswered preview_unavailable prompt_unavailable pin_change_unsupported pin_incorrect pin_last_try pin_unacceptable";
     known.extend(items.split_whitespace());
     assert_eq!(Code::ALL.iter().map(|c| c.as_str()).collect::<BTreeSet<_>>(), known);
 }

@@ -159,12 +159,18 @@ fn service_that_is_gone_stops_no_signature_and_nobody_is_asked_unless_fetching_i
     let services = Services::new();
     services.gone.store(true, Ordering::SeqCst);
     let rig = rig(&services, true, false);
-    assert_eq!(sign(&rig).0["state"], "done");
+    let (status, _) = sign(&rig);
+    assert_eq!((&status["state"], &status["items"][0]["warning"]), (&json!("done"), &json!("seal_status_unanswered")));
     assert_ne!(services.asked(), 0);
+    let told = |rig: &Rig| rig.person.shown().last().unwrap().items[0].seal.unanswered.as_ref().map(ToString::to_string);
+    assert_eq!(told(&rig).as_deref(), Some("127.0.0.1"), "the person is told before they agree");
+    services.gone.store(false, Ordering::SeqCst);
+    let (status, _) = sign(&rig);
+    assert_eq!((&status["state"], status["items"][0].get("warning"), told(&rig)), (&json!("done"), None, None));
     let off = Services::new();
     let rig = self::rig(&off, false, true);
     let (status, signed) = sign(&rig);
-    assert_eq!(status["state"], "done");
+    assert_eq!((&status["state"], status["items"][0].get("warning"), told(&rig)), (&json!("done"), None, None));
     assert!(verify(&rig, &signed.unwrap(), "").get("asked").is_none());
     assert_eq!(off.asked(), 0);
 }
@@ -230,23 +236,39 @@ fn file_of_a_page_is_judged_without_asking_unless_policy_says_so_and_the_persons
     assert_eq!(services.asked(), 3);
 }
 
-/// On the command line, which lives in the present; how old the certificates are by then is not its matter.
+/// A file that the agent signed, and the command that judges it with the agent's data. On the command line, which lives in the present; how
+/// old the certificates are by then is not its matter.
+struct CommandLine {
+    rig: Rig,
+    signed: std::path::PathBuf,
+}
+
+impl CommandLine {
+    fn new(services: &Services) -> Self {
+        let rig = rig(services, false, false);
+        let signed = rig.dir.path().join("signed.ofd");
+        std::fs::write(&signed, sign(&rig).1.unwrap()).unwrap();
+        // The agent's data, where the program looks for it.
+        let home = rig.dir.path().join("home");
+        std::fs::create_dir(&home).unwrap();
+        std::fs::rename(rig.dir.path().join("data"), home.join("sealagent")).unwrap();
+        Self { rig, signed }
+    }
+
+    fn verify(&self, arguments: &[&str]) -> String {
+        let home = self.rig.dir.path().join("home");
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_sealagent"));
+        command.arg("verify").args(arguments).env("LC_ALL", "C.UTF-8").env("XDG_DATA_HOME", &home);
+        let output = command.env("XDG_CONFIG_HOME", &home).env("XDG_STATE_HOME", &home).output().unwrap();
+        String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap()
+    }
+}
+
 #[test]
 fn command_line_asks_with_online_and_says_what_came_of_it() {
     let services = Services::at(Timestamp::now);
-    let rig = rig(&services, false, false);
-    let signed = rig.dir.path().join("signed.ofd");
-    std::fs::write(&signed, sign(&rig).1.unwrap()).unwrap();
-    // The agent's data, where the program looks for it.
-    let home = rig.dir.path().join("home");
-    std::fs::create_dir(&home).unwrap();
-    std::fs::rename(rig.dir.path().join("data"), home.join("sealagent")).unwrap();
-    let run = |arguments: &[&str]| {
-        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_sealagent"));
-        command.arg("verify").args(arguments).arg(&signed).env("LC_ALL", "C.UTF-8").env("XDG_DATA_HOME", &home);
-        let output = command.env("XDG_CONFIG_HOME", &home).env("XDG_STATE_HOME", &home).output().unwrap();
-        String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap()
-    };
+    let line = CommandLine::new(&services);
+    let run = |arguments: &[&str]| line.verify(&[arguments, &[line.signed.to_str().unwrap()]].concat());
     assert!(!run(&["--json"]).contains("\"asked\""));
     assert_eq!(services.asked(), 0);
     let report: Value = serde_json::from_str(&run(&["--json", "--online"])).unwrap();
@@ -256,4 +278,34 @@ fn command_line_asks_with_online_and_says_what_came_of_it() {
     let text = run(&["--online"]);
     assert!(text.contains("127.0.0.1: cannot be reached; judged by what is kept"), "{text}");
     assert!(run(&["--online", "--at", "2026-11-24T06:00:00Z"]).contains("cannot be used with"));
+}
+
+#[test]
+fn many_files_with_one_seal_ask_about_it_once() {
+    let services = Services::at(Timestamp::now);
+    let line = CommandLine::new(&services);
+    let names: Vec<_> = (0..40).map(|n| line.rig.dir.path().join(format!("{n}.ofd")).display().to_string()).collect();
+    for name in &names {
+        std::fs::copy(&line.signed, name).unwrap();
+    }
+    let arguments: Vec<&str> = ["--json", "--online"].into_iter().chain(names.iter().map(String::as_str)).collect();
+    // What is told beside the reports has its own lines.
+    let reports = |said: String| said.lines().filter_map(|text| serde_json::from_str(text).ok()).collect::<Vec<Value>>();
+    let judge = || reports(line.verify(&arguments));
+    let outcomes = |report: &Value| -> Vec<String> {
+        report["asked"].as_array().unwrap().iter().map(|one| one["outcome"].as_str().unwrap().to_owned()).collect()
+    };
+    let reports = judge();
+    assert_eq!(services.asked(), 3, "a seal and two certificates");
+    assert_eq!(reports.iter().map(|report| report["file"].as_str().unwrap()).collect::<Vec<_>>(), names);
+    for report in &reports {
+        assert_eq!(outcomes(report), ["answered"; 3], "{report}");
+        assert_eq!((&report["indication"], &report["signatures"]), (&reports[0]["indication"], &reports[0]["signatures"]));
+    }
+
+    // Each run asks for itself, and a service that is gone is tried once for each question.
+    services.gone.store(true, Ordering::SeqCst);
+    let reports = judge();
+    assert!((1..=3).contains(&services.asked()));
+    assert!(reports.len() == names.len() && reports.iter().all(|report| outcomes(report) == ["unreachable"; 3]), "{reports:#?}");
 }

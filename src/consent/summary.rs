@@ -213,6 +213,9 @@ pub struct SealShown {
     /// What the registry of the signer's region says of the company, where a statement is at hand and agrees.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub licence: Option<Shown>,
+    /// The host of the region's service that could not be asked just now whether the seal is suspended or cancelled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unanswered: Option<Shown>,
     /// The picture as it is put on a page: the file that the seal holds (PNG, GIF, BMP, JPEG), or the PNG that was drawn of it (SVG,
     /// OFD); the file that cannot be shown where it could not be drawn.
     #[serde(skip)]
@@ -278,6 +281,7 @@ pub(super) mod tests {
                     signer: Shown::new("深圳市某某科技有限公司"),
                     uscc: Some(Shown::new("91440300MA5EXAMPLE")),
                     licence: None,
+                    unanswered: None,
                     picture: Arc::default(),
                 },
                 placements: vec![PlacementShown { page: 1, x: 120.0, y: 200.0, width: 40.0, height: 40.0 }],

@@ -130,6 +130,9 @@ fn item_lines(out: &mut Vec<String>, item: &SummaryItem, number: &str, by_page: 
     if let Some(licence) = &seal.licence {
         out.push(format!("    {} {licence}", t("licence")));
     }
+    if let Some(host) = &seal.unanswered {
+        out.push(format!("    !! {} {host}", t("unanswered")));
+    }
     if item.placements.is_empty() {
         out.push(format!("    {}", t("no_seal_shown")));
     }
@@ -223,6 +226,20 @@ mod tests {
             assert_eq!(lines[place(text("stamped_by", language)) + 1], "    stamp.example‹U+202E›");
             assert!(place(text("stamped_by", language)) < place(text("token", language)));
             assert_eq!(told(&summary, language), 1);
+        }
+    }
+
+    #[test]
+    fn a_region_that_did_not_answer_is_told_beside_its_seal_in_both_languages() {
+        let mut summary = super::super::summary::tests::summary();
+        summary.items = vec![summary.items[0].clone(); 2];
+        summary.items[1].seal.unanswered = Some(super::super::summary::Shown::new("status.example\u{202e}"));
+        for language in [Language::English, Language::Chinese] {
+            let lines = lines(&summary, language);
+            let told = format!("    !! {} status.example‹U+202E›", text("unanswered", language));
+            let places: Vec<_> = lines.iter().enumerate().filter(|(_, line)| **line == told).map(|(n, _)| n).collect();
+            let second = lines.iter().position(|line| line.starts_with("2/2 ")).unwrap();
+            assert!(matches!(places[..], [place] if place > second), "{lines:#?}");
         }
     }
 

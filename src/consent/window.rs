@@ -195,6 +195,7 @@ impl Window {
             signer: seal.signer.to_string(),
             uscc: seal.uscc.as_ref().map(ToString::to_string),
             licence: seal.licence.as_ref().map(ToString::to_string),
+            unanswered: seal.unanswered.as_ref().map(ToString::to_string),
             picture: seal.picture.starts_with(b"\x89PNG").then(|| Picture { png: wire::Bytes(seal.picture.to_vec()) }),
         }
     }
@@ -458,6 +459,7 @@ mod tests {
         let (_dir, window) = prompt_that_says(b"");
         let mut shown = summary();
         shown.stamped_by = Some(super::super::summary::Shown::new("stamp.example"));
+        shown.items[0].seal.unanswered = Some(super::super::summary::Shown::new("status.example"));
         let question = window.question(&shown);
         assert_eq!(question.origin, "https://sign.example");
         let Subject::Sign { documents, seals, stamped_by, token } = question.subject else { panic!("no signing question") };
@@ -465,5 +467,6 @@ mod tests {
         assert!(documents[0].seen && documents[0].name.contains("‹U+202E›"));
         assert_eq!(documents[0].sm3, crate::sm::sm3(b"contract").to_string());
         assert_eq!(stamped_by.as_deref(), Some("stamp.example"));
+        assert_eq!(seals[0].unanswered.as_deref(), Some("status.example"));
     }
 }

@@ -420,7 +420,7 @@ pub struct ItemView {
     /// What is particular, for the help desk.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
-    /// What did not go as wished although it is done: `timestamp_failed`.
+    /// What did not go as wished although it is done: `timestamp_failed`, else `seal_status_unanswered`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warning: Option<Code>,
     /// The signed value of a digest-only item, base64url.

@@ -391,7 +391,11 @@ impl<R: Read + Seek> Document<R> {
         let mut stack: Vec<(Object, usize, Inherited)> = vec![(catalog.value("Pages").clone(), 0, Inherited::default())];
         while let Some((node, depth, mut inherited)) = stack.pop() {
             let Some(id) = node.reference() else { continue };
-            if depth > MAX_DEPTH || !seen.insert(id.number) {
+            let is_new = seen.insert(id.number);
+            if !is_new && pages.iter().any(|page: &Page| page.object.number == id.number) {
+                return Err(PdfError::PageTwice(id.number));
+            }
+            if depth > MAX_DEPTH || !is_new {
                 return Err(PdfError::Syntax { what: "the page tree is a circle or too deep", offset: 0 });
             }
             let dict = self.resolve_dict(&node, view)?;

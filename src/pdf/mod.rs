@@ -97,6 +97,9 @@ pub enum PdfError {
     /// No `%PDF-` at the first byte.
     #[error("not a PDF file")]
     NotPdf,
+    /// The page tree leads twice to one page, by the number of its object: readers count it once, twice, or refuse the file.
+    #[error("page object {0} stands twice in the page tree")]
+    PageTwice(u32),
     /// Broken where readers would have to guess: what is wrong, and the offset in bytes.
     #[error("{what} at byte {offset}")]
     Syntax {

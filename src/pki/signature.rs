@@ -2,7 +2,6 @@
 //! signatures of others.
 
 use p256::ecdsa::signature::hazmat::PrehashVerifier as _;
-use rsa::signature::Verifier as _;
 
 use crate::asn1::{Asn1Error, BIT_STRING, NULL, OID, Oid, SEQUENCE, Tlv, oid};
 use crate::sm::{self, SignatureEncoding, Sm2PublicKey};
@@ -144,6 +143,14 @@ impl Hash {
         })
     }
 
+    /// Whether nobody can make two contents with one digest, so that a signature over the digest is about one content only.
+    pub const fn resists_collisions(self) -> bool {
+        match self {
+            Self::Sm3 | Self::Sha256 | Self::Sha384 | Self::Sha512 => true,
+            Self::Sha1 => false,
+        }
+    }
+
     /// The digest of `bytes`.
     pub fn digest(self, bytes: &[u8]) -> Vec<u8> {
         let mut hasher = self.hasher();
@@ -271,18 +278,27 @@ pub fn verify(key: &PublicKey, algorithm: Algorithm, message: &[u8], signature: 
             Ok((signature, encoding)) if encoding != SignatureEncoding::Raw && sm::verify(key, message, &signature) => Ok(()),
             _ => Err(SignatureFault::Wrong),
         },
-        (PublicKey::Rsa { n, e }, Algorithm::Rsa(hash)) => verify_rsa(n, e, hash, message, signature),
-        (PublicKey::P256(key), Algorithm::Ecdsa(hash)) => p256::ecdsa::Signature::from_der(signature)
-            .and_then(|signature| key.verify_prehash(&hash.digest(message), &signature))
+        (key, Algorithm::Rsa(hash) | Algorithm::Ecdsa(hash)) => verify_digest(key, algorithm, &hash.digest(message), signature),
+        _ => Err(SignatureFault::Algorithm),
+    }
+}
+
+/// As [`verify`], over the digest of a message that is not in memory, by the algorithm's own [`Hash`]. RSA and ECDSA only: SM2 signs `e`,
+/// which the plain digest does not give ([`sm::verify_digest`]).
+pub fn verify_digest(key: &PublicKey, algorithm: Algorithm, digest: &[u8], signature: &[u8]) -> Result<(), SignatureFault> {
+    match (key, algorithm) {
+        (PublicKey::Rsa { n, e }, Algorithm::Rsa(hash)) => verify_rsa(n, e, hash, digest, signature),
+        (PublicKey::P256(key), Algorithm::Ecdsa(_)) => p256::ecdsa::Signature::from_der(signature)
+            .and_then(|signature| key.verify_prehash(digest, &signature))
             .map_err(|_| SignatureFault::Wrong),
-        (PublicKey::P384(key), Algorithm::Ecdsa(hash)) => p384::ecdsa::Signature::from_der(signature)
-            .and_then(|signature| key.verify_prehash(&hash.digest(message), &signature))
+        (PublicKey::P384(key), Algorithm::Ecdsa(_)) => p384::ecdsa::Signature::from_der(signature)
+            .and_then(|signature| key.verify_prehash(digest, &signature))
             .map_err(|_| SignatureFault::Wrong),
         _ => Err(SignatureFault::Algorithm),
     }
 }
 
-fn verify_rsa(n: &[u8], e: &[u8], hash: Hash, message: &[u8], signature: &[u8]) -> Result<(), SignatureFault> {
+fn verify_rsa(n: &[u8], e: &[u8], hash: Hash, digest: &[u8], signature: &[u8]) -> Result<(), SignatureFault> {
     use rsa::pkcs1v15::{Signature, VerifyingKey};
     if n.len() > MAX_RSA_BYTES + 1 || e.len() > 8 {
         return Err(SignatureFault::Algorithm);
@@ -295,9 +311,9 @@ fn verify_rsa(n: &[u8], e: &[u8], hash: Hash, message: &[u8], signature: &[u8]) 
         rsa::PublicKey::new_with_size_limits(n, e, MIN_RSA_BITS..=MAX_RSA_BYTES * 8).map_err(|_| SignatureFault::Algorithm)?;
     let signature = Signature::try_from(signature).map_err(|_| SignatureFault::Wrong)?;
     match hash {
-        Hash::Sha256 => VerifyingKey::<sha2::Sha256>::new(key).verify(message, &signature),
-        Hash::Sha384 => VerifyingKey::<sha2::Sha384>::new(key).verify(message, &signature),
-        Hash::Sha512 => VerifyingKey::<sha2::Sha512>::new(key).verify(message, &signature),
+        Hash::Sha256 => VerifyingKey::<sha2::Sha256>::new(key).verify_prehash(digest, &signature),
+        Hash::Sha384 => VerifyingKey::<sha2::Sha384>::new(key).verify_prehash(digest, &signature),
+        Hash::Sha512 => VerifyingKey::<sha2::Sha512>::new(key).verify_prehash(digest, &signature),
         Hash::Sm3 | Hash::Sha1 => return Err(SignatureFault::Algorithm),
     }
     .map_err(|_| SignatureFault::Wrong)

@@ -88,7 +88,7 @@ impl TimeStampToken {
             return Err(TimeStampError::Signers(signed_data.signers().len()));
         }
         let info = TstInfo::parse(content)?;
-        let hash = Hash::from_oid(Oid(&info.hash)).filter(|hash| *hash != Hash::Sha1);
+        let hash = Hash::from_oid(Oid(&info.hash)).filter(|hash| hash.resists_collisions());
         let hash = hash.ok_or_else(|| TimeStampError::Imprint(Oid(&info.hash).dotted()))?;
         let certificates =
             signed_data.certificates().iter().filter_map(|der| Certificate::parse(der).ok().map(Arc::new)).collect();
@@ -156,12 +156,14 @@ impl TimeStampToken {
     }
 
     /// Whether `signer` signed this token: messageDigest over TSTInfo, the signature over the attributes as they stand, and the digest
-    /// of the certificate where the attributes name one.
+    /// of the certificate where the attributes name one. messageDigest is what ties the signature to TSTInfo, so its algorithm must be
+    /// one that is accepted, whatever the signature's is; the digest of the certificate only has to tell it from others (RFC 5816).
     pub fn verify(&self, signer: &Certificate) -> Result<(), TimeStampFault> {
         let (Some(info), Some(content)) = (self.signer_info(), self.signed_data.content()) else {
             return Err(TimeStampFault::Digest);
         };
-        let hash = Hash::from_oid(info.digest_algorithm().oid()).ok_or(TimeStampFault::Algorithm)?;
+        let hash = Hash::from_oid(info.digest_algorithm().oid()).filter(|hash| hash.resists_collisions());
+        let hash = hash.ok_or(TimeStampFault::Algorithm)?;
         let algorithm = Algorithm::from_oid(info.signature_algorithm().oid(), Some(hash)).ok_or(TimeStampFault::Algorithm)?;
         let attributes = info.attributes().ok_or(TimeStampFault::Digest)?;
         if attributes.message_digest() != hash.digest(content) {

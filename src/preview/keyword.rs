@@ -14,6 +14,14 @@ const MAX_SHIFT: f32 = 0.35;
 /// Characters of a keyword; what a person would look for is shorter.
 const MAX_KEYWORD: usize = 200;
 
+/// Occurrences on one page. Each is compared with those before it, and a hostile page can have 100 000; a page that people read has
+/// some thousand characters in all.
+pub const MAX_OCCURRENCES: usize = 1000;
+
+/// The keyword stands on the page more often than [`MAX_OCCURRENCES`]: which is which cannot be said.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct TooMany;
+
 /// A character with its place.
 #[derive(Clone, Copy)]
 struct Glyph {
@@ -30,27 +38,31 @@ pub fn is_keyword(text: &str) -> bool {
 
 /// Every occurrence of `text` on one page, the box around it, in reading order: by line, then from left to right. Compared after
 /// compatibility normalisation (NFKC: full-width forms equal plain ones) and without white space. None when it is empty or longer than
-/// 200 characters.
-pub fn all(runs: &[TextRun], text: &str) -> Vec<RectMm> {
+/// 200 characters. Work for a thread that may compute.
+pub fn all(runs: &[TextRun], text: &str) -> Result<Vec<RectMm>, TooMany> {
     let keyword: Vec<char> = folded(text).collect();
     if keyword.is_empty() || keyword.len() > MAX_KEYWORD {
-        return Vec::new();
+        return Ok(Vec::new());
     }
     let mut found: Vec<[f32; 4]> = Vec::new();
     let mut take = |line: &[Glyph]| {
         for area in occurrences(line, &keyword) {
             // The same place can be met as part of its run and of its line.
             if !found.iter().any(|known| overlap(known, &area)) {
+                if found.len() == MAX_OCCURRENCES {
+                    return Err(TooMany);
+                }
                 found.push(area);
             }
         }
+        Ok(())
     };
     let glyphs = visible(runs);
     // In the order in which the file writes it: upright and turned text.
-    glyphs.chunk_by(|a, b| a.run == b.run).for_each(&mut take);
+    glyphs.chunk_by(|a, b| a.run == b.run).try_for_each(&mut take)?;
     // In the order in which it is seen: characters of one line, whatever objects they are from.
     for line in lines(glyphs) {
-        line.chunk_by(|a, b| b.area[0] - (a.area[0] + a.area[2]) <= MAX_GAP * a.area[3]).for_each(&mut take);
+        line.chunk_by(|a, b| b.area[0] - (a.area[0] + a.area[2]) <= MAX_GAP * a.area[3]).try_for_each(&mut take)?;
     }
     // First into lines, then each of them: to be near is not transitive, so there is no order in one step.
     found.sort_by(|a, b| a[1].total_cmp(&b[1]));
@@ -58,7 +70,7 @@ pub fn all(runs: &[TextRun], text: &str) -> Vec<RectMm> {
         line.sort_by(|a, b| a[0].total_cmp(&b[0]));
     }
     let mm = |[x, y, width, height]: [f32; 4]| RectMm { x: x.into(), y: y.into(), width: width.into(), height: height.into() };
-    found.into_iter().map(mm).collect()
+    Ok(found.into_iter().map(mm).collect())
 }
 
 /// Normalised and without white space.
@@ -137,7 +149,7 @@ mod tests {
 
     /// The `nth` occurrence, from 1.
     fn find(runs: &[TextRun], text: &str, nth: usize) -> Option<RectMm> {
-        all(runs, text).into_iter().nth(nth - 1)
+        all(runs, text).unwrap().into_iter().nth(nth - 1)
     }
 
     fn run(text: &str, x: f32, y: f32, size: f32) -> TextRun {
@@ -155,8 +167,8 @@ mod tests {
     #[test]
     fn characters_printed_twice_count_once() {
         let runs = ["盖", "盖", "章", "章"].map(|c| run(c, if c == "盖" { 20.0 } else { 24.0 }, 50.0, 4.0));
-        assert_eq!(all(&runs, "盖章").len(), 1);
-        assert_eq!(all(&runs, "盖").len(), 1);
+        assert_eq!(all(&runs, "盖章").unwrap().len(), 1);
+        assert_eq!(all(&runs, "盖").unwrap().len(), 1);
     }
 
     #[test]
@@ -187,16 +199,29 @@ mod tests {
     #[test]
     fn occurrences_come_in_reading_order_and_once() {
         let runs = [run("盖章 盖章", 10.0, 90.0, 4.0), run("盖章", 100.0, 20.0, 4.0), run("盖章", 10.0, 20.2, 4.0)];
-        let places: Vec<(f64, f64)> = all(&runs, "盖章").iter().map(|r| (r.x.round(), r.y.round())).collect();
+        let places: Vec<(f64, f64)> = all(&runs, "盖章").unwrap().iter().map(|r| (r.x.round(), r.y.round())).collect();
         assert_eq!(places, [(10.0, 20.0), (100.0, 20.0), (10.0, 90.0), (22.0, 90.0)]);
     }
 
     #[test]
     fn lines_that_run_into_each_other_have_an_order() {
         let runs: Vec<TextRun> = (0..200).map(|i| run("章", (i * 37 % 101) as f32 * 5.0, (i * 7919 % 200) as f32, 4.0)).collect();
-        let found = all(&runs, "章");
+        let found = all(&runs, "章").unwrap();
         assert_eq!(found.len(), 200);
         assert!(found.is_sorted_by(|a, b| a.x <= b.x), "each is near the next, so they are one line");
+    }
+
+    #[test]
+    fn a_page_with_too_many_occurrences_is_refused_soon_and_one_with_as_many_as_may_be_is_searched() {
+        let page = |count: usize| -> Vec<TextRun> {
+            (0..count).map(|i| run("章", (i % 300) as f32 * 9.0, (i / 300) as f32 * 9.0, 4.0)).collect()
+        };
+        assert_eq!(all(&page(MAX_OCCURRENCES), "章").unwrap().len(), MAX_OCCURRENCES);
+        assert_eq!(all(&page(MAX_OCCURRENCES + 1), "章"), Err(TooMany));
+        // Every pair of these compared would take minutes.
+        let begun = std::time::Instant::now();
+        assert_eq!(all(&page(crate::preview::MAX_GLYPHS), "章"), Err(TooMany));
+        assert!(begun.elapsed() < std::time::Duration::from_secs(30), "{:?}", begun.elapsed());
     }
 
     #[test]

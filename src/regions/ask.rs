@@ -9,9 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::refresh::RefreshError;
+use super::said::{Came, Said};
 use super::{RegionError, Regions, Taken, at};
 use crate::fetch::{Ask, FetchError, Fetcher, Target};
 use crate::pki::ocsp::{self, CertStatus, OcspResponse};
@@ -35,15 +36,26 @@ struct Asking {
     location: Option<Location>,
 }
 
-enum What {
+/// What is asked about.
+pub(super) enum What {
+    /// A certificate and its issuer.
     Certificate(Arc<Certificate>, Arc<Certificate>),
+    /// A seal.
     Seal(SealLookup),
 }
 
 impl Regions {
     /// Asks about all that was looked up, one after another, and keeps what was answered. After `patience`, and after a service could not be
-    /// had, the rest is not asked. Nothing is said of certificates whose issuer has no responder: their lists are fetched.
-    pub async fn ask(&self, fetcher: &Fetcher, lookups: Lookups, patience: Duration, now: Timestamp) -> Vec<Asked> {
+    /// had, the rest is not asked. Nothing is said of certificates whose issuer has no responder: their lists are fetched. With `said`, what
+    /// came of the same question a moment ago stands, and two who have one question at once ask it once.
+    pub async fn ask(
+        &self,
+        fetcher: &Fetcher,
+        lookups: Lookups,
+        patience: Duration,
+        now: Timestamp,
+        said: Option<&Said>,
+    ) -> Vec<Asked> {
         let until = Instant::now() + patience;
         let askings = self.off_thread(move |regions| regions.askings(lookups, now)).await.unwrap_or_default();
         let mut gone: HashSet<String> = HashSet::new();
@@ -56,20 +68,38 @@ impl Regions {
             let host = location.as_ref().map(|location| host(&location.url));
             let mut asked = Asked { question, subject, region, host, outcome: Outcome::NoPlace, detail: None };
             if let Some(location) = location {
-                let left = until.saturating_duration_since(Instant::now());
-                let host = asked.host.clone().unwrap_or_default();
-                let result = match gone.contains(&host) || left.is_zero() {
-                    true => Err(FetchError::TimedOut { host: host.clone(), after: patience }.into()),
-                    false => self.put(&fetcher.clone().within(left), &asked.region, &location, &what, now).await,
+                let place = said.map(|said| said.about(&what));
+                let mut held = match &place {
+                    Some(place) => timeout_at(until, place.lock()).await.ok(),
+                    None => None,
                 };
-                (asked.outcome, asked.detail) = match result {
-                    Ok(_) => (Outcome::Answered, None),
-                    Err(RefreshError::Fetch(error)) if error.is_outage() => {
-                        gone.insert(host);
-                        (Outcome::Unreachable, Some(error.to_string()))
+                let known = held.as_ref().and_then(|came| came.as_ref()).filter(|came| came.counts()).cloned();
+                let came = match known {
+                    Some(came) => came,
+                    None => {
+                        let left = until.saturating_duration_since(Instant::now());
+                        let host = asked.host.clone().unwrap_or_default();
+                        let is_asked = !gone.contains(&host) && !left.is_zero();
+                        let result = if is_asked {
+                            self.put(&fetcher.clone().within(left), &asked.region, &location, &what, now).await
+                        } else {
+                            Err(FetchError::TimedOut { host: host.clone(), after: patience }.into())
+                        };
+                        let came = match result {
+                            Ok(_) => Came::now(Outcome::Answered, None),
+                            Err(RefreshError::Fetch(error)) if error.is_outage() => {
+                                gone.insert(host);
+                                Came::now(Outcome::Unreachable, Some(error.to_string()))
+                            }
+                            Err(error) => Came::now(Outcome::Refused, Some(error.to_string())),
+                        };
+                        if let Some(held) = held.as_mut().filter(|_| is_asked) {
+                            **held = Some(came.clone());
+                        }
+                        came
                     }
-                    Err(error) => (Outcome::Refused, Some(error.to_string())),
                 };
+                (asked.outcome, asked.detail) = (came.outcome, came.detail);
             }
             out.push(asked);
         }

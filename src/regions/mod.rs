@@ -15,6 +15,7 @@
 
 mod ask;
 pub mod refresh;
+mod said;
 mod take;
 
 use std::fs::{self, File};
@@ -23,6 +24,8 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+pub use said::Said;
 
 use crate::files::{make_private_dir, read_bounded, write_whole};
 use crate::pki::certificate::hex;

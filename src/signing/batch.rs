@@ -174,7 +174,9 @@ impl Batch<'_> {
             }
             Ok(made) => {
                 self.jobs[n].outcome = Some(Ok(made.sm3));
-                self.jobs[n].warning = made.warning.clone();
+                if let Some(warning) = &made.warning {
+                    self.jobs[n].warning = Some(warning.clone());
+                }
                 if self.jobs[n].followed {
                     beside.halfway.insert(n, made);
                     return;

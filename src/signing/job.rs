@@ -42,7 +42,7 @@ pub(super) struct Job {
     pub licence: Option<Shown>,
     /// What came of it: SM3 of the signed document, if there is one; `None` while it is under way.
     pub outcome: Option<Result<Option<Sm3Digest>, Failure>>,
-    /// What did not go as wished although it is done.
+    /// What did not go as wished although it is done; of several, what came last.
     pub warning: Option<Failure>,
 }
 
@@ -63,6 +63,8 @@ pub(super) struct Bound {
     pub seal: KnownSeal,
     pub holder: Holder,
     pub impression: Impression,
+    /// The host of the region's service that could not be asked about the seal.
+    pub unanswered: Option<Shown>,
 }
 
 impl Bound {
@@ -121,17 +123,9 @@ pub(super) fn plan(
         if let Some(after) = after {
             jobs[after].followed = true;
         }
-        jobs.push(Job {
-            item: item.clone(),
-            bound,
-            placements,
-            after,
-            followed: false,
-            room,
-            licence,
-            outcome: None,
-            warning: None,
-        });
+        let unanswered = bound.unanswered.as_ref();
+        let warning = unanswered.map(|host| Failure::new(Code::SealStatusUnanswered, format!("{host} did not answer")));
+        jobs.push(Job { item: item.clone(), bound, placements, after, followed: false, room, licence, outcome: None, warning });
     }
     if failures.is_empty() { Ok(jobs) } else { Err(Ended::Failed(failures)) }
 }
@@ -203,7 +197,7 @@ pub(super) struct RoomPlan {
 
 impl RoomPlan {
     pub fn new(item: &SigningItem, bound: &Bound, placements: &[Placement], config: &Config, time: Timestamp) -> Self {
-        let Bound { seal, holder, impression } = bound;
+        let Bound { seal, holder, impression, .. } = bound;
         let certificate = &holder.certificate;
         let (kind, seal_len) = match item.signed_value {
             SignedValueKind::Ses => (SignatureKind::Seal(seal.seal.raw().to_vec()), seal.seal.raw().len()),

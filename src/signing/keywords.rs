@@ -34,7 +34,7 @@ impl Signer {
             let Some(program) = self.preview.clone() else {
                 return Err(Ended::one(n, Failure::new(Code::KeywordUnsearchable, "sealagent-preview is not installed")));
             };
-            let (document, text, occurrence, pool) = (document.clone(), text.clone(), *occurrence, self.pool.clone());
+            let (document, text, occurrence, pool) = (document.clone(), Arc::from(text.as_str()), *occurrence, self.pool.clone());
             searches.spawn(async move {
                 let found = match pool.acquire().await {
                     Ok(_permit) => search(&program, &document, &text, occurrence).await,
@@ -56,7 +56,8 @@ impl Signer {
     }
 }
 
-async fn search(program: &Program, document: &Arc<Document>, text: &str, which: Occurrence) -> Result<Vec<Spot>, Failure> {
+/// For a caller who holds one of the pool's permits: what is computed here waits for no other.
+async fn search(program: &Program, document: &Arc<Document>, text: &Arc<str>, which: Occurrence) -> Result<Vec<Spot>, Failure> {
     let unsearchable = |error: PreviewError| Failure::new(Code::KeywordUnsearchable, error);
     let mut session = program.open(document.bytes.reader(), document.bytes.len()).await.map_err(unsearchable)?;
     if session.document.sm3 != document.sm3 {
@@ -67,7 +68,8 @@ async fn search(program: &Program, document: &Arc<Document>, text: &str, which: 
     if session.document.pages.len() != document.pages.len() || !ours.zip(&session.document.pages).all(is_same) {
         return Err(Failure::new(Code::KeywordUnsearchable, "its pages are drawn in another size than they have"));
     }
-    let mut found = Vec::new();
+    // Occurrences on the pages before; all of them are kept only where each gets a seal.
+    let (mut count, mut found) = (0, Vec::new());
     for page in (0..document.pages.len()).filter_map(PageNumber::from_index) {
         let request = PageRequest { page: page.number(), dpi: DPI, max_pixels: MAX_PIXELS, stamps: Vec::new() };
         let head = session.page(&request).await.map_err(unsearchable)?.head;
@@ -76,16 +78,31 @@ async fn search(program: &Program, document: &Arc<Document>, text: &str, which: 
             // The keyword may stand there: which occurrence the next one is, and how many there are, nobody can say.
             return Err(Failure::new(Code::KeywordUnsearchable, format!("page {page} cannot be searched")));
         }
-        found.extend(keyword::all(&head.text, text).into_iter().map(|rect| Spot { page, rect }));
+        let (runs, wanted) = (head.text, text.clone());
+        let here = tokio::task::spawn_blocking(move || keyword::all(&runs, &wanted)).await.map_err(|error| {
+            tracing::error!(%error, "the search for a keyword ended unexpectedly");
+            Failure::from(Code::Internal)
+        })?;
+        let here = here.map_err(|keyword::TooMany| {
+            let why = format!("the keyword stands in more than {} places of page {page}", keyword::MAX_OCCURRENCES);
+            Failure::new(Code::BadRequest, why)
+        })?;
+        let mut here = here.into_iter().map(|rect| Spot { page, rect });
+        let before = count;
+        count += here.len();
         match which {
-            Occurrence::Nth(nth) if found.len() >= nth.get() as usize => return Ok(vec![found[nth.get() as usize - 1]]),
-            Occurrence::All if found.len() > MAX_SPOTS => {
+            Occurrence::Nth(nth) => {
+                if let Some(spot) = here.nth(nth.get() as usize - 1 - before) {
+                    return Ok(vec![spot]);
+                }
+            }
+            Occurrence::All if count > MAX_SPOTS => {
                 return Err(Failure::new(Code::BadRequest, format!("the keyword stands in more than {MAX_SPOTS} places")));
             }
-            _ => {}
+            Occurrence::All => found.extend(here),
         }
     }
-    match (which, found.len()) {
+    match (which, count) {
         (Occurrence::All, 1..) => Ok(found),
         (_, 0) => Err(Failure::new(Code::KeywordNotFound, format!("no visible text {text:?} in {} pages", document.pages.len()))),
         (_, times) => Err(Failure::new(Code::KeywordNotFound, format!("the visible text {text:?} occurs {times} times"))),

@@ -163,7 +163,7 @@ pub struct ItemStatus {
     pub state: State,
     /// Why not, if not.
     pub failure: Option<Failure>,
-    /// What did not go as wished although it is done: no time stamp could be had.
+    /// What did not go as wished although it is done: no time stamp could be had, or else the seal's region did not answer.
     pub warning: Option<Failure>,
 }
 

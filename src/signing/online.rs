@@ -1,19 +1,21 @@
 //! Asking the regions' services before a seal is used, and while a file is judged: where fetching is on, and only whom accepted lists name.
 //!
-//! A service that cannot be had stops nothing: what was kept counts by its own dates, and the report says who did not answer.
+//! A service that cannot be had stops nothing: what was kept counts by its own dates, and prompt, page and report say who did not answer.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::pipeline::Signer;
+use crate::consent::summary::Shown;
 use crate::failure::Failure;
 use crate::scratch::Bytes;
 use crate::seals::{KnownSeal, looked_up};
 use crate::verify::Report;
 use crate::verify::looked_up::{LookedUp, Lookups};
+use crate::verify::report::Outcome;
 use crate::verify::{Context, Verifier};
 
 /// How long a person waits at most for regions before the prompt appears.
@@ -30,7 +32,7 @@ impl Signer {
         let looked_up = fetcher.is_some().then(|| Arc::new(LookedUp::default()));
         let report = self.judge_once(bytes, at, looked_up.clone()).await?;
         let (Some(fetcher), Some(looked_up)) = (fetcher, looked_up) else { return Ok(report) };
-        let asked = self.trust.ask(&fetcher, looked_up.take(), FOR_A_REPORT, (self.clock)()).await;
+        let asked = self.trust.ask(&fetcher, looked_up.take(), FOR_A_REPORT, (self.clock)(), None).await;
         if asked.is_empty() {
             return Ok(report);
         }
@@ -53,9 +55,10 @@ impl Signer {
         .await
     }
 
-    /// Asks what the regions of these seals say of them now, where fetching is on.
-    pub(super) async fn ask_about_seals(&self, seals: &[&KnownSeal], now: Timestamp) {
-        let Some(fetcher) = self.config.fetch.fetcher() else { return };
+    /// Asks what the regions of these seals say of them now, where fetching is on. Gives the hosts of those that could not be asked, by the
+    /// seal's code: the person decides with what is kept, and knows it. A region that names no place to ask publishes lists instead.
+    pub(super) async fn ask_about_seals(&self, seals: &[&KnownSeal], now: Timestamp) -> HashMap<String, Shown> {
+        let Some(fetcher) = self.config.fetch.fetcher() else { return HashMap::new() };
         let trust = Arc::clone(&self.trust);
         // The items of a batch mostly have one seal.
         let mut known = HashSet::new();
@@ -66,11 +69,12 @@ impl Signer {
             let seals = seals.iter().flat_map(|seal| looked_up(seal, &trust, now).seals).collect();
             Lookups { seals, certificates: Vec::new() }
         });
-        if let Ok(lookups) = lookups.await
-            && !lookups.is_empty()
-        {
-            // What was not answered is in the log.
-            self.trust.ask(&fetcher, lookups, BEFORE_SIGNING, now).await;
+        let lookups = lookups.await.unwrap_or_default();
+        if lookups.is_empty() {
+            return HashMap::new();
         }
+        let asked = self.trust.ask(&fetcher, lookups, BEFORE_SIGNING, now, None).await;
+        let unanswered = asked.into_iter().filter(|one| !matches!(one.outcome, Outcome::Answered | Outcome::NoPlace));
+        unanswered.map(|one| (one.subject, Shown::new(one.host.as_deref().unwrap_or(&one.region)))).collect()
     }
 }

@@ -340,11 +340,11 @@ impl Signer {
             bound.push((seal.clone(), holder));
         }
         let seals: Vec<&KnownSeal> = bound.iter().map(|(seal, _)| seal).collect();
-        tokio::select! {
+        let unanswered = tokio::select! {
             biased;
             () = cancel.cancelled() => return Err(Ended::Refused(Refusal::Cancelled)),
-            () = self.ask_about_seals(&seals, now) => {}
-        }
+            unanswered = self.ask_about_seals(&seals, now) => unanswered,
+        };
         let keywords = tokio::select! {
             biased;
             () = cancel.cancelled() => return Err(Ended::Refused(Refusal::Cancelled)),
@@ -357,7 +357,8 @@ impl Signer {
         };
         let bound = bound.into_iter().map(|(seal, holder)| {
             let impression = impressions.get(&seal.digest).cloned().unwrap_or_else(|| Err(Code::Internal.into()));
-            Bound { seal, holder, impression }
+            let unanswered = unanswered.get(seal.seal.es_id()).cloned();
+            Bound { seal, holder, impression, unanswered }
         });
         let bound = bound.collect();
         let (request, config, trust) = (request.clone(), self.config.clone(), self.trust.clone());

@@ -22,6 +22,7 @@ pub(super) fn asked(job: &Job) -> Asked {
         signer: signer(certificate),
         uscc: codes.first().map(|code| Shown::new(&code.uscc)),
         licence: job.licence.clone(),
+        unanswered: job.bound.unanswered.clone(),
         picture: job.bound.shown(),
     };
     let (document, closes) = match &job.item.subject {

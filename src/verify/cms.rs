@@ -14,8 +14,8 @@ use super::report::{Layer, SignatureKind, SignatureReport, TimeSource};
 use super::seal::{nonstandard, sm2_value};
 use super::time::{self, Evidence, Stamp};
 use super::verifier::{About, Verifier};
-use crate::asn1::{Oid, oid};
-use crate::cms::{CmsError, SignedData, SignerInfo};
+use crate::asn1::{Oid, SET, oid};
+use crate::cms::{CmsError, SignedData, SignerInfo, limits};
 use crate::pki::certificate::hex;
 use crate::pki::enclosed::REVOCATION_INFO_ARCHIVAL;
 use crate::pki::signature::{self, Algorithm, Hash, PublicKey};
@@ -76,6 +76,22 @@ impl<'a> Data<'a> {
         Some(Sm2Digest::from_bytes(digest.finish().0))
     }
 
+    /// Whether a signature over somebody's attributes could be passed off as one over these data ([`SignerInfo::signature_input`]).
+    fn looks_like_attributes(&mut self, signer: &SignerInfo) -> bool {
+        match self {
+            Self::Missing => false,
+            Self::Whole(bytes) => signer.signature_input(bytes).is_err(),
+            Self::Stream(source) => {
+                let mut set = SetOnly::default();
+                match source.pour(&mut set) {
+                    Ok(()) => signer.signature_input(&set.bytes).is_err(),
+                    // What cannot be read is not known to be harmless.
+                    Err(_) => !set.is_other,
+                }
+            }
+        }
+    }
+
     /// Whether the data are exactly these bytes.
     fn is(&mut self, bytes: &[u8]) -> bool {
         match self {
@@ -83,6 +99,26 @@ impl<'a> Data<'a> {
             Self::Whole(whole) => *whole == bytes,
             Self::Stream(_) => self.digest(Hash::Sm3).is_some_and(|digest| digest == Hash::Sm3.digest(bytes)),
         }
+    }
+}
+
+/// Keeps what may be a SET of attributes, and wants no more of anything else.
+#[derive(Default)]
+struct SetOnly {
+    bytes: Vec<u8>,
+    is_other: bool,
+}
+
+impl Write for SetOnly {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.bytes.extend(bytes);
+        // No SignedData that this program reads has room for more attributes.
+        self.is_other = self.bytes.first().is_some_and(|tag| *tag != SET) || self.bytes.len() > limits::BYTES;
+        if self.is_other { Err(io::ErrorKind::InvalidData.into()) } else { Ok(bytes.len()) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -419,7 +455,8 @@ fn decoded_digest(content: &[u8]) -> Option<Vec<u8>> {
         .filter(|decoded| decoded.len() == 32)
 }
 
-/// Whether `certificate`'s key made the value, over the attributes as they stand, the content, or the data.
+/// Whether `certificate`'s key made the value: over the attributes as they stand, the content, or the data, whose digest alone is signed
+/// where there are no attributes (RFC 5652 clause 5.4).
 fn is_signed_by(
     value: &SignedData,
     signer: &SignerInfo,
@@ -428,18 +465,38 @@ fn is_signed_by(
     data: &mut Data<'_>,
 ) -> bool {
     let inside = signer.attributes().is_some().then_some(&[][..]).or(value.content());
+    let made = signer.signature();
     match (inside, algorithm, certificate.key()) {
-        (inside, Algorithm::Sm2Sm3, PublicKey::Sm2(key)) => {
-            let Ok((signature, _)) = sm::read_signature(signer.signature()) else { return false };
-            match inside {
-                Some(content) => signer.signature_input(content).is_ok_and(|message| sm::verify(key, &message, &signature)),
-                None => data.sm2_digest(key).is_some_and(|e| sm::verify_digest(key, &e, &signature)),
-            }
+        (Some(content), Algorithm::Sm2Sm3, PublicKey::Sm2(key)) => {
+            let Ok((made, _)) = sm::read_signature(made) else { return false };
+            signer.signature_input(content).is_ok_and(|message| sm::verify(key, &message, &made))
         }
-        (Some(content), _, key) => signer
-            .signature_input(content)
-            .is_ok_and(|message| signature::verify(key, algorithm, &message, signer.signature()).is_ok()),
-        // RSA or ECDSA over detached data without attributes is not made by anyone.
-        (None, _, _) => false,
+        (Some(content), _, key) => {
+            signer.signature_input(content).is_ok_and(|message| signature::verify(key, algorithm, &message, made).is_ok())
+        }
+        (None, _, _) if data.looks_like_attributes(signer) => false,
+        (None, Algorithm::Sm2Sm3, PublicKey::Sm2(key)) => {
+            let Ok((made, _)) = sm::read_signature(made) else { return false };
+            data.sm2_digest(key).is_some_and(|e| sm::verify_digest(key, &e, &made))
+        }
+        (None, Algorithm::Rsa(hash) | Algorithm::Ecdsa(hash), key) => {
+            data.digest(hash).is_some_and(|digest| signature::verify_digest(key, algorithm, &digest, made).is_ok())
+        }
+        (None, Algorithm::Sm2Sm3, _) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_may_be_attributes_is_kept_of_a_stream() {
+        let mut set = SetOnly::default();
+        assert!(set.write_all(&[SET, 1]).and_then(|()| set.write_all(&[5])).is_ok());
+        assert_eq!((set.bytes.as_slice(), set.is_other), ([SET, 1, 5].as_slice(), false));
+        assert!(set.write_all(&vec![0; limits::BYTES]).is_err() && set.is_other, "a set longer than any SignedData");
+        let mut other = SetOnly::default();
+        assert!(other.write_all(b"%PDF-1.7").is_err() && other.is_other);
     }
 }

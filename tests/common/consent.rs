@@ -24,6 +24,7 @@ pub async fn consented(key: Sm2PublicKey, count: u32, pin: &'static str) -> (Vec
             signer: Shown::new("signer"),
             uscc: None,
             licence: None,
+            unanswered: None,
             picture: Arc::default(),
         },
         placements: Vec::new(),

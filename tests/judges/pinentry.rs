@@ -98,6 +98,7 @@ fn item() -> Asked {
         signer: Shown::new("深圳市某某科技有限公司"),
         uscc: None,
         licence: None,
+        unanswered: None,
         picture: Arc::default(),
     };
     let document = DocumentShown::DigestOnly { name: Shown::new("100%0A.ofd"), sm3: sm3(b"document") };

@@ -58,7 +58,7 @@ async fn certificate_that_was_seen_is_asked_about_and_the_answer_counts_and_stay
     let (certificate, ca) = known(&served, &regions);
     assert!(matches!(revocation(&regions, &certificate, &ca, Timestamp::now()), Revocation::Unknown(_)));
     let fetcher = Fetcher::new();
-    let asked = regions.ask(&fetcher, about(&certificate, &ca), PATIENCE, Timestamp::now()).await;
+    let asked = regions.ask(&fetcher, about(&certificate, &ca), PATIENCE, Timestamp::now(), None).await;
     let [Asked { question: Question::Certificate, outcome: Outcome::Answered, region, host, .. }] = &asked[..] else {
         panic!("{asked:?}")
     };
@@ -69,7 +69,7 @@ async fn certificate_that_was_seen_is_asked_about_and_the_answer_counts_and_stay
     authority.revoke(&SerialNumber::new(certificate.serial()).unwrap(), None, Timestamp::now()).unwrap();
     // The second answer takes the place of the first, and is of a later second.
     tokio::time::sleep(Duration::from_millis(1100)).await;
-    let asked = regions.ask(&fetcher, about(&certificate, &ca), PATIENCE, Timestamp::now()).await;
+    let asked = regions.ask(&fetcher, about(&certificate, &ca), PATIENCE, Timestamp::now(), None).await;
     assert_eq!(asked[0].outcome, Outcome::Answered, "{asked:?}");
     assert!(matches!(revocation(&regions, &certificate, &ca, Timestamp::now()), Revocation::Revoked(_)));
     assert_eq!(std::fs::read_dir(temp.path().join("regions/shenzhen/ocsp")).unwrap().count(), 1);
@@ -79,7 +79,7 @@ async fn certificate_that_was_seen_is_asked_about_and_the_answer_counts_and_stay
     let _ = served.task.await;
     let seal = SealLookup { region: "shenzhen".into(), es_id: "44030000000001".into(), sm3: sm3(b"seal") };
     let lookups = Lookups { seals: vec![seal], ..about(&certificate, &ca) };
-    let asked = regions.ask(&fetcher, lookups, PATIENCE, Timestamp::now()).await;
+    let asked = regions.ask(&fetcher, lookups, PATIENCE, Timestamp::now(), None).await;
     let outcomes: Vec<_> = asked.iter().map(|one| (one.question, one.outcome)).collect();
     assert_eq!(outcomes, [(Question::Seal, Outcome::Unreachable), (Question::Certificate, Outcome::Unreachable)]);
     assert!(asked.iter().all(|one| one.detail.is_some()), "{asked:?}");
@@ -92,7 +92,7 @@ async fn private_responder_is_not_asked_unless_the_list_says_so() {
     let temp = tempfile::tempdir().unwrap();
     let regions = open(temp.path());
     let (certificate, ca) = known(&served, &regions);
-    let asked = regions.ask(&Fetcher::new(), about(&certificate, &ca), PATIENCE, Timestamp::now()).await;
+    let asked = regions.ask(&Fetcher::new(), about(&certificate, &ca), PATIENCE, Timestamp::now(), None).await;
     assert_eq!(asked[0].outcome, Outcome::Refused);
     assert!(asked[0].detail.as_ref().unwrap().contains("private address"), "{asked:?}");
 }
@@ -174,7 +174,7 @@ async fn answer_to_another_question_by_another_signer_or_of_another_time_is_not_
         let temp = tempfile::tempdir().unwrap();
         let regions = open(temp.path());
         accept(&regions, &region, &with_responder(&region, port));
-        let asked = regions.ask(&Fetcher::new(), about(&certificate, &ca), PATIENCE, now()).await;
+        let asked = regions.ask(&Fetcher::new(), about(&certificate, &ca), PATIENCE, now(), None).await;
         assert_eq!(asked.iter().map(|one| one.outcome).collect::<Vec<_>>(), [expected], "{what}: {asked:?}");
         asked_once.recv_timeout(Duration::from_secs(5)).unwrap();
         let kept = std::fs::read_dir(temp.path().join("regions/shenzhen/ocsp")).map_or(0, Iterator::count);
@@ -197,12 +197,12 @@ async fn certificate_of_an_issuer_that_no_list_names_is_asked_about_nowhere() {
     // Nor is a seal of a region that is not accepted.
     let seal = SealLookup { region: "beijing".into(), es_id: "11010000000001".into(), sm3: sm3(b"seal") };
     let lookups = Lookups { seals: vec![seal], ..about(&certificate, &ca) };
-    assert!(regions.ask(&Fetcher::new(), lookups, PATIENCE, now()).await.is_empty());
+    assert!(regions.ask(&Fetcher::new(), lookups, PATIENCE, now(), None).await.is_empty());
     assert!(asked_once.recv_timeout(Duration::from_millis(50)).is_err());
     // A seal of this region, whose list names a service and no place for questions: that is said.
     let seal = SealLookup { region: "shenzhen".into(), es_id: "44030000000001".into(), sm3: sm3(b"seal") };
     let lookups = Lookups { seals: vec![seal], certificates: Vec::new() };
-    let asked = regions.ask(&Fetcher::new(), lookups, PATIENCE, now()).await;
+    let asked = regions.ask(&Fetcher::new(), lookups, PATIENCE, now(), None).await;
     assert!(matches!(&asked[..], [Asked { outcome: Outcome::NoPlace, host: None, .. }]), "{asked:?}");
 }
 

@@ -55,7 +55,7 @@ impl Curve {
     }
 
     /// `r` and `s` over a digest.
-    fn sign(self, digest: &[u8]) -> [Vec<u8>; 2] {
+    pub fn sign(self, digest: &[u8]) -> [Vec<u8>; 2] {
         let raw = match self {
             Self::P256 => {
                 let key = p256::ecdsa::SigningKey::from_slice(&[7; 32]).unwrap();
@@ -90,7 +90,8 @@ struct Draft {
     data: &'static [u8],
 }
 
-fn strict([r, s]: [Vec<u8>; 2]) -> Vec<u8> {
+/// As it must stand.
+pub fn strict([r, s]: [Vec<u8>; 2]) -> Vec<u8> {
     sequence(&[&unsigned_integer(&r), &unsigned_integer(&s)])
 }
 

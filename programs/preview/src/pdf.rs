@@ -153,7 +153,12 @@ fn sheets(pdf: &Pdf, ours: Result<Vec<pdf::Page>, PdfError>, findings: &mut Find
         Err(error) => {
             // Nothing can be signed here. Encrypted files are read by the library alone.
             if !matches!(error, PdfError::Encrypted) {
-                findings.add(None, FindingKind::NotDrawn { reason: shorten(&format!("pages may be missing: {error}")) });
+                let reason = match error {
+                    // The library counts it as often as it stands there.
+                    PdfError::PageTwice(_) => error.to_string(),
+                    error => format!("pages may be missing: {error}"),
+                };
+                findings.add(None, FindingKind::NotDrawn { reason: shorten(&reason) });
             }
             let sheet = |(known, page): (usize, &Page<'_>)| {
                 let (width, height) = page.render_dimensions();

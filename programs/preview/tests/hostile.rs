@@ -258,6 +258,29 @@ fn pdf_pages_of_any_size_are_drawn_or_refused() {
 }
 
 #[test]
+fn pdf_page_that_stands_twice_in_the_page_tree_is_named() {
+    let page = "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 300 300] >>";
+    let objects = |kids: &str| {
+        let pages = format!("<< /Type /Pages /Kids [{kids}] /Count 3 >>");
+        ["<< /Type /Catalog /Pages 2 0 R >>", &pages, page, page].map(str::to_owned)
+    };
+    let told = |kids: &str| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let bytes = pdf::file(&objects(kids), "");
+        let length = bytes.len() as u64;
+        let session = runtime.block_on(program().open(Cursor::new(bytes), length)).unwrap();
+        session.document.findings.clone()
+    };
+    assert_eq!(told("3 0 R 4 0 R"), []);
+    let doubled = told("3 0 R 4 0 R 3 0 R");
+    let [Finding { kind: K::NotDrawn { reason }, .. }] = &doubled[..] else { panic!("{doubled:?}") };
+    assert_eq!(reason, "page object 3 stands twice in the page tree");
+    // A circle is no doubled page.
+    let circle = told("3 0 R 2 0 R");
+    assert!(matches!(&circle[..], [Finding { kind: K::NotDrawn { reason }, .. }] if reason.contains("circle")), "{circle:?}");
+}
+
+#[test]
 fn pdf_form_that_draws_itself_ends() {
     let drawn = draw_at(&program(), page_of("0 0 99 99", "/XObject << /F 5 0 R >>", "/F Do", vec![form(5, 1)]), 144.0);
     assert!(drawn.is_ok(), "{:?}", drawn.err());

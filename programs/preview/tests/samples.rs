@@ -215,7 +215,7 @@ fn judge(sample: &Sample, path: &Path) -> Result<(), Failed> {
 
 /// The word is found once or more, and its first place is within 2 mm.
 fn near(page: &Drawn, word: &str, x: f64, y: f64) -> Result<(), Failed> {
-    let all = keyword::all(&page.head.text, word);
+    let all = keyword::all(&page.head.text, word).unwrap();
     if all.iter().any(|found| (found.x - x).abs() < 2.0 && (found.y - y).abs() < 2.5) {
         return Ok(());
     }

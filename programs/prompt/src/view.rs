@@ -316,6 +316,10 @@ impl View {
                 if let Some(licence) = &seal.licence {
                     ui.label(self.words.say("licence", &[("says", &harmless::line(licence))]));
                 }
+                if let Some(host) = &seal.unanswered {
+                    let told = self.words.say("unanswered", &[("host", &harmless::line(host))]);
+                    ui.label(RichText::new(told).color(red(ui)).strong());
+                }
             });
         });
     }

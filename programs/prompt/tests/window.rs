@@ -137,6 +137,7 @@ fn question(name: &str) -> Question {
         signer: "深圳市示例科技有限公司".to_owned(),
         uscc: None,
         licence: None,
+        unanswered: None,
         picture: None,
     };
     let token =

@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::failure::Language;
 use crate::fetch::Fetcher;
 use crate::pki::{Certificate, Known, TrustStore};
-use crate::regions::Presets;
+use crate::regions::{Presets, Said};
 use crate::signing::online::FOR_A_REPORT;
 use crate::trust_dir;
 use crate::trusted::Trusted;
@@ -92,6 +92,8 @@ struct Online {
     runtime: tokio::runtime::Runtime,
     trusted: Trusted,
     fetcher: Fetcher,
+    /// What came of the questions that earlier files raised.
+    said: Said,
 }
 
 impl Online {
@@ -100,22 +102,24 @@ impl Online {
         let fetcher = config.fetch.by_hand().ok_or_else(|| format!("--online: {}", no_fetching(language)))?;
         let runtime = tokio::runtime::Runtime::new().map_err(|error| error.to_string())?;
         let trusted = Trusted::open(config.places.trust(), &config.presets, now).map_err(|error| error.to_string())?;
-        Ok(Self { runtime, trusted, fetcher })
+        Ok(Self { runtime, trusted, fetcher, said: Said::default() })
     }
 
-    /// Judges, asks about what was looked up, and judges again.
+    /// Judges, asks about what was looked up, and judges again where that changed the trust.
     fn judge(&self, file: &File, inputs: &Inputs) -> Report {
         let looked_up = LookedUp::default();
         let context = inputs.context();
         let trust = self.trusted.current();
         let first = Context { trust: &trust, now: Timestamp::now(), looked_up: Some(&looked_up), ..context };
         let report = Verifier::verify(BufReader::new(file), &first);
-        let asking = self.trusted.ask(&self.fetcher, looked_up.take(), FOR_A_REPORT, Timestamp::now());
+        let asking = self.trusted.ask(&self.fetcher, looked_up.take(), FOR_A_REPORT, Timestamp::now(), Some(&self.said));
         let asked = self.runtime.block_on(asking);
-        if asked.is_empty() {
-            return report;
-        }
+        let before = trust;
         let trust = self.trusted.current();
+        // It rests on all answers already: those to the questions of earlier files.
+        if Arc::ptr_eq(&before, &trust) {
+            return Report { asked, ..report };
+        }
         // The verifier begins at the start of what it reads.
         let mut again = BufReader::new(file);
         let report = match again.rewind() {

@@ -18,6 +18,7 @@ fn question(last_try: bool) -> Question {
         signer: "s".into(),
         uscc: None,
         licence: None,
+        unanswered: None,
         picture: None,
     };
     Question {
@@ -79,6 +80,21 @@ fn the_time_stamp_service_is_named_when_one_will_be_asked() {
         *stamped_by = Some("stamp.example\u{202e}".into());
         let told = told(&asked);
         assert!(told.contains(word) && told.contains("stamp.example‹U+202E›"), "{told}");
+    }
+}
+
+#[test]
+fn a_region_that_did_not_answer_is_told_beside_its_seal() {
+    for (language, word) in [(Language::Zh, "未答复"), (Language::En, "did not answer")] {
+        let mut asked = question(false);
+        asked.language = language;
+        let told = |asked: &Question| texts(&mut View::new(asked.clone(), Instant::now())).join("\n");
+        assert!(!told(&asked).contains(word));
+        let Subject::Sign { documents, seals, .. } = &mut asked.subject else { panic!("no signing question") };
+        *documents = vec![leafable()];
+        seals[0].unanswered = Some("status.example\u{202e}".into());
+        let told = told(&asked);
+        assert!(told.contains(word) && told.contains("status.example‹U+202E›"), "{told}");
     }
 }
 
