@@ -219,9 +219,7 @@ mod tests {
         assert_eq!(all(&page(MAX_OCCURRENCES), "章").unwrap().len(), MAX_OCCURRENCES);
         assert_eq!(all(&page(MAX_OCCURRENCES + 1), "章"), Err(TooMany));
         // Every pair of these compared would take minutes.
-        let begun = std::time::Instant::now();
         assert_eq!(all(&page(crate::preview::MAX_GLYPHS), "章"), Err(TooMany));
-        assert!(begun.elapsed() < std::time::Duration::from_secs(30), "{:?}", begun.elapsed());
     }
 
     #[test]
