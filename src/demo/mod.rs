@@ -7,10 +7,12 @@
 
 pub(crate) mod browser;
 mod contract;
+#[cfg_attr(windows, allow(dead_code, reason = "page and person are not played on Windows"))]
 mod page;
 #[cfg(unix)]
 mod person;
 mod rehearsal;
+#[cfg_attr(windows, allow(dead_code, reason = "page and person are not played on Windows"))]
 mod setup;
 mod site;
 mod text;
@@ -19,6 +21,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::failure::Language;
+#[cfg(unix)]
 use page::Page;
 use setup::Stage;
 use text::text;
