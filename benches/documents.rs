@@ -97,8 +97,14 @@ impl Bench {
     }
 
     /// Seal signatures by themselves against the SM2 operations in them alone: of as many companies as there are values, so that no signer's
-    /// key comes back; once nothing known of the seals, once everything.
+    /// key comes back; once nothing known of the seals, once everything. With a picture of one pixel, and with one as real seals have it.
     fn values(&mut self) {
+        self.values_of_one_size();
+        self.world.picture = measure::picture(110);
+        self.values_of_one_size();
+    }
+
+    fn values_of_one_size(&mut self) {
         const COUNT: usize = 100;
         let at = world::MADE_AT.parse().unwrap();
         let mut values = Vec::new();
@@ -113,6 +119,7 @@ impl Bench {
         }
         // The list of revoked certificates is the same; the CA and its root are in the store.
         let ca = Certificate::parse(self.world.region.ca().der()).unwrap();
+        println!("seals of {:.1} kB", self.world.seal(Version::V4).raw().len() as f64 / 1e3);
         let jobs: Vec<_> = values.iter().map(|(value, _)| Jobs::of(value, &ca)).collect();
         for known in [false, true] {
             let all: Vec<&(Vec<u8>, Vec<u8>)> = values.iter().collect();

@@ -69,18 +69,34 @@ pub fn trust(world: &World, folder: &Path) -> TrustStore {
     store
 }
 
-/// Pages of text with one picture each, whose bytes do not deflate, as of a scanner's photograph.
-pub fn scanned(pages: usize, lines: usize, picture: usize) -> Vec<u8> {
+/// The same bytes each time, which nothing deflates.
+fn noise() -> impl Iterator<Item = u8> {
     let mut state = 1u64;
-    let mut noise = || {
+    std::iter::repeat_with(move || {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
         state.to_le_bytes()
-    };
+    })
+    .flatten()
+}
+
+/// A PNG of so many pixels each way, three bytes each.
+pub fn picture(side: u32) -> Vec<u8> {
+    let mut file = Vec::new();
+    let mut encoder = png::Encoder::new(&mut file, side, side);
+    encoder.set_color(png::ColorType::Rgb);
+    let pixels: Vec<u8> = noise().take((side * side * 3) as usize).collect();
+    encoder.write_header().unwrap().write_image_data(&pixels).unwrap();
+    file
+}
+
+/// Pages of text with one picture each, whose bytes do not deflate, as of a scanner's photograph.
+pub fn scanned(pages: usize, lines: usize, picture: usize) -> Vec<u8> {
+    let mut noise = noise();
     let images = (0..pages).map(|_| {
         let mut bytes = b"\xff\xd8\xff\xe0".to_vec();
-        bytes.extend(std::iter::repeat_with(&mut noise).take(picture / 8).flatten());
+        bytes.extend(noise.by_ref().take(picture));
         NewImage { format: "JPG".into(), bytes }
     });
     let images = images.collect();

@@ -32,6 +32,8 @@ pub struct World {
     pub key: PrivateKey,
     /// The company's signing certificate.
     pub certificate: Vec<u8>,
+    /// What its seals show: a PNG.
+    pub picture: Vec<u8>,
 }
 
 fn at(text: &str) -> Timestamp {
@@ -47,7 +49,7 @@ impl World {
         let subject = Name::seal_owner(USCC, "深圳市示例科技有限公司", "44030000000001");
         let certificate =
             region.issue(CertificateProfile::CompanySigning, &subject, &key.public_key(), at(MADE_AT), 365).unwrap();
-        Self { region, key, certificate }
+        Self { region, key, certificate, picture: dot() }
     }
 
     /// The company's seal in the structure of `version`.
@@ -61,7 +63,7 @@ impl World {
             created: at(MADE_AT),
             valid_from: at(MADE_AT),
             valid_to: at("2027-10-01T00:00:00Z"),
-            picture: Picture::new("PNG", dot(), 40, 40),
+            picture: Picture::new("PNG", self.picture.clone(), 40, 40),
             extensions: Vec::new(),
         };
         self.region.make_seal(&draft, version).unwrap()
