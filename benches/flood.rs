@@ -20,9 +20,9 @@ use sealagent::consent::scripted::Reply;
 use serde_json::json;
 
 const CONNECTIONS: usize = 10_000;
-/// Each page asks less than twenty times a minute, so ten pages ask.
+/// Three times, to warm up, alone and in the flood. Each page asks less than twenty times a minute, so twenty pages ask.
 const SIGNATURES: usize = 80;
-const PAGES: usize = 10;
+const PAGES: usize = 20;
 const PORT: &str = "SEALAGENT_FLOOD_PORT";
 
 fn main() {
