@@ -69,17 +69,17 @@ impl Known {
     /// The seal with these bytes.
     pub fn seal(&self, raw: &[u8]) -> Arc<SealFacts> {
         self.seals.recall(raw, |raw| {
-            let (made_by_its_maker, begun) = Default::default();
-            Arc::new(SealFacts { raw: Arc::clone(raw), digest: sm3(raw), made_by_its_maker, begun })
+            let (digest, made_by_its_maker, begun) = Default::default();
+            Arc::new(SealFacts { raw: Arc::clone(raw), digest, made_by_its_maker, begun })
         })
     }
 }
 
-/// What the bytes of a seal tell.
+/// What the bytes of a seal tell, found out when it is first asked for.
 #[derive(Debug)]
 pub struct SealFacts {
     raw: Arc<[u8]>,
-    digest: Sm3Digest,
+    digest: OnceLock<Sm3Digest>,
     made_by_its_maker: OnceLock<bool>,
     begun: Mutex<Option<Begun>>,
 }
@@ -94,8 +94,8 @@ struct Begun {
 
 impl SealFacts {
     /// SM3 of the whole seal.
-    pub fn digest(&self) -> &Sm3Digest {
-        &self.digest
+    pub fn digest(&self) -> Sm3Digest {
+        *self.digest.get_or_init(|| sm3(&self.raw))
     }
 
     /// Whether its maker signed it. `check` must find it out from the seal's bytes alone: the maker's certificate, the signature and
@@ -262,7 +262,7 @@ mod tests {
                 for (message, at) in &messages {
                     for seal in &seals {
                         let facts = known.seal(seal);
-                        assert_eq!(facts.digest(), &sm3(seal));
+                        assert_eq!(facts.digest(), sm3(seal));
                         for at in [*at, 0, 1, message.len(), message.len() + 1, usize::MAX] {
                             assert_eq!(facts.signed_digest(key, message, at), Sm2Digest::new(message, DEFAULT_ID, key));
                         }

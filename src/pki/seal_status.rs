@@ -290,10 +290,13 @@ impl StatusList {
         self.entries.capacity() + self.offsets.capacity() * size_of::<u32>()
     }
 
-    /// What it says of a seal; an entry for this edition counts before one for all. `None`: nothing, so the seal is valid.
-    pub fn history(&self, es_id: &str, seal_sm3: &Sm3Digest) -> Option<SealHistory> {
-        let this = (es_id.as_bytes(), Some(seal_sm3.0.as_slice()));
-        self.find(this).or_else(|| self.find((es_id.as_bytes(), None)))
+    /// What it says of a seal; an entry for this edition counts before one for all. `None`: nothing, so the seal is valid. The digest is
+    /// asked for only where the list has entries of this code, as it has of few.
+    pub fn history(&self, es_id: &str, seal_sm3: impl Fn() -> Sm3Digest) -> Option<SealHistory> {
+        let es_id = es_id.as_bytes();
+        let first = self.offsets.partition_point(|offset| self.at(*offset).is_none_or(|((code, _), _)| code < es_id));
+        self.at(*self.offsets.get(first)?).filter(|((code, _), _)| *code == es_id)?;
+        self.find((es_id, Some(seal_sm3().0.as_slice()))).or_else(|| self.find((es_id, None)))
     }
 
     fn find(&self, wanted: Key<'_>) -> Option<SealHistory> {

@@ -388,13 +388,13 @@ impl TrustStore {
         &self.ocsp
     }
 
-    /// The newest that is known about a seal that `region` vouches for.
-    pub fn seal_status(&self, region: Option<&str>, es_id: &str, seal_sm3: &Sm3Digest) -> Option<SealStatus> {
+    /// The newest that is known about a seal that `region` vouches for. Its digest is asked for where something is known about its code.
+    pub fn seal_status(&self, region: Option<&str>, es_id: &str, seal_sm3: impl Fn() -> Sm3Digest) -> Option<SealStatus> {
         let answers = self
             .statuses
             .iter()
             .filter(|s| s.region.as_deref().is_none_or(|named| Some(named) == region))
-            .filter(|s| s.es_id == es_id && s.seal_sm3.is_none_or(|digest| digest == *seal_sm3));
+            .filter(|s| s.es_id == es_id && s.seal_sm3.is_none_or(|digest| digest == seal_sm3()));
         let answer = answers.max_by_key(|s| s.as_of);
         let lists = self.status_lists.iter().filter(|list| Some(list.head().region.as_str()) == region);
         let Some(list) = lists.max_by_key(|list| list.head().this_update) else { return answer.cloned() };

@@ -18,7 +18,7 @@ use crate::pki::seal_status::{SealHistory, SealState};
 use crate::pki::trust::Purpose;
 use crate::pki::{Certificate, SealFacts};
 use crate::ses::{CertList, Extension, Seal, Version};
-use crate::sm::{self, SignatureEncoding, Sm2Digest, Sm2Signature, Sm3Digest, sm3};
+use crate::sm::{self, SignatureEncoding, Sm2Digest, Sm2Signature, sm3};
 
 /// createDate may be a bare date or local time, so it counts to the day only (ses.md §5).
 const DAY: SignedDuration = SignedDuration::from_hours(24);
@@ -56,7 +56,7 @@ pub(super) fn judge(
     verifier: &mut Verifier<'_>,
     findings: &mut Findings,
     about: &mut About,
-    (seal, known): (&Seal, &SealFacts),
+    (seal, known): (&Seal, &Arc<SealFacts>),
     used: Use<'_>,
 ) {
     findings.reach(Layer::Seal);
@@ -84,8 +84,8 @@ pub(super) fn judge(
     dates(verifier.context.now, findings, seal, used, stamped);
     // Whoever vouches for the maker may have cancelled the seal, and each is heard.
     let states: Vec<_> = match regions.as_slice() {
-        [] => status(verifier, findings, (seal, known.digest()), used, None).into_iter().collect(),
-        regions => regions.iter().filter_map(|r| status(verifier, findings, (seal, known.digest()), used, Some(r))).collect(),
+        [] => status(verifier, findings, (seal, known), used, None).into_iter().collect(),
+        regions => regions.iter().filter_map(|r| status(verifier, findings, (seal, known), used, Some(r))).collect(),
     };
     let status = states.iter().find(|(state, _)| *state != SealState::Valid).or(states.first());
 
@@ -102,7 +102,7 @@ pub(super) fn judge(
         status_as_of: status.map(|(_, as_of)| *as_of),
         region: regions.first().map(|r| r.to_string()),
     });
-    about.seal_picture = verifier.picture(seal, known.digest());
+    about.seal_picture = verifier.picture(seal, known);
 }
 
 /// Deviations in the encoding, unknown critical extensions, a picture that does not decode.
@@ -312,7 +312,7 @@ fn dates(now: Timestamp, findings: &mut Findings, seal: &Seal, used: Use<'_>, st
 fn status(
     verifier: &Verifier<'_>,
     findings: &mut Findings,
-    (seal, digest): (&Seal, &Sm3Digest),
+    (seal, known): (&Seal, &SealFacts),
     used: Use<'_>,
     region: Option<&str>,
 ) -> Option<(SealState, Timestamp)> {
@@ -323,9 +323,9 @@ fn status(
     };
     let es_id = seal.es_id();
     if let (Some(looked_up), Some(region)) = (verifier.context.looked_up, region) {
-        looked_up.seal(region, es_id, *digest);
+        looked_up.seal(region, es_id, known.digest());
     }
-    let answer = verifier.context.trust.seal_status(region, es_id, digest);
+    let answer = verifier.context.trust.seal_status(region, es_id, || known.digest());
     let fresh = answer.as_ref().is_some_and(|answer| answer.is_fresh(now));
     let service = region.and_then(|name| verifier.context.trust.region(name)).filter(|r| r.status_service);
     if !fresh {

@@ -16,7 +16,7 @@ use super::seal_signature::{self, Place};
 use super::{cms, ofd, pdf, seal};
 use crate::pki::{Certificate, CertificateError, Enclosed, Known, PathFinder, SealFacts, TrustStore};
 use crate::ses::{self, Kind, Seal, SesError, SesSignature};
-use crate::sm::{Sm3Digest, sm3};
+use crate::sm::sm3;
 
 /// Largest file that is read whole: a signed value or a seal by itself, as text. Real ones have up to 200 KB.
 const MAX_VALUE: u64 = 16 << 20;
@@ -80,8 +80,9 @@ pub struct Verifier<'a> {
     certificate_room: usize,
     /// In the place of [`Context::known`] where none is given.
     own: Known,
-    /// By the digest of the seal: the same picture may stand in two seals in two sizes.
-    pictures: HashMap<Sm3Digest, Arc<SealPicture>>,
+    /// By the place in memory of what is known of the seal, which is kept beside: no other seal comes there meanwhile. The same picture may
+    /// stand in two seals in two sizes.
+    pictures: HashMap<usize, (Arc<SealFacts>, Arc<SealPicture>)>,
     picture_room: usize,
 }
 
@@ -216,8 +217,9 @@ impl<'a> Verifier<'a> {
     }
 
     /// The picture of a seal, kept once for all signatures that carry it while there is room.
-    pub(super) fn picture(&mut self, seal: &Seal, digest: &Sm3Digest) -> Option<Arc<SealPicture>> {
-        if !self.pictures.contains_key(digest) {
+    pub(super) fn picture(&mut self, seal: &Seal, known: &Arc<SealFacts>) -> Option<Arc<SealPicture>> {
+        let place = Arc::as_ptr(known).addr();
+        if !self.pictures.contains_key(&place) {
             let picture = seal.picture();
             self.picture_room = self.picture_room.checked_sub(picture.data.len())?;
             let kept = SealPicture {
@@ -226,9 +228,9 @@ impl<'a> Verifier<'a> {
                 width_mm: picture.width_mm,
                 height_mm: picture.height_mm,
             };
-            self.pictures.insert(*digest, Arc::new(kept));
+            self.pictures.insert(place, (Arc::clone(known), Arc::new(kept)));
         }
-        self.pictures.get(digest).cloned()
+        self.pictures.get(&place).map(|(_, picture)| Arc::clone(picture))
     }
 
     /// The report: the file is as good as the worst of all that was found.
@@ -325,7 +327,7 @@ mod tests {
         for mm in [40, 58, 40] {
             let seal = seal(mm);
             let known = verifier.seal(&seal);
-            assert_eq!(verifier.picture(&seal, known.digest()).map(|picture| picture.width_mm), Some(mm));
+            assert_eq!(verifier.picture(&seal, &known).map(|picture| picture.width_mm), Some(mm));
         }
     }
 }

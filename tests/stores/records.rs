@@ -136,7 +136,7 @@ fn published_files_are_read_by_a_verifier_and_changes_follow_their_full_list(kin
     let changes = status_list(newer.list(), &read("changes.p7b")).unwrap();
     assert_eq!((full.len(), changes.len()), (1, 1), "the full list of the week stays");
     let together = full.with_changes(&changes).unwrap();
-    let state = |code: &str| together.history(code, &sm3(b"")).map(|history| history.last().unwrap().state);
+    let state = |code: &str| together.history(code, || sm3(b"")).map(|history| history.last().unwrap().state);
     assert_eq!(codes.iter().map(|code| state(code)).collect::<Vec<_>>(), [Some(Cancelled), Some(Suspended), None]);
 
     region.publish(&out, &publication, hours(24 * 8)).unwrap();
