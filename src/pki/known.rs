@@ -109,8 +109,8 @@ impl SealFacts {
     /// The seal is nearly all of what a seal signature signs, and what one company signs begins alike: the state of SM3 behind the seal is
     /// kept from the last one. A message that does not hold these very bytes there is digested as a whole.
     pub fn signed_digest(&self, key: &Sm2PublicKey, message: &[u8], at: usize) -> Option<Sm2Digest> {
-        let split = message.split_at_checked(at);
-        let Some((before_seal, rest)) = split.and_then(|(before, from)| Some((before, from.strip_prefix(&*self.raw)?))) else {
+        let parts = message.split_at_checked(at).and_then(|(before, from)| Some((before, from.strip_prefix(&*self.raw)?)));
+        let Some((before_seal, rest)) = parts else {
             return Sm2Digest::new(message, DEFAULT_ID, key);
         };
         let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
@@ -134,7 +134,7 @@ impl SealFacts {
 /// Answers by the bytes that they are about.
 #[derive(Debug)]
 struct Answers<V> {
-    /// Keyed by chance, so that nobody can make bytes that fall together.
+    /// Keyed by chance: nobody can make different ends that fall together.
     hash: RandomState,
     kept: Mutex<Generations<V>>,
 }
@@ -148,7 +148,7 @@ impl<V: Clone> Answers<V> {
 
     /// The answer that is kept, else the one that `find` gives. The lock is not held meanwhile: two threads may find out the same.
     fn recall(&self, bytes: &[u8], find: impl FnOnce(&Arc<[u8]>) -> V) -> V {
-        // Certificates and seals end in a signature, which no two have in common. Made to fall together, they only push out each other.
+        // Certificates and seals end in a signature, which no two have in common. Made with one end, they only push out each other.
         let place = self.hash.hash_one((bytes.len(), &bytes[bytes.len().saturating_sub(TAIL)..]));
         // A thread that panicked left whole entries behind: each is put in by one call.
         if let Some(known) = self.kept.lock().unwrap_or_else(PoisonError::into_inner).find(place, bytes) {
