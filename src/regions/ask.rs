@@ -74,26 +74,19 @@ impl Regions {
                     None => None,
                 };
                 let known = held.as_ref().and_then(|came| came.as_ref()).filter(|came| came.counts()).cloned();
+                let left = until.saturating_duration_since(Instant::now());
+                let host = asked.host.clone().unwrap_or_default();
                 let came = match known {
                     Some(came) => came,
+                    None if gone.contains(&host) || left.is_zero() => {
+                        Came::now(Outcome::Unreachable, Some(FetchError::TimedOut { host, after: patience }.to_string()))
+                    }
                     None => {
-                        let left = until.saturating_duration_since(Instant::now());
-                        let host = asked.host.clone().unwrap_or_default();
-                        let is_asked = !gone.contains(&host) && !left.is_zero();
-                        let result = if is_asked {
-                            self.put(&fetcher.clone().within(left), &asked.region, &location, &what, now).await
-                        } else {
-                            Err(FetchError::TimedOut { host: host.clone(), after: patience }.into())
-                        };
-                        let came = match result {
-                            Ok(_) => Came::now(Outcome::Answered, None),
-                            Err(RefreshError::Fetch(error)) if error.is_outage() => {
-                                gone.insert(host);
-                                Came::now(Outcome::Unreachable, Some(error.to_string()))
-                            }
-                            Err(error) => Came::now(Outcome::Refused, Some(error.to_string())),
-                        };
-                        if let Some(held) = held.as_mut().filter(|_| is_asked) {
+                        let came = self.came_of(&fetcher.clone().within(left), &asked.region, &location, &what, now).await;
+                        if came.outcome == Outcome::Unreachable {
+                            gone.insert(host);
+                        }
+                        if let Some(held) = &mut held {
                             **held = Some(came.clone());
                         }
                         came
@@ -104,6 +97,15 @@ impl Regions {
             out.push(asked);
         }
         out
+    }
+
+    /// What comes of one question, whose answer is kept.
+    async fn came_of(&self, fetcher: &Fetcher, region: &str, location: &Location, what: &What, now: Timestamp) -> Came {
+        match self.put(fetcher, region, location, what, now).await {
+            Ok(_) => Came::now(Outcome::Answered, None),
+            Err(RefreshError::Fetch(error)) if error.is_outage() => Came::now(Outcome::Unreachable, Some(error.to_string())),
+            Err(error) => Came::now(Outcome::Refused, Some(error.to_string())),
+        }
     }
 
     /// Asks a region's status service about one seal, and keeps the answer.
